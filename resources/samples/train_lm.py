@@ -128,7 +128,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, stream: T
             group["lr"] = learning_rate(step, steps)
         loss = next_token_loss(model, torch.from_numpy(windows))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         recent = loss.item() if step == 0 else 0.97 * recent + 0.03 * loss.item()
