@@ -1,0 +1,35 @@
+# Two commands: `make run` opens the studio, `make test` runs every test. Both prepare a fresh machine by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ENV := GOMP_SPINCOUNT=0 ORT_DISABLE_TELEMETRY=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false
+
+.PHONY: run test lint tour bench system clean
+
+run: $(STAMP)
+	$(ENV) $(BIN)/slim-studio $(ARGS)
+
+test: $(STAMP)
+	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check core studio tests resources
+	$(BIN)/mypy core studio
+	$(BIN)/lint-imports
+
+# The whole path in the window, offscreen: sample, sliders, worker, charts, export, screenshots in shots/.
+tour: $(STAMP)
+	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python -m studio --tour shots
+
+bench: $(STAMP)
+	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python tests/benchmarks/feel.py --quick
+
+$(STAMP): pyproject.toml .ci/system
+	bash .ci/system
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -e '.[test,dev,samples]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist shots .mypy_cache .ruff_cache .pytest_cache
