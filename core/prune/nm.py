@@ -1,0 +1,34 @@
+"""N:M pruning: the pattern that sparse tensor cores execute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ..errors import BadPlan
+from ..registry import knob
+from ..types import Seen
+from . import pruners
+from .keep import keep_n_of_m
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@pruners("nm")
+@dataclass(frozen=True, slots=True)
+class NM:
+    """Keep the N largest of every M neighbouring weights (Mishra et al. 2021); the pattern fixes the amount, the slider only turns it on."""
+
+    title: ClassVar[str] = "N:M pattern"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    amount: float = 0.0
+    seed: int = 0
+    pattern: str = knob("2:4", choices=("1:4", "2:4", "4:8", "3:4"))
+
+    def __call__(self, w: Tensor, seen: Seen) -> Tensor:
+        n, m = map(int, self.pattern.split(":"))
+        width = w[0].numel()
+        if width % m:
+            raise BadPlan(f"{self.pattern} needs an input width divisible by {m}, this layer has {width}; exclude it or choose magnitude")
+        return keep_n_of_m(w, w.abs(), n, m)

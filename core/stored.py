@@ -1,0 +1,83 @@
+"""How a compressed tensor is held: dense, or as integer codes with scales and zero points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Values as they are."""
+
+    tensor: Tensor
+
+    def dense(self, dtype: torch.dtype | None = None) -> Tensor:
+        return self.tensor if dtype is None else self.tensor.to(dtype)
+
+    @property
+    def nbytes(self) -> int:
+        return self.tensor.numel() * self.tensor.element_size()
+
+    @property
+    def sparsity(self) -> float:
+        return 1 - float(self.tensor.count_nonzero()) / max(1, self.tensor.numel())
+
+    def parts(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        return {"tensor": self.tensor.contiguous()}, {"kind": "dense"}
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """x = (code - zero) * scale, groups along the input; codes (out, in) uint8, scale and zero (out, groups)."""
+
+    codes: Tensor
+    scale: Tensor
+    zero: Tensor | None  # uint8; None = symmetric: the zero point is 2^(bits-1)
+    bits: int
+    group_size: int
+    shape: tuple[int, ...]
+    granularity: str
+
+    @property
+    def symmetric(self) -> bool:
+        return self.zero is None
+
+    def dense(self, dtype: torch.dtype | None = None) -> Tensor:
+        """Decoded in float32 and rounded once, as compressed-tensors does when it unpacks."""
+        s = self.scale.float().unsqueeze(-1)
+        z = float(2 ** (self.bits - 1)) if self.zero is None else self.zero.float().unsqueeze(-1)
+        x = (self.codes.float().unflatten(1, (self.scale.shape[1], -1)) - z) * s
+        return x.reshape(self.shape).to(dtype or self.scale.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        zeros = 0 if self.zero is None else self.zero.numel() * self.bits / 8
+        return int(self.codes.numel() * self.bits / 8 + self.scale.numel() * self.scale.element_size() + zeros)
+
+    @property
+    def sparsity(self) -> float:
+        return 1 - float(self.dense().count_nonzero()) / max(1, self.codes.numel())
+
+    def parts(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        tensors = {"codes": self.codes.contiguous(), "scale": self.scale.contiguous()}
+        tensors |= {} if self.zero is None else {"zero": self.zero.contiguous()}
+        shape = ",".join(map(str, self.shape))
+        return tensors, {
+            "kind": "quantized", "bits": str(self.bits), "group_size": str(self.group_size), "shape": shape, "granularity": self.granularity
+        }  # fmt: skip
+
+
+Stored = Dense | Quantized
+
+
+def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
+    """The inverse of `parts`."""
+    if meta["kind"] == "dense":
+        return Dense(tensors["tensor"])
+    shape = tuple(map(int, meta["shape"].split(",")))
+    return Quantized(tensors["codes"], tensors["scale"], tensors.get("zero"), int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"])
