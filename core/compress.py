@@ -1,0 +1,208 @@
+"""The walk: every planned layer pruned, then quantized, then kept in the layer store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .errors import BadFile, BadPlan
+from .formats import read
+from .job import Job
+from .plans import resolve
+from .prune import pruners
+from .quantize import quantizers
+from .registry import make
+from .store import Store, key
+from .stored import Dense, Stored
+from .types import Calibration, Checkpoint, Layer, Outcome, Plan, Seen, Setting
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
+BUCKETS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A slimmed model: what was left alone is read from the checkpoint, the rest mapped from the layer store."""
+
+    checkpoint: Checkpoint
+    layers: tuple[Layer, ...]
+    plan: Plan
+    settings: Mapping[str, Setting]
+    outcomes: Mapping[str, Outcome]
+    store: Store
+
+    def stored(self, layer: Layer) -> Stored:
+        """The layer as compression left it."""
+        at = self.outcomes[layer.name].key if layer.name in self.outcomes else ""
+        found = self.store.get(at) if at else Dense(read(layer.tensor))
+        if found is None:
+            raise BadFile(f"{layer.name} is no longer in the layer store; evaluate the plan again")
+        return found
+
+    def weights(self, job: Job) -> dict[str, Tensor]:
+        """Every tensor by name, float32, ready to run."""
+        import torch
+
+        out = {}
+        for layer in job.track(self.layers, "Loading"):
+            t = self.stored(layer).dense()
+            out[layer.tensor.name] = t.to(torch.float32) if t.is_floating_point() else t
+        return out
+
+
+def original(checkpoint: Checkpoint, layers: Iterable[Layer], store: Store) -> Compressed:
+    """The checkpoint as it is, in the same shape as a slimmed one."""
+    return Compressed(checkpoint, tuple(layers), Plan(), {}, {}, store)
+
+
+def check(plan: Plan, layers: Iterable[Layer]) -> None:
+    """Every method and knob the plan speaks of exists and every knob is in range; BadPlan otherwise."""
+    for choice in (plan.model, *plan.groups.values(), *plan.layers.values()):
+        if choice.amount is not None and not 0 <= choice.amount <= 0.95:
+            raise BadPlan(f"amount = {choice.amount} is outside 0 to 0.95")
+        if choice.bits is not None and choice.bits not in (2, 3, 4, 5, 6, 7, 8, 16):
+            raise BadPlan(f"bits = {choice.bits}: choose 2 to 8, or 16 to leave the layer as it is")
+        for name in choice.knobs:
+            method, _, knob = name.partition(".")
+            where = pruners if method in pruners else quantizers
+            make(where[method], {knob: choice.knobs[name]})
+    unknown = set(plan.layers) - {x.name for x in layers}
+    if unknown:
+        raise BadPlan(f"the plan speaks of {min(unknown)!r}, which this model doesn't have; remove it or open the model it was made for")
+    for s in resolve(plan, layers).values():
+        _ = (pruners[s.prune] if s.prune else None, quantizers[s.quantize] if s.quantize else None)
+
+
+def needs(plan: Plan, layers: Iterable[Layer]) -> frozenset[str]:
+    """The statistics the plan's methods ask for."""
+    used = {(s.prune, s.quantize) for s in resolve(plan, layers).values()}
+    asked = [pruners[p].needs for p, _ in used if p] + [quantizers[q].needs for _, q in used if q]
+    return frozenset().union(*asked)
+
+
+def fits(layer: Layer, setting: Setting) -> str:
+    """Why this layer can't take this setting ("" = it can); torch-free, for the window."""
+    width = layer.tensor.parameters // max(1, layer.tensor.shape[0]) if layer.tensor.shape else 0
+    if setting.quantize:
+        method = make(quantizers[setting.quantize], setting.quantize_knobs)
+        if hasattr(method, "groups"):
+            try:
+                method.groups(width)
+            except BadPlan as e:
+                return str(e)
+    if setting.prune == "nm":
+        m = int(str(setting.prune_knobs.get("pattern", "2:4")).split(":")[1])
+        return f"N:M needs an input width divisible by {m}, this layer has {width}" if width % m else ""
+    return ""
+
+
+def compress(
+    checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None, store: Store, job: Job
+) -> Compressed:
+    """Walk the layers; a layer already in the store is reused. Streams (name, Outcome) points."""
+    layers = tuple(layers)
+    check(plan, layers)
+    settings = resolve(plan, layers)
+    busy = [x for x in layers if not settings[x.name].idle]
+    for x in busy:
+        if why := fits(x, settings[x.name]):
+            raise BadPlan(f"{x.name}: {why}")
+    seen = calibration.seen if calibration else {}
+    settings = {**settings, **_spread(busy, settings, seen, job)}
+    outcomes: dict[str, Outcome] = {}
+    for x in job.track(busy, "Compressing"):
+        outcomes[x.name] = _one(x, settings[x.name], seen.get(x.name, Seen()), calibration.fingerprint if calibration else "", store)
+        job.point((x.name, outcomes[x.name]))
+    return Compressed(checkpoint, layers, plan, settings, outcomes, store)
+
+
+def _one(x: Layer, setting: Setting, seen: Seen, calibration: str, store: Store) -> Outcome:
+    """One layer through the store."""
+    at = key(x.tensor, setting, calibration if _needs(setting) else "")
+    found = store.get(at)
+    reused = found is not None
+    w = _weight(x)
+    if found is None:
+        found = _make(w, x, setting, seen)
+        store.put(at, found)
+    q = found.dense().float()
+    error = float((w.float() - q).square().sum() / w.float().square().sum().clamp(min=1e-30))
+    return Outcome(setting, error, 1 - float(q.count_nonzero()) / q.numel(), at, reused)
+
+
+def _needs(setting: Setting) -> frozenset[str]:
+    prune = pruners[setting.prune].needs if setting.prune else frozenset()
+    return prune | (quantizers[setting.quantize].needs if setting.quantize else frozenset())
+
+
+def _weight(x: Layer) -> Tensor:
+    """The layer's tensor, refused by name when it holds no numbers one could compress."""
+    w = read(x.tensor)
+    if w.numel() == 0:
+        raise BadFile(f"{x.name} is empty; exclude it from the plan (16 bits, 0 % pruning)")
+    if not bool(w.isfinite().all()):
+        raise BadFile(f"{x.name} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan")
+    return w
+
+
+def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen) -> Stored:
+    if setting.prune:
+        pruner = make(pruners[setting.prune], setting.prune_knobs)
+        w = replace(pruner, amount=setting.amount, seed=_seed(setting.seed, x.name))(w, seen)
+    if not setting.quantize:
+        return Dense(w)
+    quantizer = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
+    return quantizer(w, seen, _scale_dtype(x))
+
+
+def _seed(seed: int, name: str) -> int:
+    """A layer's own seed, so that its result does not depend on which layers came before it."""
+    import zlib
+
+    return (seed << 32) ^ zlib.crc32(name.encode())
+
+
+def _scale_dtype(x: Layer) -> torch.dtype:
+    import torch
+
+    return getattr(torch, SCALES.get(x.tensor.dtype, "float16"))
+
+
+def _spread(busy: list[Layer], settings: Mapping[str, Setting], seen: Mapping[str, Seen], job: Job) -> dict[str, Setting]:
+    """Global scope becomes each layer's own amount: the share of its scores under one common threshold."""
+    asked = [x for x in busy if settings[x.name].prune_knobs.get("scope") == "global"]
+    out: dict[str, Setting] = {}
+    alike: dict[tuple[str, float], list[Layer]] = {}
+    for x in asked:
+        alike.setdefault((settings[x.name].prune, settings[x.name].amount), []).append(x)
+    for (method, amount), members in alike.items():
+        pruner = make(pruners[method], {"scope": "global"})
+        counts = [_histogram(pruner.score(_weight(x).float(), seen.get(x.name, Seen()))) for x in job.track(members, "Ranking weights")]
+        for x, share in zip(members, _shares(counts, amount)):
+            out[x.name] = replace(settings[x.name], amount=share)
+    return out
+
+
+def _histogram(score: Tensor) -> Tensor:
+    """Counts over the upper 16 bits of the non-negative float32 scores: buckets 0.8 % wide, in order."""
+    import torch
+
+    return torch.bincount(score.float().contiguous().flatten().view(torch.int32) >> 16, minlength=BUCKETS)[:BUCKETS]
+
+
+def _shares(counts: list[Tensor], amount: float) -> list[float]:
+    """Each layer's amount, so that together exactly the asked number of weights fall (to rounding of each layer)."""
+    import torch
+
+    table = torch.stack(counts).double()
+    want = round(amount * float(table.sum()))
+    below = table.sum(0).cumsum(0)
+    at = int((below >= want).nonzero()[0]) if want else 0
+    rest = (want - (float(below[at - 1]) if at else 0)) / max(1.0, float(table[:, at].sum()))
+    gone = table[:, :at].sum(1) + table[:, at] * min(1.0, rest)
+    return [float(g / t) for g, t in zip(gone, table.sum(1))]

@@ -1,0 +1,45 @@
+"""Networks: one skeleton per checkpoint on which any set of weights runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CannotRun
+from ..job import Job
+from ..registry import Registry
+from ..types import Checkpoint, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+networks = Registry("core.networks")
+
+
+@dataclass(frozen=True)
+class Network:
+    """How to run a checkpoint: `forward(weights by tensor name, batch)` gives logits or embeddings."""
+
+    task: Task
+    forward: Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
+    tokenizer: Any = None
+    labels: tuple[str, ...] = ()
+    context: int = 512
+
+
+def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:
+    """Build the skeleton; CannotRun says why there is none."""
+    if why := runnable(checkpoint):
+        raise CannotRun(why)
+    return next(n for n in networks.values() if n.matches(checkpoint)).build(checkpoint)
+
+
+def runnable(checkpoint: Checkpoint) -> str:
+    """Why this checkpoint can't be evaluated, "" when it can be tried; torch-free."""
+    if any(n.matches(checkpoint) for n in networks.values()):
+        return ""
+    return (
+        "These weights come without a description of their network: they can be slimmed, inspected and exported, "
+        "but accuracy can't be measured. Open the folder with its config.json to measure it."
+    )

@@ -1,0 +1,133 @@
+"""Builds the network of a transformers config, without running any code that came with the checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CannotRun
+from ..types import Checkpoint, Task
+from . import Network, networks
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@networks("transformers")
+class TransformersFolder:
+    """Anything with a config.json that the installed transformers knows."""
+
+    @staticmethod
+    def matches(checkpoint: Checkpoint) -> bool:
+        return bool(checkpoint.config.get("model_type"))
+
+    @staticmethod
+    def build(checkpoint: Checkpoint) -> Network:
+        if "auto_map" in checkpoint.config:
+            raise CannotRun("This model needs Python code that came with it, which the studio never runs; it can be slimmed, not evaluated")
+        module = skeleton(checkpoint)
+        task = task_of(checkpoint)
+        names = matched(module, checkpoint)
+        return Network(task, _forward(module, names, task), tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint))
+
+
+def skeleton(checkpoint: Checkpoint) -> nn.Module:
+    """The module in eval mode; parameters are never initialised (untouched memory costs none)."""
+    import torch
+    import transformers
+
+    given = {k: v for k, v in checkpoint.config.items() if k not in ("quantization_config", "torch_dtype", "dtype")}
+    name = (given.get("architectures") or [""])[0]
+    cls = getattr(transformers, name, None)
+    if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
+        raise CannotRun(f"transformers {transformers.__version__} doesn't know the architecture {name or '(none named)'}; update it or open another")
+    try:
+        config = transformers.AutoConfig.for_model(**given)
+        with _uninitialised():
+            module = cls(config)
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as e:
+        raise CannotRun(f"config.json doesn't describe a working {name} ({str(e).splitlines()[0][:120]}); restore the original config") from None
+    return module.to(torch.float32).eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _uninitialised() -> Iterator[None]:
+    """Build without drawing random weights: they would be thrown away."""
+    from transformers import initialization
+
+    with initialization.no_init_weights():
+        yield
+
+
+def task_of(checkpoint: Checkpoint) -> Task:
+    name = (checkpoint.config.get("architectures") or [""])[0]
+    if name.endswith(("CausalLM", "LMHeadModel")):
+        return "causal-lm"
+    return "image-classification" if name.endswith("ImageClassification") else "encoder"
+
+
+def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
+    """Module name -> tensor name; CannotRun names the first parameter that has no tensor of its shape."""
+    wanted = {**dict(module.named_parameters(remove_duplicate=False)), **_persistent(module)}
+    base = getattr(module, "base_model_prefix", "") + "."
+    out = {}
+    for name, p in wanted.items():
+        options = (name, name.removeprefix(base), base + name)
+        found = next((o for o in options if o in checkpoint.tensors), checkpoint.tied.get(name, ""))
+        if not found and "pooler" in name:
+            continue  # an encoder saved without its pooler: the mean over tokens does not use it
+        if not found:
+            raise CannotRun(f"config.json and weights don't fit: the network wants {name} {list(p.shape)} and the file doesn't have it")
+        if checkpoint.tensors[found].shape != tuple(p.shape):
+            have = list(checkpoint.tensors[found].shape)
+            raise CannotRun(f"config.json and weights don't fit: {name} should be {list(p.shape)} and is {have} in the file")
+        out[name] = found
+    return out
+
+
+def _persistent(module: nn.Module) -> dict[str, Tensor]:
+    kept = set(module.state_dict())
+    return {n: b for n, b in module.named_buffers() if n in kept and "position_ids" not in n}
+
+
+def _forward(module: nn.Module, names: dict[str, str], task: Task) -> Any:
+    """The skeleton with given weights, and the task's answer out of what it returns."""
+    import torch
+
+    def forward(weights: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        inputs = {k: v for k, v in batch.items() if k != "labels"}
+        found = {n: weights[t] for n, t in names.items()}
+        out = torch.func.functional_call(module, found, kwargs={**inputs, "return_dict": True}, tie_weights=False)
+        return _pooled(out.last_hidden_state, batch["attention_mask"]) if task == "encoder" else out.logits
+
+    return forward
+
+
+def _pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real tokens, normalised (as sentence-transformers does)."""
+    m = mask.unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * m).sum(1) / m.sum(1).clamp(min=1)
+    return mean / mean.norm(dim=-1, keepdim=True)
+
+
+def tokenizer(checkpoint: Checkpoint, task: Task) -> Any:
+    """The checkpoint's tokenizer; None for networks without text."""
+    from transformers import AutoTokenizer
+
+    if task == "image-classification":
+        return None
+    try:
+        if checkpoint.format == "gguf":
+            return AutoTokenizer.from_pretrained(checkpoint.path.parent, gguf_file=checkpoint.path.name)
+        return AutoTokenizer.from_pretrained(checkpoint.path, local_files_only=True)
+    except (OSError, ValueError, KeyError, AttributeError, ImportError) as e:
+        raise CannotRun(f"Its tokenizer can't be loaded ({str(e).splitlines()[0][:120]}); put tokenizer.json beside config.json") from None
+
+
+def labels(checkpoint: Checkpoint) -> tuple[str, ...]:
+    return tuple(str(v) for v in checkpoint.config.get("id2label", {}).values())
+
+
+def context(checkpoint: Checkpoint) -> int:
+    return int(checkpoint.config.get("max_position_embeddings") or 512)
