@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,11 @@ def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
     """Module name -> tensor name; CannotRun names the first parameter that has no tensor of its shape."""
     wanted = {**dict(module.named_parameters(remove_duplicate=False)), **_persistent(module)}
     base = getattr(module, "base_model_prefix", "") + "."
+    stored = renamed(module, checkpoint)
     out = {}
     for name, p in wanted.items():
         options = (name, name.removeprefix(base), base + name)
-        found = next((o for o in options if o in checkpoint.tensors), checkpoint.tied.get(name, ""))
+        found = next((stored[o] for o in options if o in stored), checkpoint.tied.get(name, ""))
         if not found and "pooler" in name:
             continue  # an encoder saved without its pooler: the mean over tokens does not use it
         if not found:
@@ -84,6 +86,21 @@ def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
             raise CannotRun(f"config.json and weights don't fit: {name} should be {list(p.shape)} and is {have} in the file")
         out[name] = found
     return out
+
+
+def renamed(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
+    """Today's parameter name -> stored name: transformers 5 renamed parameters and keeps writing the old names to disk."""
+    from transformers import conversion_mapping
+
+    rules = conversion_mapping.get_model_conversion_mapping(module)
+    renames = [(a, b) for r in rules if isinstance(r, conversion_mapping.WeightRenaming) for a, b in zip(r.source_patterns, r.target_patterns)]
+    out = {}
+    for name in checkpoint.tensors:
+        new = name
+        for pattern, target in renames:
+            new = re.sub(pattern, target, new)
+        out[new] = name
+    return out | {n: n for n in checkpoint.tensors}
 
 
 def _persistent(module: nn.Module) -> dict[str, Tensor]:
