@@ -1,11 +1,13 @@
-"""Scores weights on held-out data: KL to the original first, then what people read (perplexity, accuracy, cosine)."""
+"""How well a variant does, and how far its answers are from the original's: exact, streamed, with standard errors."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from .data import Batches
 from .errors import CannotRun
@@ -16,93 +18,133 @@ from .types import Measured, Score
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEEP = 512_000_000  # bytes of the original's outputs held in memory; the rest is computed again
+KEEP = 512 << 20  # bytes of the original's answers that are kept; beyond that they are computed again
 
 
 class Reference:
-    """The original's outputs on one data set, computed when first asked for; shared by all variants of a session."""
+    """The original's answers on the held-out batches, each computed once."""
 
     def __init__(self, network: Network, weights: dict[str, Tensor], batches: Batches) -> None:
         self.network, self.weights, self.batches = network, weights, batches
         self._kept: dict[int, Tensor] = {}
         self._bytes = 0
 
-    def output(self, i: int) -> Tensor:
-        if i in self._kept:
-            return self._kept[i]
-        out = run(self.network, self.weights, self.batches.items[i])
-        if self._bytes + out.nbytes <= KEEP:
-            self._kept[i] = out
-            self._bytes += out.nbytes
-        return out
+    def answer(self, index: int, job: Job) -> Tensor:
+        """Log-probabilities (rows, classes) or embeddings (rows, dimensions) of one batch."""
+        if index in self._kept:
+            return self._kept[index]
+        found = answer(self.network, self.weights, self.batches.items[index], job)
+        if self._bytes + found.nbytes <= KEEP:
+            self._kept[index] = found
+            self._bytes += found.nbytes
+        return found
 
 
-def run(network: Network, weights: dict[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-    """(scored positions, classes) logits, or (sentences, width) embeddings."""
-    import torch
+@dataclass
+class Tally:
+    """Sums of one metric; a row is a group of values that belong together (the tokens of a window, or one image)."""
 
-    with torch.inference_mode():
-        out = network.forward(weights, dict(batch))
-    if not bool(out.isfinite().all()):
-        raise CannotRun("The network answers NaN or infinity; look for a layer with a large error and give it more bits")
-    return out[0, :-1] if network.task == "causal-lm" else out
+    rows: list[tuple[float, float, int]] = field(default_factory=list)  # sum, sum of squares, count
+
+    def add(self, values: Tensor, whole: bool) -> None:
+        v = values.double()
+        if whole:
+            self.rows.append((float(v.sum()), float((v * v).sum()), len(v)))
+        else:
+            self.rows += [(float(x), float(x * x), 1) for x in v]
+
+    def measured(self) -> Measured:
+        """The mean and its standard error over rows (a ratio estimate, as the last window is shorter)."""
+        n, count = len(self.rows), sum(c for *_, c in self.rows)
+        mean = sum(s for s, *_ in self.rows) / count
+        if n > 1:
+            return Measured(mean, math.sqrt(n / (n - 1) * sum((s - mean * c) ** 2 for s, _, c in self.rows)) / count)
+        spread = max(self.rows[0][1] / count - mean * mean, 0.0)  # one window: its tokens are all there is to go by
+        return Measured(mean, math.sqrt(spread / max(count - 1, 1)))
 
 
 def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job) -> Score:
-    """Score `weights` (None: the original itself), window by window; each window streams the Score so far."""
-    batches, network = reference.batches, reference.network
-    start = time.monotonic()
-    rows: list[dict[str, tuple[float, float, int]]] = []
-    score = None
-    for i in job.track(range(len(batches.items)), "Evaluating"):
-        p = reference.output(i)
-        q = p if weights is None else run(network, weights, batches.items[i])
-        rows.append(_window(network, batches.items[i], p, q))
-        score = _score(reference, rows, time.monotonic() - start)
-        job.point(score)
-    if score is None:
-        raise CannotRun("There is nothing to evaluate on; choose a text or images with labels")
+    """Score `weights` (None = the original itself), telling the job a partial Score after every window."""
+    import torch
+
+    tallies: dict[str, Tally] = {}
+    network, batches = reference.network, reference.batches
+    start, scored, total = time.monotonic(), 0, len(batches.items)
+    score = Score(network.task, {}, 0, batches.unit, batches.source, 0, total)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    with torch.inference_mode():
+        for i, item in enumerate(job.track(batches.items, "Evaluating")):
+            before = reference.answer(i, job)
+            after = before if weights is None else answer(network, weights, item, job)
+            for name, values in compare(network.task, before, after, item).items():
+                tallies.setdefault(name, Tally()).add(values, network.task == "causal-lm")
+            scored += len(after)
+            pairs += [(before, after)] if network.task == "encoder" else []
+            metrics = _metrics(tallies, pairs)
+            score = Score(network.task, metrics, scored, batches.unit, batches.source, i + 1, total, time.monotonic() - start)
+            job.point(score)
     return score
 
 
-def _window(network: Network, batch: Mapping[str, Tensor], p: Tensor, q: Tensor) -> dict[str, tuple[float, float, int]]:
-    """metric -> (sum, sum of squares, count) over the window's tokens or samples."""
-    if network.task == "encoder":
-        return {"cosine": _sums((p * q).sum(-1))}
-    lp, lq = p.log_softmax(-1), q.log_softmax(-1)
-    out = {"kl": _sums((lp.exp() * (lp - lq)).sum(-1)), "agreement": _sums((p.argmax(-1) == q.argmax(-1)).double())}
-    if network.task == "causal-lm":
-        out["nll"] = _sums(-lq.gather(-1, batch["input_ids"][0, 1:, None]).squeeze(-1))
-    elif "labels" in batch:
-        out["top1"] = _sums((q.argmax(-1) == batch["labels"]).double())
+def answer(network: Network, weights: dict[str, Tensor], item: dict[str, Tensor], job: Job) -> Tensor:
+    """Log-probabilities of every scored token or image, or the embeddings; in float32."""
+    import torch
+
+    with torch.inference_mode(), heard(network, job):
+        out = network.forward(weights, item).float()
+        rows = out[0, :-1] if network.task == "causal-lm" else out
+        if not bool(torch.isfinite(rows).all()):
+            raise CannotRun("The network answers with infinities or NaN: these weights are broken; use more bits or prune less")
+        return rows if network.task == "encoder" else torch.log_softmax(rows, -1)
+
+
+def compare(task: str, before: Tensor, after: Tensor, item: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Metric -> one value per row; exact over all classes, nothing sampled."""
+    if task == "encoder":
+        return {"cosine": (before * after).sum(-1)}
+    out = {"kl": (before.exp() * (before - after)).sum(-1).clamp(min=0), "agreement": (before.argmax(-1) == after.argmax(-1)).float()}
+    if task == "causal-lm":
+        out["nll"] = -after.gather(1, item["input_ids"][0, 1:, None])[:, 0]
+        if "bytes" in item:
+            out["bytes"] = item["bytes"].float().expand(len(after)) / len(after)
+    elif "labels" in item:
+        out["top1"] = (after.argmax(-1) == item["labels"]).float()
     return out
 
 
-def _sums(x: Tensor) -> tuple[float, float, int]:
-    x = x.double()
-    return float(x.sum()), float(x.square().sum()), x.numel()
+def _metrics(tallies: dict[str, Tally], pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Measured]:
+    out = {name: t.measured() for name, t in tallies.items()}
+    if "nll" in out:
+        nll, size = out.pop("nll"), out.pop("bytes", None)
+        likely = math.exp(min(nll.value, 700.0))
+        out["perplexity"] = Measured(likely, likely * nll.error)  # the delta method: d exp(x) = exp(x) dx
+        if size is not None and size.value > 0:
+            out["bits_per_byte"] = Measured(nll.value / math.log(2) / size.value, nll.error / math.log(2) / size.value)
+    if sum(len(a) for a, _ in pairs) > 2:
+        out["agreement"] = _neighbours(pairs)
+    return out
 
 
-def _score(reference: Reference, rows: list[dict[str, tuple[float, float, int]]], seconds: float) -> Score:
-    """Means with their standard errors: over windows for text (tokens of a window are not independent), over samples else."""
-    batches, network = reference.batches, reference.network
-    clustered = network.task == "causal-lm"
-    m = {k: _mean([r[k] for r in rows], clustered) for k in rows[0]}
-    n = sum(r[next(iter(r))][2] for r in rows)
-    if "nll" in m:
-        nll = m.pop("nll")
-        m["perplexity"] = Measured(math.exp(nll.value), math.exp(nll.value) * nll.error)
-        if batches.nbytes and len(rows) == len(batches.items):
-            per_byte = batches.n / batches.nbytes / math.log(2)
-            m["bits_per_byte"] = Measured(nll.value * per_byte, nll.error * per_byte)
-    return Score(network.task, m, n, batches.unit, str(batches.source), len(rows), len(batches.items), seconds)
+def _neighbours(pairs: list[tuple[Tensor, Tensor]]) -> Measured:
+    """Share of sentences whose nearest other sentence is the same for both models."""
+    import torch
+
+    def nearest(x: Tensor) -> Any:
+        return (x @ x.T).fill_diagonal_(-2.0).argmax(-1)
+
+    same = nearest(torch.cat([a for a, _ in pairs])) == nearest(torch.cat([b for _, b in pairs]))
+    tally = Tally()
+    tally.add(same.float(), whole=False)
+    return tally.measured()
 
 
-def _mean(sums: list[tuple[float, float, int]], clustered: bool) -> Measured:
-    total, squares, n = (sum(col) for col in zip(*sums))
-    mean = total / n
-    if clustered:
-        k = len(sums)
-        spread = sum((s[2] / n * k * (s[0] / s[2] - mean)) ** 2 for s in sums) / max(1, k - 1)
-        return Measured(mean, math.sqrt(spread / k) if k > 1 else math.sqrt(max(0.0, squares / n - mean**2) / n))
-    return Measured(mean, math.sqrt(max(0.0, squares / n - mean**2) / max(1, n - 1)))
+@contextlib.contextmanager
+def heard(network: Network, job: Job) -> Iterator[None]:
+    """While the network runs, every module it enters asks the job whether to stop: a cancel need not wait for the window's end."""
+    modules = list(network.module.modules()) if network.module is not None else []
+    hooks = [m.register_forward_pre_hook(lambda *_: job.check()) for m in modules]
+    try:
+        yield
+    finally:
+        for h in hooks:
+            h.remove()

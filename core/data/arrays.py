@@ -1,61 +1,63 @@
-"""NumPy archives of images and labels."""
+"""Images and labels out of an .npz file, normalised as the sample.json beside it says."""
 
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any
 
 from ..errors import BadData
-from ..networks import Network
-from . import Batches, fingerprint, sources
+from . import Batches, Fed, card, fingerprint
 
-if TYPE_CHECKING:
-    import numpy as np
-
-BATCH = 50
+PER_BATCH = 50  # small enough that a cancel is heard within a second
 
 
-@sources("arrays")
-class Arrays:
-    """An .npz with `images` (N, C, H, W) and `labels` (N,); a sample.json beside it may say how to normalise."""
+def load(path: Path, network: Fed, limit: int | None) -> Batches:
+    """The first `limit` images; arrays only, a pickle is refused."""
+    import torch
 
-    suffixes: ClassVar = (".npz",)
-
-    @staticmethod
-    def load(path: Path, network: Network, limit: int | None) -> Batches:
-        import torch
-
-        if network.task != "image-classification":
-            raise BadData(f"{path.name} holds images and this network reads text; choose a .txt")
-        raw = path.read_bytes()
-        images, labels = _arrays(raw, path, limit)
-        if len(labels) and network.labels and not 0 <= labels.min() <= labels.max() < len(network.labels):
-            raise BadData(f"{path.name}: labels run from {labels.min()} to {labels.max()}, the network knows 0 to {len(network.labels) - 1}")
-        x, y = torch.from_numpy(_normalised(images, path)), torch.from_numpy(labels)
-        items = tuple({"pixel_values": x[i : i + BATCH], "labels": y[i : i + BATCH]} for i in range(0, len(x), BATCH))
-        return Batches("images", items, len(x), "images", path, fingerprint(raw, limit))
+    raw = path.read_bytes()
+    images, labels = _arrays(path, raw)
+    known = len(network.labels)
+    if known and not 0 <= int(labels.min()) <= int(labels.max()) < known:
+        raise BadData(f"{path.name}: labels run from {labels.min()} to {labels.max()}, but the network has {known} classes; choose its own data")
+    how = _normalise(path, integers=images.dtype.kind in "ui")
+    x = (torch.from_numpy(images[:limit]).float() * how["scale"] - how["mean"]) / how["std"]
+    y = torch.from_numpy(labels[:limit].astype("int64"))
+    pairs = zip(x.split(PER_BATCH), y.split(PER_BATCH), strict=True)
+    items = tuple({"pixel_values": a, "labels": b} for a, b in pairs)
+    return Batches("images", items, len(y), "images", path.name, fingerprint(raw, limit, sorted(how.items())))
 
 
-def _arrays(raw: bytes, path: Path, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(path: Path, raw: bytes) -> tuple[Any, Any]:
     import numpy as np
 
     try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as z:
-            images, labels = z["images"][:limit], z["labels"][:limit]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
-        raise BadData(f"{path.name}: not an .npz with images and labels ({e}); write it with numpy.savez(images=..., labels=...)") from None
-    if images.ndim != 4 or labels.shape != images.shape[:1] or not len(labels):
-        raise BadData(f"{path.name}: images {images.shape} and labels {labels.shape} should be (N, C, H, W) and (N,), N at least 1")
-    return images, labels.astype(np.int64)
+        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
+            images, labels = stored["images"], stored["labels"]
+    except KeyError as e:
+        raise BadData(f"{path.name} has no array {e}; it needs 'images' (N, channels, height, width) and 'labels' (N)") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
+        raise BadData(f"{path.name} can't be read as plain arrays ({str(e).splitlines()[0][:90]}); save it with numpy.savez") from None
+    if images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
+        raise BadData(
+            f"{path.name}: images {list(images.shape)} and labels {list(labels.shape)} don't fit; "
+            "images must be (N, channels, height, width) and labels (N)"
+        )
+    if images.dtype.kind not in "uif" or labels.dtype.kind not in "ui":
+        raise BadData(f"{path.name}: images are {images.dtype} and labels {labels.dtype}; they must be numbers and whole numbers")
+    return images, labels
 
 
-def _normalised(images: np.ndarray, path: Path) -> np.ndarray:
-    import numpy as np
-
-    card = path.with_name("sample.json")
-    n = json.loads(card.read_text()).get("normalise", {}) if card.exists() else {}
-    x = images.astype(np.float32) * n.get("scale", 1.0)
-    return ((x - n.get("mean", 0.0)) / n.get("std", 1.0)).astype(np.float32)
+def _normalise(path: Path, integers: bool) -> dict[str, float]:
+    """What sample.json says; otherwise bytes become 0 to 1 and floats stay as they are."""
+    said = card(path).get("normalise", {})
+    plain = {"scale": 1 / 255 if integers else 1.0, "mean": 0.0, "std": 1.0}
+    try:
+        how = {k: float(said.get(k, v)) for k, v in plain.items()}
+    except (TypeError, ValueError, AttributeError):
+        raise BadData(f"{path.parent / 'sample.json'}: 'normalise' must hold the numbers scale, mean and std; repair it") from None
+    if how["std"] == 0:
+        raise BadData(f"{path.parent / 'sample.json'}: 'normalise' has std 0; give the deviation of the pixels")
+    return how

@@ -1,65 +1,75 @@
-"""Text files: windows of tokens for language models, padded sentences for encoders."""
+"""Text as token windows for language models, or as padded sentences for encoders."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from ..errors import BadData
-from ..networks import Network
-from . import Batches, fingerprint, sources
+from . import Batches, Fed, card, fingerprint
 
-CHARACTERS = 40_000
-SENTENCES = 128
-BATCH = 8
-
-
-@sources("text")
-class Text:
-    """A UTF-8 text file."""
-
-    suffixes: ClassVar = (".txt", ".md")
-
-    @staticmethod
-    def load(path: Path, network: Network, limit: int | None) -> Batches:
-        raw = path.read_bytes()
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            raise BadData(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
-        if not text.strip():
-            raise BadData(f"{path.name} is empty; choose a text of a few thousand words")
-        if network.tokenizer is None:
-            raise BadData(f"{path.name} is text and this network sees images; choose an .npz with images and labels")
-        make = _sentences if network.task == "encoder" else _windows
-        return make(text, path, network, limit, fingerprint(raw, limit))
+CHARACTERS = 40_000  # of a text, when no limit is given
+WINDOW = 512  # tokens; less when the network's context or the sample's card says so
+SENTENCES = 400
+PER_BATCH = 16
+CUT = re.compile(r"windows of (\d+) tokens")
 
 
-def _windows(text: str, path: Path, network: Network, limit: int | None, mark: str) -> Batches:
-    """Non-overlapping windows, tokenized once without special tokens; the first token of each is not scored."""
+def load(path: Path, network: Fed, limit: int | None) -> Batches:
+    """A UTF-8 text cut into what the network's task needs."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise BadData(f"{path.name} is not UTF-8 text (byte {e.start}); convert it to UTF-8 first") from None
+    if not text.strip():
+        raise BadData(f"{path.name} is empty; choose a file with text in it")
+    if network.task == "encoder":
+        return _sentences(path, raw, text, network, limit)
+    return _windows(path, raw, text, network, limit)
+
+
+def _windows(path: Path, raw: bytes, text: str, network: Fed, limit: int | None) -> Batches:
+    """Non-overlapping windows; a window's first token has no context and is not scored."""
     import torch
 
-    size = min(512, max(16, network.context // 2))
-    ids = network.tokenizer(text[:CHARACTERS], add_special_tokens=False, verbose=False)["input_ids"]
-    # a last window under 16 tokens is mostly unscored start-up
-    windows = [ids[i : i + size] for i in range(0, min(len(ids), limit or len(ids)), size)]
-    windows = [w for w in windows if len(w) >= 16]
-    if not windows:
-        raise BadData(f"{path.name} gives only {len(ids)} tokens; choose a text of at least a few hundred words")
-    scored = [i for w in windows for i in w[1:]]
-    nbytes = sum(len(network.tokenizer.decode(w[1:]).encode()) for w in windows)
-    items = tuple({"input_ids": torch.tensor([w])} for w in windows)
-    return Batches("text", items, len(scored), "tokens", path, mark, nbytes)
+    said = CUT.search(str(card(path).get("score", {}).get("how", "")))
+    size = min(int(said[1]) if said else WINDOW, network.context)
+    # 16 characters a token is more than any tokenizer packs on average: enough text, never all of a long book
+    text = text[: CHARACTERS if limit is None else limit * 16]
+    ids, ends = _tokens(network.tokenizer, text)
+    ids, ends = ids[:limit], ends[:limit]
+    if len(ids) < 2:
+        raise BadData(f"{path.name} is too short to score (1 token); choose a longer text")
+    items: list[dict[str, Any]] = []
+    for a in range(0, len(ids) - 1, size):
+        b = min(a + size, len(ids))
+        item = {"input_ids": torch.tensor([ids[a:b]])}
+        if ends:
+            item["bytes"] = torch.tensor([len(text[ends[a] : ends[b - 1]].encode())])
+        items.append(item)
+    n = sum(i["input_ids"].shape[1] - 1 for i in items)
+    return Batches("text", tuple(items), n, "tokens", path.name, fingerprint(raw, limit, size))
 
 
-def _sentences(text: str, path: Path, network: Network, limit: int | None, mark: str) -> Batches:
-    """Sentences of five words and more, in batches padded to their longest."""
-    found = [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+", text) if len(s.split()) >= 5][: limit or SENTENCES]
-    if not found:
-        raise BadData(f"{path.name} holds no sentence of five words; choose a longer text")
+def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:
+    """Ids, and where each token ends in the text ([] when the tokenizer can't say: then there are no bits per byte)."""
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast, verbose=False)
+    return list(found["input_ids"]), [b for _, b in found["offset_mapping"]] if fast else []
+
+
+def _sentences(path: Path, raw: bytes, text: str, network: Fed, limit: int | None) -> Batches:
+    """Sentences of four words and more, in the order of the text."""
+    parts = [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+", text)]
+    chosen = [s for s in parts if len(s.split()) >= 4][: limit or SENTENCES]
+    if len(chosen) < 2:
+        raise BadData(f"{path.name} has fewer than two sentences of four words; choose a longer text")
+    edges = [*range(0, len(chosen), PER_BATCH), len(chosen)]
     items = []
-    for i in range(0, len(found), BATCH):
-        batch = network.tokenizer(found[i : i + BATCH], padding=True, truncation=True, max_length=min(256, network.context), return_tensors="pt")
-        items.append({k: batch[k] for k in ("input_ids", "attention_mask")})
-    return Batches("text", tuple(items), len(found), "sentences", path, mark)
+    for a, b in pairwise(edges):
+        fed = network.tokenizer(chosen[a:b], padding=True, truncation=True, max_length=min(network.context, 256), return_tensors="pt")
+        items.append({k: fed[k] for k in ("input_ids", "attention_mask")})
+    return Batches("sentences", tuple(items), len(chosen), "sentences", path.name, fingerprint(raw, limit, "sentences"))

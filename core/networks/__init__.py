@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
@@ -12,7 +12,7 @@ from ..registry import Registry
 from ..types import Checkpoint, Task
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 networks = Registry("core.networks")
 
@@ -23,9 +23,12 @@ class Network:
 
     task: Task
     forward: Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
+    raw: Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]  # before pooling: what a stock loader returns
     tokenizer: Any = None
     labels: tuple[str, ...] = ()
     context: int = 512
+    module: nn.Module | None = None  # the skeleton, for hooks that watch inputs or hear a cancel
+    names: Mapping[str, str] = field(default_factory=dict)  # module's parameter or buffer -> tensor name
 
 
 def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:

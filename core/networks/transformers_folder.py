@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
-from ..types import Checkpoint, Task
+from ..types import Checkpoint, Forward, Task
 from . import Network, networks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
 
 
 @networks("transformers")
@@ -27,10 +29,13 @@ class TransformersFolder:
     def build(checkpoint: Checkpoint) -> Network:
         if "auto_map" in checkpoint.config:
             raise CannotRun("This model needs Python code that came with it, which the studio never runs; it can be slimmed, not evaluated")
-        module = skeleton(checkpoint)
+        if "quantization_config" in checkpoint.config:
+            raise CannotRun("This checkpoint is already quantized, so its network can't be fed plain weights; open the original to measure accuracy")
         task = task_of(checkpoint)
+        module = skeleton(checkpoint)
         names = matched(module, checkpoint)
-        return Network(task, _forward(module, names, task), tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint))
+        raw = _raw(module, names, task)
+        return Network(task, _pooling(raw) if task == "encoder" else raw, raw, tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint), module, names)
 
 
 def skeleton(checkpoint: Checkpoint) -> nn.Module:
@@ -65,20 +70,23 @@ def task_of(checkpoint: Checkpoint) -> Task:
     name = (checkpoint.config.get("architectures") or [""])[0]
     if name.endswith(("CausalLM", "LMHeadModel")):
         return "causal-lm"
-    return "image-classification" if name.endswith("ImageClassification") else "encoder"
+    if name.endswith("ImageClassification"):
+        return "image-classification"
+    if name.endswith("Model") and "vocab_size" in checkpoint.config:
+        return "encoder"
+    raise CannotRun(f"The studio can't score a {name or 'network without a named architecture'} yet; it can be slimmed and exported, not evaluated")
 
 
 def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
     """Module name -> tensor name; CannotRun names the first parameter that has no tensor of its shape."""
     wanted = {**dict(module.named_parameters(remove_duplicate=False)), **_persistent(module)}
-    base = getattr(module, "base_model_prefix", "") + "."
-    stored = renamed(module, checkpoint)
+    stored = _renamed(module, checkpoint, wanted)
     out = {}
     for name, p in wanted.items():
-        options = (name, name.removeprefix(base), base + name)
-        found = next((stored[o] for o in options if o in stored), checkpoint.tied.get(name, ""))
-        if not found and "pooler" in name:
-            continue  # an encoder saved without its pooler: the mean over tokens does not use it
+        found = stored.get(name) or checkpoint.tied.get(name) or stored.get(getattr(module, "all_tied_weights_keys", {}).get(name, ""))
+        if not found and _unused(name, module):
+            p.zero_()  # an encoder saved without its pooler: the mean over tokens does not use it
+            continue
         if not found:
             raise CannotRun(f"config.json and weights don't fit: the network wants {name} {list(p.shape)} and the file doesn't have it")
         if checkpoint.tensors[found].shape != tuple(p.shape):
@@ -88,19 +96,23 @@ def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
     return out
 
 
-def renamed(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
-    """Today's parameter name -> stored name: transformers 5 renamed parameters and keeps writing the old names to disk."""
-    from transformers import conversion_mapping
+def _renamed(module: nn.Module, checkpoint: Checkpoint, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Module name -> stored name, by the renamings transformers itself applies when it loads (ViT's layers have new names since 5.0)."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightRenaming, rename_source_key
 
-    rules = conversion_mapping.get_model_conversion_mapping(module)
-    renames = [(a, b) for r in rules if isinstance(r, conversion_mapping.WeightRenaming) for a, b in zip(r.source_patterns, r.target_patterns)]
-    out = {}
+    renamings = [r for r in get_model_conversion_mapping(module) if isinstance(r, WeightRenaming)]
+    base = getattr(module, "base_model_prefix", "")
+    out: dict[str, str] = {}
     for name in checkpoint.tensors:
-        new = name
-        for pattern, target in renames:
-            new = re.sub(pattern, target, new)
-        out[new] = name
-    return out | {n: n for n in checkpoint.tensors}
+        new, _ = rename_source_key(name, renamings, [], base, dict(wanted))
+        plain, _ = rename_source_key(name, [], [], base, dict(wanted))
+        out[new if new in wanted or plain not in wanted else plain] = name
+    return out
+
+
+def _unused(name: str, module: nn.Module) -> bool:
+    return name.endswith("num_batches_tracked") or ("pooler" in name and type(module).__name__.endswith("Model"))
 
 
 def _persistent(module: nn.Module) -> dict[str, Tensor]:
@@ -108,17 +120,21 @@ def _persistent(module: nn.Module) -> dict[str, Tensor]:
     return {n: b for n, b in module.named_buffers() if n in kept and "position_ids" not in n}
 
 
-def _forward(module: nn.Module, names: dict[str, str], task: Task) -> Any:
-    """The skeleton with given weights, and the task's answer out of what it returns."""
+def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Forward:
+    """The skeleton with given weights: logits, or an encoder's last hidden state."""
     import torch
 
     def forward(weights: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
         inputs = {k: v for k, v in batch.items() if k != "labels"}
         found = {n: weights[t] for n, t in names.items()}
         out = torch.func.functional_call(module, found, kwargs={**inputs, "return_dict": True}, tie_weights=False)
-        return _pooled(out.last_hidden_state, batch["attention_mask"]) if task == "encoder" else out.logits
+        return out.last_hidden_state if task == "encoder" else out.logits
 
     return forward
+
+
+def _pooling(raw: Forward) -> Forward:
+    return lambda weights, batch: _pooled(raw(weights, batch), batch["attention_mask"])
 
 
 def _pooled(hidden: Tensor, mask: Tensor) -> Tensor:
