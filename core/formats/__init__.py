@@ -32,8 +32,14 @@ def read(info: TensorInfo) -> Tensor:
     """The tensor's values out of the mapped file, in its own type (GGUF blocks come as float32); do not write into it."""
     for reader in readers.values():
         if info.dtype in reader.dtypes:
-            return reader.read(info)
+            found = reader.read(info)
+            return unpermuted(found, info.heads) if info.heads else found
     raise BadFile(f"{info.file.name}: {info.name} is stored as {info.dtype}, which I don't know; convert it to F32, F16 or BF16 first")
+
+
+def unpermuted(rows: Tensor, heads: int) -> Tensor:
+    """Rows as transformers has them: GGUF interleaves the two halves of each head for its rotary embedding."""
+    return rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
 def suffixes() -> str:

@@ -11,8 +11,10 @@ from ..job import Job
 from ..types import Checkpoint, TensorInfo
 from . import readers
 from .safetensors_file import header
+from .torchzip import copied
 
 INDEX = "model.safetensors.index.json"
+OLD_INDEX = "pytorch_model.bin.index.json"
 SIDES = (
     "tokenizer*", "vocab*", "merges*", "special_tokens_map*", "added_tokens*", "generation_config*", "preprocessor_config*",
     "processor_config*", "*.model", "chat_template*", "modules.json", "sentence_bert_config*", "config_sentence_transformers*", "1_Pooling",
@@ -33,15 +35,27 @@ class Folder:
     @staticmethod
     def open(path: Path, job: Job) -> Checkpoint:
         config = table(path / "config.json") if (path / "config.json").exists() else {}
-        tensors = _sharded(path) if (path / INDEX).exists() else _single(path)
+        tensors = _stored(path, job)
         sides = {p for pattern in SIDES for p in path.glob(pattern)}
         return Checkpoint(path, "folder", tensors, config, sides=tuple(sorted(sides)), tied=tied(config, tensors))
+
+
+def _stored(path: Path, job: Job) -> dict[str, TensorInfo]:
+    """Safetensors where there are any, else PyTorch's .bin files through their safetensors copies."""
+    if (path / INDEX).exists():
+        return _sharded(path)
+    old = sorted(path.glob("pytorch_model*.bin"))
+    if not old or any(path.glob("*.safetensors")):
+        return _single(path)
+    if (path / OLD_INDEX).exists():
+        _shards(path, OLD_INDEX)
+    return {name: t for f in job.track(old, "Reading PyTorch files") for name, t in copied(f, job).items()}
 
 
 def table(path: Path) -> dict[str, Any]:
     """A JSON object from disk."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as e:
         raise BadFile(f"{path.name}: not readable as JSON ({e}); restore it from where you got the model") from None
     if not isinstance(found, dict):
@@ -67,14 +81,21 @@ def _single(path: Path) -> dict[str, TensorInfo]:
 
 def _sharded(path: Path) -> dict[str, TensorInfo]:
     """The tensors the index names, each checked to be in its shard."""
-    where = table(path / INDEX).get("weight_map")
-    if not isinstance(where, dict) or not all(isinstance(v, str) and Path(v).name == v for v in where.values()):
-        raise BadFile(f"{INDEX}: its weight_map is no table of file names; restore it from where you got the model")
-    missing = sorted({f for f in where.values() if not (path / f).exists()})
-    if missing:
-        raise BadFile(f"{path.name}: the shard {missing[0]} is missing ({len(missing)} of {len(set(where.values()))}); download it into this folder")
+    where = _shards(path, INDEX)
     shards = {f: header(path / f) for f in sorted(set(where.values()))}
     lost = next((n for n, f in where.items() if n not in shards[f]), None)
     if lost:
         raise BadFile(f"{path.name}: {lost} should be in {where[lost]} and isn't; download that shard again")
     return {n: shards[f][n] for n, f in where.items()}
+
+
+def _shards(path: Path, index: str) -> dict[str, str]:
+    """Tensor name -> shard, every shard there."""
+    where = table(path / index).get("weight_map")
+    if not isinstance(where, dict) or not all(isinstance(v, str) and v and Path(v).name == v for v in where.values()):
+        raise BadFile(f"{index}: its weight_map is no table of file names; restore it from where you got the model")
+    files = set(where.values())
+    missing = sorted(f for f in files if not (path / f).is_file())
+    if missing:
+        raise BadFile(f"{path.name}: the shard {missing[0]} is missing ({len(missing)} of {len(files)}); download it into this folder")
+    return where

@@ -35,7 +35,7 @@ def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:
     """Build the skeleton; CannotRun says why there is none."""
     if why := runnable(checkpoint):
         raise CannotRun(why)
-    return next(n for n in networks.values() if n.matches(checkpoint)).build(checkpoint)
+    return next(n for n in networks.values() if n.matches(checkpoint)).build(checkpoint, job or Job())
 
 
 def runnable(checkpoint: Checkpoint) -> str:

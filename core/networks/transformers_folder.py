@@ -26,7 +26,7 @@ class TransformersFolder:
         return bool(checkpoint.config.get("model_type"))
 
     @staticmethod
-    def build(checkpoint: Checkpoint) -> Network:
+    def build(checkpoint: Checkpoint, job: Job) -> Network:
         if "auto_map" in checkpoint.config:
             raise CannotRun("This model needs Python code that came with it, which the studio never runs; it can be slimmed, not evaluated")
         if "quantization_config" in checkpoint.config:

@@ -1,0 +1,7 @@
+"""Energy is modelled, never measured here: roofline time on a stated laptop times its power, per token or sample."""
+
+from __future__ import annotations
+
+from .model import estimate
+
+__all__ = ["estimate"]

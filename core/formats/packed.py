@@ -1,0 +1,107 @@
+"""Packed export: compressed-tensors' pack-quantized layout, 2 to 8 bits a weight, which transformers unpacks on loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..quantize import quantizers
+from ..registry import make
+from ..stored import Quantized, Stored
+from ..types import Checkpoint, Entry, Layer, Setting
+from . import targets
+from .dense import DenseTarget
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@targets("packed")
+@dataclass(frozen=True, slots=True)
+class PackedTarget:
+    """compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type."""
+
+    title: ClassVar[str] = "Packed (compressed-tensors)"
+    runs_in: ClassVar[str] = "transformers with compressed-tensors installed"
+
+    def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
+        """Why a quantized layer is stored dense here ("" = packed, or nothing to pack)."""
+        if not setting.quantize:
+            return ""
+        if "ImageClassification" in str(checkpoint.config.get("architectures")) or not checkpoint.config:
+            return "transformers loads packed weights by layer name, which it changes for image networks or can't know without a config"
+        if layer.kind != "linear":
+            return f"pack-quantized holds linear layers, this is {layer.kind}"
+        return "pack-quantized needs one scale per group or channel, not per tensor" if _how(setting)["strategy"] == "tensor" else ""
+
+    def packs(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> bool:
+        return bool(setting.quantize) and not self.refuses(checkpoint, layer, setting)
+
+    def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
+        dense = DenseTarget()
+        out: list[Entry] = []
+        for x in layers:
+            s = settings[x.name]
+            out += (
+                _entries(x, s, dense.of(x)) if self.packs(checkpoint, x, s) else [Entry(x.tensor.name, dense.of(x), x.tensor.shape, x.name)]
+            )
+        return out
+
+    def tensors(self, checkpoint: Checkpoint, layer: Layer, setting: Setting, stored: Stored) -> dict[str, Tensor]:
+        if not isinstance(stored, Quantized) or not self.packs(checkpoint, layer, setting):
+            return DenseTarget().tensors(checkpoint, layer, setting, stored)
+        import torch
+        from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+
+        half = 2 ** (stored.bits - 1)
+        out = {"packed": pack_to_int32((stored.codes.int() - half).to(torch.int8), stored.bits), "scale": stored.scale}
+        if stored.zero is not None:
+            out["zero_point"] = pack_to_int32((stored.zero.int() - half).to(torch.int8), stored.bits, packed_dim=0)
+        out["shape"] = torch.tensor(stored.shape, dtype=torch.int64)
+        return {f"{layer.name}.weight_{k}": v.contiguous() for k, v in out.items()}
+
+    def config(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> dict[str, Any]:
+        """quantization_config as compressed-tensors reads it: every packed layer named, every other linear in `ignore`."""
+        layers = list(layers)
+        packed = [x for x in layers if self.packs(checkpoint, x, settings[x.name])]
+        base = DenseTarget().config(checkpoint, layers, settings)
+        if not packed:
+            return base
+        alike: dict[str, list[str]] = {}
+        hows = {}
+        for x in packed:
+            how = _how(settings[x.name])
+            alike.setdefault(str(how), []).append(x.name)
+            hows[str(how)] = how
+        groups = {
+            f"group_{i}": {"targets": names, "weights": hows[k], "input_activations": None} for i, (k, names) in enumerate(alike.items())
+        }
+        named = {x.name for x in packed}
+        ignore = [x.name for x in layers if x.kind in ("linear", "head") and x.name not in named] + [
+            n.removesuffix(".weight") for n in checkpoint.tied
+        ]
+        return base | {
+            "quantization_config": {
+                "quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed",
+                "config_groups": groups, "ignore": ignore,
+            }
+        }  # fmt: skip
+
+
+def _how(setting: Setting) -> dict[str, Any]:
+    m = make(quantizers[setting.quantize], setting.quantize_knobs)
+    group = m.group_size if m.granularity == "group" else None
+    return {"num_bits": setting.bits, "type": "int", "symmetric": m.symmetric, "strategy": m.granularity, "group_size": group}
+
+
+def _entries(x: Layer, s: Setting, dtype: str) -> list[Entry]:
+    how = _how(s)
+    out, width = x.tensor.shape
+    groups = width // how["group_size"] if how["group_size"] else 1
+    found = [Entry(f"{x.name}.weight_packed", "I32", (out, ceil(width * s.bits / 32)), x.name)]
+    found.append(Entry(f"{x.name}.weight_scale", dtype, (out, groups), x.name))
+    if not how["symmetric"]:
+        found.append(Entry(f"{x.name}.weight_zero_point", "I32", (ceil(out * s.bits / 32), groups), x.name))
+    return [*found, Entry(f"{x.name}.weight_shape", "I64", (2,), x.name)]

@@ -1,0 +1,176 @@
+"""Verification: a fresh process reopens an export with the tools its readers will use and compares."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import child
+from .compress import Compressed
+from .formats import open_checkpoint, read
+from .formats.dense import dense_tensor
+from .formats.safetensors_file import header
+from .formats.safetensors_write import INDEX, Written
+from .job import Job
+from .types import Check, Checkpoint, Entry, Setting, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .data import Batches
+    from .networks import Network
+
+TOLERANCE = 1e-3  # of the outputs' standard deviation: float32 sums in another order differ by about 1e-6, a wrong scale by far more
+SAMPLES = 4  # of the first batch
+
+
+def verify(
+    folder: Path, written: Written, compressed: Compressed, target: Any, network: Network | None, batches: Batches | None, job: Job
+) -> Verdict:
+    """Reopen `folder` in a fresh process; every check with what it found."""
+    checkpoint, settings = compressed.checkpoint, compressed.settings
+    same = {x.tensor.name: x.tensor.dtype for x in compressed.layers if settings.get(x.name, Setting()).idle}
+    args: dict[str, Any] = {
+        "folder": str(folder), "source": str(checkpoint.path), "total": written.nbytes, "checksums": written.checksums,
+        "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries],
+        "untouched": [e.name for e in written.entries if same.get(e.name) == e.dtype],
+        "architecture": (checkpoint.config.get("architectures") or [""])[0], "task": network.task if network else "", "answers": "",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="slim-verify-") as scratch:
+        if network and batches and checkpoint.config:
+            args["answers"] = str(_answers(Path(scratch) / "answers.safetensors", compressed, target, network, batches, job))
+        job.check()
+        found = child.run("core.verify:probe", args, job)
+    return Verdict(found["tool"], tuple(Check(*c) for c in found["checks"]))
+
+
+def _answers(file: Path, compressed: Compressed, target: Any, network: Network, batches: Batches, job: Job) -> Path:
+    """The studio's own answers to the first batch, with the weights as the export stores them."""
+    import torch
+    from safetensors.torch import save_file
+
+    batch = {k: v[:SAMPLES].contiguous() for k, v in batches.items[0].items() if k != "labels"}
+    weights = {}
+    for layer in job.track(compressed.layers, "Answering for comparison"):
+        setting = compressed.settings.get(layer.name, Setting())
+        first = target.layer_entries(layer, setting)[0]
+        stored = compressed.stored(layer)
+        t = dense_tensor(layer, stored, first.dtype) if first.name == layer.tensor.name else stored.dense()
+        weights[layer.tensor.name] = t.float() if t.is_floating_point() else t
+    with torch.inference_mode():
+        answer = network.forward(weights, batch).float().contiguous()
+    save_file({"answer": answer.clone(), **{f"batch.{k}": v for k, v in batch.items()}}, str(file))
+    return file
+
+
+def probe(args: Mapping[str, Any]) -> dict[str, Any]:
+    """In the fresh process: all checks of one export."""
+    import safetensors
+    import torch
+
+    folder = Path(args["folder"])
+    tool = f"safetensors {safetensors.__version__}, torch {torch.__version__}"
+    entries = [Entry(n, d, tuple(s)) for n, d, s in args["entries"]]
+    checks = [_tensors(folder, entries), _bytes(folder, args["total"]), _checksums(folder, args["checksums"])]
+    if not all(c.passed for c in checks):
+        return _told(tool, checks)
+    checks.append(_untouched(folder, open_checkpoint(Path(args["source"])) if args["untouched"] else None, args["untouched"]))
+    if args["architecture"]:
+        name, more = _reopened(folder, args)
+        tool, checks = f"{name}, {tool}", checks + more
+    return _told(tool, checks)
+
+
+def _told(tool: str, checks: list[Check]) -> dict[str, Any]:
+    return {"tool": tool, "checks": [[c.name, c.passed, c.detail] for c in checks]}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _tensors(folder: Path, wanted: list[Entry]) -> Check:
+    """Names, types and shapes, read by the reference implementation."""
+    from safetensors import safe_open
+
+    have = {}
+    for file in _files(folder):
+        with safe_open(file, "pt") as f:
+            for name in f.keys():  # noqa: SIM118  safe_open is no mapping
+                part = f.get_slice(name)
+                have[name] = (part.get_dtype(), tuple(part.get_shape()))
+    plan = {e.name: (e.dtype, e.shape) for e in wanted}
+    wrong = sorted(n for n in plan.keys() | have.keys() if plan.get(n) != have.get(n))
+    detail = f"{wrong[0]}: planned {plan.get(wrong[0])}, found {have.get(wrong[0])}" if wrong else f"{len(plan)} tensors as planned"
+    return Check("names, types and shapes", not wrong, detail)
+
+
+def _bytes(folder: Path, planned: int) -> Check:
+    there = sum(f.stat().st_size for f in (*_files(folder), *folder.glob(INDEX)))
+    return Check("file size", there == planned, f"{there} bytes on disk, {planned} planned")
+
+
+def _checksums(folder: Path, wanted: Mapping[str, int]) -> Check:
+    """Every tensor's bytes against the checksum taken while it was handed to the writer."""
+    infos = {n: t for f in _files(folder) for n, t in header(f).items()}
+    bad = [n for n, crc in wanted.items() if zlib.crc32(_raw(read(infos[n]))) != crc]
+    return Check("bytes as written", not bad and wanted.keys() == infos.keys(), f"{bad[0]} was changed" if bad else f"{len(wanted)} checksums agree")
+
+
+def _raw(tensor: Tensor) -> memoryview:
+    import torch
+
+    return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()) if tensor.numel() else memoryview(b"")
+
+
+def _untouched(folder: Path, source: Checkpoint | None, names: list[str]) -> Check:
+    """Tensors the plan leaves alone are the source's, bit for bit."""
+    infos = {n: t for f in _files(folder) for n, t in header(f).items()}
+    bad = [n for n in names if source and _raw(read(infos[n])) != _raw(read(source.tensors[n]))]
+    return Check("untouched tensors", not bad, f"{bad[0]} differs from the source" if bad else f"{len(names)} bit-identical to the source")
+
+
+def _reopened(folder: Path, args: Mapping[str, Any]) -> tuple[str, list[Check]]:
+    """Loaded by transformers as anyone would, and asked the same questions as the studio's network."""
+    import transformers
+
+    name = f"transformers {transformers.__version__}"
+    cls = getattr(transformers, args["architecture"], None)
+    if cls is None:
+        return name, [Check("opens in transformers", True, f"not tried: {name} doesn't know {args['architecture']}")]
+    try:
+        model, info = cls.from_pretrained(str(folder), dtype="auto", output_loading_info=True, local_files_only=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, ImportError, OSError, AttributeError) as e:
+        return name, [Check("opens in transformers", False, f"{type(e).__name__}: {e}"[:300])]
+    missing = [m for m in sorted(info["missing_keys"]) if "pooler" not in m]
+    left = missing + sorted(info["unexpected_keys"]) + [str(m) for m in info["mismatched_keys"]]
+    checks = [Check("opens in transformers", not left, f"{left[0]} missing or not wanted" if left else f"{args['architecture']}, every tensor used")]
+    if getattr(model, "hf_quantizer", None) is not None:
+        import compressed_tensors
+
+        name += f" + compressed-tensors {compressed_tensors.__version__}"
+        model.hf_quantizer.compressor.decompress_model(model)
+    if args["answers"] and not left:
+        checks.append(_agrees(model.float().eval(), args["answers"], args["task"]))
+    return name, checks
+
+
+def _agrees(model: Any, file: str, task: str) -> Check:
+    """Largest difference of the answers, in standard deviations of the studio's."""
+    import torch
+    from safetensors.torch import load_file
+
+    from .networks.transformers_folder import _pooled
+
+    given = load_file(file)
+    batch = {k.removeprefix("batch."): v for k, v in given.items() if k.startswith("batch.")}
+    with torch.inference_mode():
+        out = model(**batch, return_dict=True)
+    mine = _pooled(out.last_hidden_state, batch["attention_mask"]) if task == "encoder" else out.logits
+    apart = float((mine.float() - given["answer"]).abs().max())
+    allowed = TOLERANCE * float(given["answer"].std())
+    held = apart <= allowed  # False for NaN
+    return Check("same answers", held, f"largest difference {apart:.2e}, allowed {allowed:.2e} ({TOLERANCE:g} of the outputs' standard deviation)")
