@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import Any
 
-from . import errors
+from . import environment, errors
 from .errors import SlimError
 from .job import Job
 
@@ -58,6 +58,7 @@ def _answer(function: str, code: int, out: str, err: str) -> Any:
 
 def main() -> None:
     """The child's side: one call, one line of JSON."""
+    environment.prepare()
     module, _, name = sys.argv[1].partition(":")
     try:
         result = getattr(importlib.import_module(module), name)(**json.loads(sys.stdin.read()))

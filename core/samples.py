@@ -1,36 +1,32 @@
-"""The models that come with the studio, each with its held-out data and the score it had when it was trained."""
+"""The bundled models of the welcome page, each with its measured dense score."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .resources import root
-from .types import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One bundled model."""
+    """What the welcome page shows of one."""
 
     title: str
     title_zh: str
     summary: str
     summary_zh: str
     path: Path
-    task: Task
-    score: Mapping[str, Any]  # metric, value, n, how
+    metric: str
+    value: float
 
 
 def samples() -> list[Sample]:
-    """Every bundled sample that has its weights, by folder name."""
-    return [_sample(p) for p in sorted((root() / "samples").glob("*/sample.json"))]
-
-
-def _sample(path: Path) -> Sample:
-    said = json.loads(path.read_text(encoding="utf-8"))
-    words = (said[k] for k in ("title", "title_zh", "summary", "summary_zh"))
-    return Sample(*words, path.parent, said["task"], said["score"])
+    """Read from resources/samples/*/sample.json."""
+    found = []
+    for card in sorted((root() / "samples").glob("*/sample.json"), reverse=True):
+        c = json.loads(card.read_text())
+        score = c["score"]
+        found.append(Sample(c["title"], c["title_zh"], c["summary"], c["summary_zh"], card.parent, score["metric"], score["value"]))
+    return found

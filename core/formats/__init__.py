@@ -30,11 +30,16 @@ def open_checkpoint(path: Path, job: Job | None = None) -> Checkpoint:
 
 def read(info: TensorInfo) -> Tensor:
     """The tensor's values out of the mapped file, in its own type (GGUF blocks come as float32); do not write into it."""
-    for reader in readers.values():
-        if info.dtype in reader.dtypes:
-            found = reader.read(info)
-            return unpermuted(found, info.heads) if info.heads else found
-    raise BadFile(f"{info.file.name}: {info.name} is stored as {info.dtype}, which I don't know; convert it to F32, F16 or BF16 first")
+    reader = next((r for r in readers.values() if info.dtype in r.dtypes), None)
+    if reader is None:
+        raise BadFile(f"{info.file.name}: {info.name} is stored as {info.dtype}, which I don't know; convert it to F32, F16 or BF16 first")
+    try:
+        found = reader.read(info)
+    except (OSError, RuntimeError, ValueError) as e:
+        raise BadFile(
+            f"{info.file.name}: {info.name} can't be read any more ({str(e).splitlines()[0][:120]}); open the file again"
+        ) from None
+    return unpermuted(found, info.heads) if info.heads else found
 
 
 def unpermuted(rows: Tensor, heads: int) -> Tensor:

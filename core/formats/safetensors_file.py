@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_HEADER = 100_000_000  # the reference implementation's limit
+MAX_DIMS = 64  # torch's limit
 TORCH = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
     "I8": "int8", "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
@@ -60,13 +61,21 @@ def header(path: Path) -> dict[str, TensorInfo]:
             n = int.from_bytes(head, "little")
             if len(head) < 8 or n > min(size - 8, MAX_HEADER):
                 raise BadFile(f"{path.name}: cut off or not a safetensors file (header of {n} bytes, file of {size}); download it again")
-            found = json.loads(f.read(n))
+            found = json.loads(f.read(n).decode("utf-8"), object_pairs_hook=_unique)
     except (OSError, ValueError, RecursionError) as e:
         raise BadFile(f"{path.name}: its header can't be read ({e}); download it again") from None
     if not isinstance(found, dict):
         raise BadFile(f"{path.name}: its header is no table of tensors; download it again")
     infos = [_info(path, name, entry, 8 + n) for name, entry in found.items() if name != "__metadata__"]
     return {t.name: t for t in _checked(path, infos, 8 + n, size)}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON would quietly keep the last of two entries of one name."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def _info(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
@@ -76,9 +85,9 @@ def _info(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
         numbers = [begin, end, *shape]
     except (TypeError, KeyError, ValueError):
         raise BadFile(f"{path.name}: the entry of {name!r} is incomplete; download it again") from None
-    if not all(type(x) is int and x >= 0 for x in numbers):
+    if len(shape) > MAX_DIMS or not all(type(x) is int and 0 <= x < 2**63 for x in numbers):
         raise BadFile(f"{path.name}: {name!r} has a shape or place that is no number; download it again")
-    if dtype not in ITEM_BYTES:
+    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise BadFile(f"{path.name}: {name!r} is stored as {dtype!r}, which I don't know; convert it to F32, F16 or BF16 first")
     info = TensorInfo(name, shape, dtype, end - begin, path, base + begin)
     if info.nbytes != info.parameters * ITEM_BYTES[dtype]:
