@@ -80,7 +80,7 @@ def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job) -> 
                 tallies.setdefault(name, Tally()).add(values, network.task == "causal-lm")
             scored += len(after)
             pairs += [(before, after)] if network.task == "encoder" else []
-            metrics = _metrics(tallies, pairs)
+            metrics = _metrics(tallies, pairs, sum(batches.nbytes[: i + 1]))
             score = Score(network.task, metrics, scored, batches.unit, batches.source, i + 1, total, time.monotonic() - start)
             job.point(score)
     return score
@@ -105,21 +105,20 @@ def compare(task: str, before: Tensor, after: Tensor, item: dict[str, Tensor]) -
     out = {"kl": (before.exp() * (before - after)).sum(-1).clamp(min=0), "agreement": (before.argmax(-1) == after.argmax(-1)).float()}
     if task == "causal-lm":
         out["nll"] = -after.gather(1, item["input_ids"][0, 1:, None])[:, 0]
-        if "bytes" in item:
-            out["bytes"] = item["bytes"].float().expand(len(after)) / len(after)
     elif "labels" in item:
         out["top1"] = (after.argmax(-1) == item["labels"]).float()
     return out
 
 
-def _metrics(tallies: dict[str, Tally], pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Measured]:
+def _metrics(tallies: dict[str, Tally], pairs: list[tuple[Tensor, Tensor]], nbytes: int) -> dict[str, Measured]:
     out = {name: t.measured() for name, t in tallies.items()}
     if "nll" in out:
-        nll, size = out.pop("nll"), out.pop("bytes", None)
+        nll, tokens = out.pop("nll"), sum(c for *_, c in tallies["nll"].rows)
         likely = math.exp(min(nll.value, 700.0))
         out["perplexity"] = Measured(likely, likely * nll.error)  # the delta method: d exp(x) = exp(x) dx
-        if size is not None and size.value > 0:
-            out["bits_per_byte"] = Measured(nll.value / math.log(2) / size.value, nll.error / math.log(2) / size.value)
+        if nbytes:
+            bits = tokens / nbytes / math.log(2)
+            out["bits_per_byte"] = Measured(nll.value * bits, nll.error * bits)
     if sum(len(a) for a, _ in pairs) > 2:
         out["agreement"] = _neighbours(pairs)
     return out

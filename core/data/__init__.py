@@ -43,6 +43,7 @@ class Batches:
     unit: str
     source: str
     fingerprint: str  # of the file's bytes, the limit and how it was cut
+    nbytes: tuple[int, ...] = ()  # UTF-8 bytes of each window's scored text; () when the tokenizer can't say
 
 
 def load(path: Path, network: Fed, limit: int | None = None) -> Batches:

@@ -21,7 +21,9 @@ def load(path: Path, network: Fed, limit: int | None) -> Batches:
     images, labels = _arrays(path, raw)
     known = len(network.labels)
     if known and not 0 <= int(labels.min()) <= int(labels.max()) < known:
-        raise BadData(f"{path.name}: labels run from {labels.min()} to {labels.max()}, but the network has {known} classes; choose its own data")
+        raise BadData(
+            f"{path.name}: labels run from {labels.min()} to {labels.max()}, but the network has {known} classes; choose its own data"
+        )
     how = _normalise(path, integers=images.dtype.kind in "ui")
     x = (torch.from_numpy(images[:limit]).float() * how["scale"] - how["mean"]) / how["std"]
     y = torch.from_numpy(labels[:limit].astype("int64"))

@@ -43,15 +43,11 @@ def _windows(path: Path, raw: bytes, text: str, network: Fed, limit: int | None)
     ids, ends = ids[:limit], ends[:limit]
     if len(ids) < 2:
         raise BadData(f"{path.name} is too short to score (1 token); choose a longer text")
-    items: list[dict[str, Any]] = []
-    for a in range(0, len(ids) - 1, size):
-        b = min(a + size, len(ids))
-        item = {"input_ids": torch.tensor([ids[a:b]])}
-        if ends:
-            item["bytes"] = torch.tensor([len(text[ends[a] : ends[b - 1]].encode())])
-        items.append(item)
-    n = sum(i["input_ids"].shape[1] - 1 for i in items)
-    return Batches("text", tuple(items), n, "tokens", path.name, fingerprint(raw, limit, size))
+    cuts = [(a, min(a + size, len(ids))) for a in range(0, len(ids) - 1, size)]
+    items = tuple({"input_ids": torch.tensor([ids[a:b]])} for a, b in cuts)
+    nbytes = tuple(len(text[ends[a] : ends[b - 1]].encode()) for a, b in cuts) if ends else ()
+    n = sum(b - a - 1 for a, b in cuts)
+    return Batches("text", items, n, "tokens", path.name, fingerprint(raw, limit, size), nbytes)
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:

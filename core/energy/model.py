@@ -52,7 +52,9 @@ def estimate(
             parts["weights"] += READING * w.weights * pace
             parts["activations"] += READING * w.activations / CACHED
     joules = sum(parts.values())
-    return Energy(joules, joules / RANGE, joules * RANGE, parts, "token" if task == "causal-lm" else "sample", how(target, task, checkpoint))
+    return Energy(
+        joules, joules / RANGE, joules * RANGE, parts, "token" if task == "causal-lm" else "sample", how(target, task, checkpoint)
+    )
 
 
 def works(checkpoint: Checkpoint, layers: list[Layer], size: Size, task: Task) -> Iterable[Work]:

@@ -31,7 +31,8 @@ class Factory:
         run("core.networks.factory:probe", {"factory": checkpoint.factory}, job)
         module = make(checkpoint.factory)
         names = matched(module, checkpoint)
-        return Network("image-classification", _forward(module, names), labels=_labels(checkpoint), module=module, names=names)
+        forward = _forward(module, names)
+        return Network("image-classification", forward, forward, labels=_labels(checkpoint), module=module, names=names)
 
 
 def probe(factory: str) -> dict[str, Any]:
@@ -54,8 +55,21 @@ def make(factory: str) -> nn.Module:
     try:
         spec.loader.exec_module(found)
         module = getattr(found, function)()
-    except (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError, SyntaxError, TypeError, ValueError) as e:
-        raise CannotRun(f"{path.name}: {type(e).__name__}: {str(e).splitlines()[0][:120] if str(e) else function}; correct it and try again") from None
+    except (
+        ArithmeticError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        NameError,
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise CannotRun(
+            f"{path.name}: {type(e).__name__}: {str(e).splitlines()[0][:120] if str(e) else function}; correct it and try again"
+        ) from None
     if not isinstance(module, nn.Module):
         raise CannotRun(f"{path.name}: {function}() returned a {type(module).__name__}, not a torch.nn.Module; return the network")
     return module.eval().requires_grad_(False)
@@ -70,9 +84,13 @@ def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
         if info is None and name.endswith("num_batches_tracked"):
             continue
         if info is None:
-            raise CannotRun(f"The network wants {name} {list(p.shape)} and the file doesn't have it; check that the factory builds this model")
+            raise CannotRun(
+                f"The network wants {name} {list(p.shape)} and the file doesn't have it; check that the factory builds this model"
+            )
         if info.shape != tuple(p.shape):
-            raise CannotRun(f"{name} should be {list(p.shape)} and is {list(info.shape)} in the file; check that the factory builds this model")
+            raise CannotRun(
+                f"{name} should be {list(p.shape)} and is {list(info.shape)} in the file; check that the factory builds this model"
+            )
         out[name] = stored
     return out
 
@@ -85,7 +103,9 @@ def _forward(module: nn.Module, names: dict[str, str]) -> Any:
         try:
             out = torch.func.functional_call(module, found, (batch["pixel_values"],), tie_weights=False)
         except RuntimeError as e:
-            raise CannotRun(f"The network can't take images of {list(batch['pixel_values'].shape[1:])}: {str(e).splitlines()[0][:120]}") from None
+            raise CannotRun(
+                f"The network can't take images of {list(batch['pixel_values'].shape[1:])}: {str(e).splitlines()[0][:120]}"
+            ) from None
         return out.logits if hasattr(out, "logits") else out
 
     return forward
@@ -93,4 +113,3 @@ def _forward(module: nn.Module, names: dict[str, str]) -> Any:
 
 def _labels(checkpoint: Checkpoint) -> tuple[str, ...]:
     return tuple(str(v) for v in checkpoint.config.get("id2label", {}).values())
-

