@@ -107,7 +107,7 @@ def _positions(checkpoint: Checkpoint, layers: list[Layer], task: Task) -> dict[
 
 
 def _sides(checkpoint: Checkpoint, layers: list[Layer]) -> dict[str, float]:
-    """A convolutional network by the usual custom: a 7-wide stem and its pooling halve twice, and so does each doubling of channels once."""
+    """A convolutional network by custom: a 7-wide stem and its pooling each halve the side, and so does every doubling of channels."""
     side, widest, out = float(_side(checkpoint)), 0, {}
     for x in layers:
         shape = x.tensor.shape

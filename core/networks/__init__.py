@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 networks = Registry("core.networks")
+Run = Callable[[dict[str, "Tensor"], dict[str, "Tensor"]], "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Network:
     """How to run a checkpoint: `forward(weights by tensor name, batch)` gives logits or embeddings."""
 
     task: Task
-    forward: Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
-    raw: Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]  # before pooling: what a stock loader returns
+    forward: Run
+    raw: Run  # before pooling: what a stock loader returns
     tokenizer: Any = None
     labels: tuple[str, ...] = ()
     context: int = 512

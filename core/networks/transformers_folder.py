@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
 from ..job import Job
-from ..types import Checkpoint, Forward, Task
-from . import Network, networks
+from ..types import Checkpoint, Task
+from . import Network, Run, networks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import PreTrainedModel
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
 
@@ -29,9 +29,9 @@ class TransformersFolder:
     @staticmethod
     def build(checkpoint: Checkpoint, job: Job) -> Network:
         if "auto_map" in checkpoint.config:
-            raise CannotRun("This model needs Python code that came with it, which the studio never runs; it can be slimmed, not evaluated")
+            raise CannotRun("This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated")
         if "quantization_config" in checkpoint.config:
-            raise CannotRun("This checkpoint is already quantized, so its network can't be fed plain weights; open the original to measure accuracy")
+            raise CannotRun("This checkpoint is already quantized, so it can't be scored here; open the original instead")
         task = task_of(checkpoint)
         module = skeleton(checkpoint)
         names = matched(module, checkpoint)
@@ -42,23 +42,23 @@ class TransformersFolder:
         return Network(task, forward, raw, tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint), module, names)
 
 
-def skeleton(checkpoint: Checkpoint) -> nn.Module:
+def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
     """The module in eval mode; parameters are never initialised (untouched memory costs none)."""
-    import torch
     import transformers
 
     given = {k: v for k, v in checkpoint.config.items() if k not in ("quantization_config", "torch_dtype", "dtype")}
     name = (given.get("architectures") or [""])[0]
     cls = getattr(transformers, name, None)
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
-        raise CannotRun(f"transformers {transformers.__version__} doesn't know the architecture {name or '(none named)'}; update it or open another")
+        raise CannotRun(f"transformers {transformers.__version__} doesn't know {name or '(no architecture)'}; update it or open another")
     try:
         config = transformers.AutoConfig.for_model(**given)
         with _uninitialised():
             module = cls(config)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as e:
-        raise CannotRun(f"config.json doesn't describe a working {name} ({str(e).splitlines()[0][:120]}); restore the original config") from None
-    return module.to(torch.float32).eval().requires_grad_(False)
+        raise CannotRun(f"config.json doesn't describe a working {name} ({str(e)[:120]}); restore it") from None
+    module.eval().requires_grad_(False)  # float32: torch's default type, which the config no longer overrides
+    return module
 
 
 @contextlib.contextmanager
@@ -78,10 +78,10 @@ def task_of(checkpoint: Checkpoint) -> Task:
         return "image-classification"
     if name.endswith("Model") and "vocab_size" in checkpoint.config:
         return "encoder"
-    raise CannotRun(f"The studio can't score a {name or 'network without a named architecture'} yet; it can be slimmed and exported, not evaluated")
+    raise CannotRun(f"The studio can't score a {name or 'nameless network'}; it can be slimmed and exported, not evaluated")
 
 
-def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
+def matched(module: PreTrainedModel, checkpoint: Checkpoint) -> dict[str, str]:
     """Module name -> tensor name; CannotRun names the first parameter that has no tensor of its shape."""
     wanted = {**dict(module.named_parameters(remove_duplicate=False)), **_persistent(module)}
     stored = _renamed(module, checkpoint, wanted)
@@ -100,7 +100,7 @@ def matched(module: nn.Module, checkpoint: Checkpoint) -> dict[str, str]:
     return out
 
 
-def _renamed(module: nn.Module, checkpoint: Checkpoint, wanted: Mapping[str, Any]) -> dict[str, str]:
+def _renamed(module: PreTrainedModel, checkpoint: Checkpoint, wanted: Mapping[str, Any]) -> dict[str, str]:
     """Module name -> stored name, by the renamings transformers itself applies when it loads (ViT's layers have new names since 5.0)."""
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightRenaming, rename_source_key
@@ -124,7 +124,7 @@ def _persistent(module: nn.Module) -> dict[str, Tensor]:
     return {n: b for n, b in module.named_buffers() if n in kept and "position_ids" not in n}
 
 
-def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Forward:
+def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Run:
     """The skeleton with given weights: logits, or an encoder's last hidden state."""
     import torch
 
@@ -138,7 +138,7 @@ def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Forward:
     return forward
 
 
-def _pooling(raw: Forward) -> Forward:
+def _pooling(raw: Run) -> Run:
     return lambda weights, batch: _pooled(raw(weights, batch), batch["attention_mask"])
 
 
