@@ -46,7 +46,7 @@ class SafetensorsFile:
         dtype = getattr(torch, TORCH[info.dtype])
         if info.parameters == 0:
             return torch.empty(info.shape, dtype=dtype)
-        storage = torch.UntypedStorage.from_file(str(info.file), False, info.offset + info.nbytes)
+        storage: Any = torch.UntypedStorage.from_file(str(info.file), False, info.offset + info.nbytes)
         raw = torch.empty(0, dtype=torch.uint8).set_(storage)[info.offset : info.offset + info.nbytes]
         aligned = raw if info.offset % max(1, ITEM_BYTES[info.dtype]) == 0 else raw.clone()
         return aligned.view(dtype).view(info.shape)
