@@ -1,0 +1,53 @@
+"""What every view draws: one frozen picture of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer in a comparison of two variants; an outcome of None means left as it was."""
+
+    layer: str
+    before: Outcome | None
+    after: Outcome | None
+    before_bytes: int
+    after_bytes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The session at one moment."""
+
+    checkpoint: Checkpoint | None = None
+    layers: tuple[Layer, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    target: Any = None
+    size: Size | None = None
+    energy: Energy | None = None
+    energy_original: Energy | None = None
+    original: Variant | None = None
+    score: Score | None = None  # the current plan's; partial while it streams in
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
+    current: int = -1  # index in variants of the measured current plan
+    compared: tuple[int, ...] = ()  # indices in variants; -1 is the original
+    selection: tuple[str, ...] = ()
+    data: Path | None = None
+    limit: int | None = None
+    runnable: str = ""  # "" = the network runs; else why not
+    task: Task | None = None
+    inspection: Any = None
+    comparison: tuple[Row, ...] | None = None
+    undo_text: str = ""
+    redo_text: str = ""
+    dirty: bool = False
+    recipe_path: Path | None = None
+    busy: bool = False
