@@ -5,26 +5,30 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .compress import Compressed
-from .errors import CannotRun, CannotWrite, NotVerified
+from .errors import CannotWrite, NotVerified
 from .formats.folder import SIDES
-from .formats.safetensors_write import HEAD, Shard, Writer, Written, shards, total
+from .formats.safetensors_write import write
 from .job import Job
-from .types import FLOATS, Entry, Setting, Verdict
-from .verify import verify
+from .plans import resolve
+from .size import size
+from .types import Setting, Verdict
+from .verify import Written, checksum, verify
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .data import Batches
     from .networks import Network
 
-OURS = ("config.json", "*.safetensors", "*.safetensors.index.json", "report.json", "report.html", "recipe.toml", *SIDES)
+MARK = "slim-studio.json"  # in every folder we write: what may be replaced later
+OURS = (MARK, "config.json", "*.safetensors", "report.json", "report.html", "recipe.toml", *SIDES)
 SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, directory blocks
 
 
@@ -45,7 +49,9 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
         verdict = verify(aside, written, compressed, target, network, batches, job)
         if not verdict.passed:
             bad = next(c for c in verdict.checks if not c.passed)
-            raise NotVerified(f"The export was reopened and found different ({bad.name}: {bad.detail}); it was removed, please report this.")
+            raise NotVerified(
+                f"The export was reopened and found different ({bad.name}: {bad.detail}); it was removed, please report this."
+            )
         job.check()
         _place(aside, path)
     return verdict
@@ -60,15 +66,14 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
     """The absolute path, when writing there destroys nothing and fits; CannotWrite otherwise."""
     path = Path(path).expanduser().absolute()
     source = compressed.checkpoint.path.resolve()
-    files = shards(target.entries(compressed.checkpoint, compressed.layers, compressed.settings))
     if target.key == "packed" and not compressed.checkpoint.config:
         raise CannotWrite("Packed weights need a config.json that says how they are packed, and this model has none; export it dense.")
     if path.resolve() == source or path.resolve() in source.parents or source in path.resolve().parents:
         raise CannotWrite(f"{path.name}: the opened model lies there; choose another place, an export never overwrites its source.")
-    if path.suffix == ".safetensors" and not path.is_dir() and (compressed.checkpoint.config or len(files) > 1):
+    if path.suffix == ".safetensors" and not path.is_dir() and compressed.checkpoint.config:
         raise CannotWrite(f"{path.name}: this export is a folder (config and weights); choose a folder's name without .safetensors.")
     _replaceable(path)
-    _roomy(path, total(files) + SPARE)
+    _roomy(path, size(compressed.checkpoint, compressed.layers, settings_of(compressed), target).total + SPARE)
     return path
 
 
@@ -78,19 +83,9 @@ def _replaceable(path: Path) -> None:
         return
     names = [p.name for p in path.iterdir()] if path.is_dir() else []
     foreign = next((n for n in names if not any(fnmatchcase(n, o) for o in OURS)), "")
-    weights = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if foreign or not weights or not all(_ours(w) for w in weights):
+    if foreign or MARK not in names:
         what = f"it holds {foreign}" if foreign else "what is there is no export of Slim Studio"
         raise CannotWrite(f"{path} can't be replaced: {what}; choose a new name or an empty folder.")
-
-
-def _ours(file: Path) -> bool:
-    try:
-        with file.open("rb") as f:
-            f.seek(8)
-            return f.read(len(HEAD)) == HEAD.encode()
-    except OSError:
-        return False
 
 
 def _roomy(path: Path, needed: int) -> None:
@@ -100,7 +95,9 @@ def _roomy(path: Path, needed: int) -> None:
     except OSError as e:
         raise CannotWrite(f"{path.parent}: {e.strerror}; choose another place.") from None
     if free < needed:
-        raise CannotWrite(f"{path.parent} has {free / 1e6:.1f} MB free and the export needs {needed / 1e6:.1f} MB; free some space or choose another disk.")
+        raise CannotWrite(
+            f"{path.parent} has {free / 1e6:.1f} MB free and the export needs {needed / 1e6:.1f} MB; free some space or choose another disk."
+        )
 
 
 @contextmanager
@@ -114,7 +111,9 @@ def _beside(path: Path) -> Iterator[Path]:
         yield aside
         made = []
     except OSError as e:
-        raise CannotWrite(f"{path.name} could not be written ({e.strerror or e}); nothing was left behind. Free some space or choose another place.") from e
+        raise CannotWrite(
+            f"{path.name} could not be written ({e.strerror or e}); nothing was left behind. Free some space or choose another place."
+        ) from e
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         for p in made:
@@ -140,65 +139,49 @@ def _place(aside: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def settings_of(compressed: Compressed) -> dict[str, Setting]:
+    """Every layer's setting, also where compression had nothing to do."""
+    return {**resolve(compressed.plan, compressed.layers), **compressed.settings}
+
+
 def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: Job) -> Written:
     """All files of the export into `folder`."""
-    checkpoint, settings = compressed.checkpoint, compressed.settings
-    entries = target.entries(checkpoint, compressed.layers, settings)
-    name = path.name if single_file(compressed, path) else "model.safetensors"
-    files = shards(entries, name)
+    checkpoint, settings = compressed.checkpoint, settings_of(compressed)
+    file = folder / (path.name if single_file(compressed, path) else "model.safetensors")
     if checkpoint.config:
         _sides(compressed, folder, job)
-        _config(compressed, folder, target, entries)
-    return Written(files, _weights(compressed, folder, target, files, job))
-
-
-def _weights(compressed: Compressed, folder: Path, target: Any, files: Sequence[Shard], job: Job) -> dict[str, int]:
-    with ExitStack() as stack:
-        writer = Writer(folder, files, stack, job)
-        for layer in job.track(compressed.layers, "Writing"):
-            setting = compressed.settings.get(layer.name, Setting())
-            for name, tensor in target.tensors(layer, setting, compressed.stored(layer)).items():
-                writer.put(name, tensor)
-        writer.finish()
-    return writer.checksums
-
-
-def _config(compressed: Compressed, folder: Path, target: Any, entries: list[Entry]) -> None:
-    """config.json as it was, with the number type that is really inside and what the target adds."""
-    kept = {k: v for k, v in compressed.checkpoint.config.items() if k != "torch_dtype"}
-    gained = target.config(compressed.checkpoint, compressed.layers, compressed.settings)
-    if "quantization_config" in gained:
-        _today(compressed, gained["quantization_config"])
-    config = {**kept, "dtype": _dtype(entries), **gained}
-    file = folder / "config.json"
-    file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        config = {k: v for k, v in checkpoint.config.items() if k != "torch_dtype"} | target.config(checkpoint, compressed.layers, settings)
+        _text(folder / "config.json", config)
+    if not single_file(compressed, path):
+        _text(folder / MARK, {"made_by": "Slim Studio", "target": target.key, "source": checkpoint.path.name})
+    sums: dict[str, int] = {}
+    entries = target.entries(checkpoint, compressed.layers, settings)
+    write(file, entries, _layerwise(compressed, settings, target, sums), job)
     file.chmod(0o644)
+    return Written(file.name, tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
 
 
-def _today(compressed: Compressed, quantization: dict[str, Any]) -> None:
-    """Modules that transformers 5 calls by another name than the file are listed under both, or they would not be found."""
-    from .networks.transformers_folder import renamed, skeleton
+def _layerwise(
+    compressed: Compressed, settings: dict[str, Setting], target: Any, sums: dict[str, int]
+) -> Callable[[str], dict[str, Tensor]]:
+    """A layer's tensors for the writer, each one's checksum noted as it is handed over."""
+    layers = {x.name: x for x in compressed.layers}
 
-    try:
-        now = renamed(skeleton(compressed.checkpoint), compressed.checkpoint)
-    except CannotRun:
-        return
-    both: dict[str, list[str]] = {}
-    for new, stored in now.items():
-        both.setdefault(stored.removesuffix(".weight"), []).append(new.removesuffix(".weight"))
-    for scheme in quantization["config_groups"].values():
-        scheme["targets"] = list(dict.fromkeys(n for t in scheme["targets"] for n in (t, *both.get(t, []))))
-    quantization["ignore"] = list(dict.fromkeys(n for t in quantization["ignore"] for n in (t, *both.get(t, []))))
+    def tensors(name: str) -> dict[str, Tensor]:
+        stored = compressed.stored(layers[name])
+        found: dict[str, Tensor] = target.tensors(compressed.checkpoint, layers[name], settings[name], stored)
+        for n, t in found.items():
+            if t.is_floating_point() and not t.isfinite().all() and stored.dense().isfinite().all():
+                raise CannotWrite(f"{name} holds values that {t.dtype} can't (F16 ends at 65504); export as BF16 or F32.")
+            sums[n] = checksum(t)
+        return found
+
+    return tensors
 
 
-def _dtype(entries: list[Entry]) -> str:
-    """The floating type of most numbers, by transformers' name."""
-    count = Counter[str]()
-    for e in entries:
-        if e.dtype in FLOATS:
-            count[e.dtype] += e.nbytes
-    names = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-    return names[count.most_common(1)[0][0]] if count else "float32"
+def _text(file: Path, table: dict[str, Any]) -> None:
+    file.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.chmod(0o644)
 
 
 def _sides(compressed: Compressed, folder: Path, job: Job) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import child
 from .compress import Compressed
 from .formats import open_checkpoint, read
-from .formats.dense import dense_tensor
 from .formats.safetensors_file import header
-from .formats.safetensors_write import INDEX, Written
 from .job import Job
-from .types import Check, Checkpoint, Entry, Setting, Verdict
+from .plans import resolve
+from .types import Check, Checkpoint, Entry, Layer, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,46 +27,65 @@ TOLERANCE = 1e-3  # of the outputs' standard deviation: float32 sums in another 
 SAMPLES = 4  # of the first batch
 
 
+@dataclass(frozen=True)
+class Written:
+    """What was put down: the weight file, the planned tensors, the predicted bytes and a checksum of every tensor as handed over."""
+
+    file: str
+    entries: tuple[Entry, ...]
+    nbytes: int
+    checksums: Mapping[str, int]
+
+
+def checksum(tensor: Tensor) -> int:
+    """CRC-32 of the bytes."""
+    return zlib.crc32(_raw(tensor))
+
+
 def verify(
     folder: Path, written: Written, compressed: Compressed, target: Any, network: Network | None, batches: Batches | None, job: Job
 ) -> Verdict:
     """Reopen `folder` in a fresh process; every check with what it found."""
-    checkpoint, settings = compressed.checkpoint, compressed.settings
-    same = {x.tensor.name: x.tensor.dtype for x in compressed.layers if settings.get(x.name, Setting()).idle}
+    checkpoint = compressed.checkpoint
+    same = {x.tensor.name: x.tensor.dtype for x in compressed.layers if x.name not in compressed.outcomes}
     args: dict[str, Any] = {
-        "folder": str(folder), "source": str(checkpoint.path), "total": written.nbytes, "checksums": written.checksums,
+        "folder": str(folder), "source": str(checkpoint.path), "total": written.nbytes, "checksums": dict(written.checksums),
         "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries],
         "untouched": [e.name for e in written.entries if same.get(e.name) == e.dtype],
         "architecture": (checkpoint.config.get("architectures") or [""])[0], "task": network.task if network else "", "answers": "",
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="slim-verify-") as scratch:
         if network and batches and checkpoint.config:
-            args["answers"] = str(_answers(Path(scratch) / "answers.safetensors", compressed, target, network, batches, job))
+            args["answers"] = str(_answers(Path(scratch) / "answers.safetensors", written, compressed, target, network, batches, job))
         job.check()
         found = child.run("core.verify:probe", args, job)
     return Verdict(found["tool"], tuple(Check(*c) for c in found["checks"]))
 
 
-def _answers(file: Path, compressed: Compressed, target: Any, network: Network, batches: Batches, job: Job) -> Path:
+def _as_stored(compressed: Compressed, layer: Layer, target: Any, dense: bool) -> Tensor:
+    """The layer rounded as the export rounds it, in float32."""
+    stored = compressed.stored(layer)
+    setting = {**resolve(compressed.plan, (layer,)), **compressed.settings}[layer.name]
+    t = target.tensors(compressed.checkpoint, layer, setting, stored)[layer.tensor.name] if dense else stored.dense()
+    return t.float() if t.is_floating_point() else t
+
+
+def _answers(file: Path, written: Written, compressed: Compressed, target: Any, network: Network, batches: Batches, job: Job) -> Path:
     """The studio's own answers to the first batch, with the weights as the export stores them."""
     import torch
     from safetensors.torch import save_file
 
     batch = {k: v[:SAMPLES].contiguous() for k, v in batches.items[0].items() if k != "labels"}
-    weights = {}
-    for layer in job.track(compressed.layers, "Answering for comparison"):
-        setting = compressed.settings.get(layer.name, Setting())
-        first = target.layer_entries(layer, setting)[0]
-        stored = compressed.stored(layer)
-        t = dense_tensor(layer, stored, first.dtype) if first.name == layer.tensor.name else stored.dense()
-        weights[layer.tensor.name] = t.float() if t.is_floating_point() else t
+    held = {e.name for e in written.entries}
+    layers = job.track(compressed.layers, "Answering for comparison")
+    weights = {x.tensor.name: _as_stored(compressed, x, target, x.tensor.name in held) for x in layers}
     with torch.inference_mode():
         answer = network.forward(weights, batch).float().contiguous()
     save_file({"answer": answer.clone(), **{f"batch.{k}": v for k, v in batch.items()}}, str(file))
     return file
 
 
-def probe(args: Mapping[str, Any]) -> dict[str, Any]:
+def probe(**args: Any) -> dict[str, Any]:
     """In the fresh process: all checks of one export."""
     import safetensors
     import torch
@@ -109,21 +128,23 @@ def _tensors(folder: Path, wanted: list[Entry]) -> Check:
 
 
 def _bytes(folder: Path, planned: int) -> Check:
-    there = sum(f.stat().st_size for f in (*_files(folder), *folder.glob(INDEX)))
+    there = sum(f.stat().st_size for f in _files(folder))
     return Check("file size", there == planned, f"{there} bytes on disk, {planned} planned")
 
 
 def _checksums(folder: Path, wanted: Mapping[str, int]) -> Check:
     """Every tensor's bytes against the checksum taken while it was handed to the writer."""
     infos = {n: t for f in _files(folder) for n, t in header(f).items()}
-    bad = [n for n, crc in wanted.items() if zlib.crc32(_raw(read(infos[n]))) != crc]
-    return Check("bytes as written", not bad and wanted.keys() == infos.keys(), f"{bad[0]} was changed" if bad else f"{len(wanted)} checksums agree")
+    bad = [n for n, crc in wanted.items() if checksum(read(infos[n])) != crc]
+    return Check(
+        "bytes as written", not bad and wanted.keys() == infos.keys(), f"{bad[0]} was changed" if bad else f"{len(wanted)} checksums agree"
+    )
 
 
 def _raw(tensor: Tensor) -> memoryview:
     import torch
 
-    return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()) if tensor.numel() else memoryview(b"")
+    return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data) if tensor.numel() else memoryview(b"")
 
 
 def _untouched(folder: Path, source: Checkpoint | None, names: list[str]) -> Check:
@@ -135,6 +156,7 @@ def _untouched(folder: Path, source: Checkpoint | None, names: list[str]) -> Che
 
 def _reopened(folder: Path, args: Mapping[str, Any]) -> tuple[str, list[Check]]:
     """Loaded by transformers as anyone would, and asked the same questions as the studio's network."""
+    import torch
     import transformers
 
     name = f"transformers {transformers.__version__}"
@@ -147,14 +169,19 @@ def _reopened(folder: Path, args: Mapping[str, Any]) -> tuple[str, list[Check]]:
         return name, [Check("opens in transformers", False, f"{type(e).__name__}: {e}"[:300])]
     missing = [m for m in sorted(info["missing_keys"]) if "pooler" not in m]
     left = missing + sorted(info["unexpected_keys"]) + [str(m) for m in info["mismatched_keys"]]
-    checks = [Check("opens in transformers", not left, f"{left[0]} missing or not wanted" if left else f"{args['architecture']}, every tensor used")]
+    checks = [
+        Check(
+            "opens in transformers", not left, f"{left[0]} missing or not wanted" if left else f"{args['architecture']}, every tensor used"
+        )
+    ]
     if getattr(model, "hf_quantizer", None) is not None:
         import compressed_tensors
 
         name += f" + compressed-tensors {compressed_tensors.__version__}"
         model.hf_quantizer.compressor.decompress_model(model)
     if args["answers"] and not left:
-        checks.append(_agrees(model.float().eval(), args["answers"], args["task"]))
+        torch.nn.Module.float(model)  # past the guard for packed weights: they are unpacked by now
+        checks.append(_agrees(model.eval(), args["answers"], args["task"]))
     return name, checks
 
 
@@ -173,4 +200,6 @@ def _agrees(model: Any, file: str, task: str) -> Check:
     apart = float((mine.float() - given["answer"]).abs().max())
     allowed = TOLERANCE * float(given["answer"].std())
     held = apart <= allowed  # False for NaN
-    return Check("same answers", held, f"largest difference {apart:.2e}, allowed {allowed:.2e} ({TOLERANCE:g} of the outputs' standard deviation)")
+    return Check(
+        "same answers", held, f"largest difference {apart:.2e}, allowed {allowed:.2e} ({TOLERANCE:g} of the outputs' standard deviation)"
+    )
