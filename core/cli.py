@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import environment
-from .errors import Cancelled, SlimError
+from .errors import BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
@@ -18,7 +18,8 @@ from .prune import pruners
 from .quantize import quantizers
 from .recipe import Recipe, load, run
 from .registry import knobs
-from .types import METRICS, Choice, Plan, Report
+from .report import from_json
+from .types import METRICS, Choice, Plan, Report, TensorInfo
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     r = _command(sub, "run", run_, "carry out a recipe")
     r.add_argument("recipe", type=Path)
     r.add_argument("--out", type=Path)
+    r.add_argument("--trust", action="store_true", help="run the recipe's own Python factory")
     c = _command(sub, "compare", compare, "two checkpoints, layer by layer")
     c.add_argument("a", type=Path)
     c.add_argument("b", type=Path)
@@ -75,7 +77,8 @@ def show(p: Progress) -> None:
     """One line on the terminal, rewritten in place."""
     bar = "▓" * round(20 * p.share)
     left = f", {p.eta:.0f} s left" if p.eta is not None else ""
-    print(f"\r\x1b[K{p.phase} {bar:░<20} {p.done}/{p.total}{left} {p.detail}", end="\n" if p.total and p.done == p.total else "", file=sys.stderr)
+    end = "\n" if p.total and p.done == p.total else ""
+    print(f"\r\x1b[K{p.phase} {bar:░<20} {p.done}/{p.total}{left} {p.detail}", end=end, file=sys.stderr, flush=True)
 
 
 def open_(args: argparse.Namespace, job: Job) -> None:
@@ -98,6 +101,8 @@ def open_(args: argparse.Namespace, job: Job) -> None:
 
 def run_(args: argparse.Namespace, job: Job) -> None:
     recipe = load(args.recipe)
+    if recipe.factory and not args.trust:
+        raise BadPlan(f"The recipe wants to run Python code ({recipe.factory}); look at it, and add --trust if you do")
     tell(run(replace(recipe, out=args.out or recipe.out), job).report)
 
 
@@ -122,7 +127,8 @@ def tell(report: Report) -> None:
     for k, m in b.score.metrics.items() if b.score and a.score else ():
         print(f"{METRICS[k][0]:24} {a.score.metrics[k].value:.4g} -> {m.value:.4g} ± {m.error:.2g}, measured" if a.score else "")
     if a.energy and b.energy:
-        print(f"energy  {a.energy.joules:.3g} -> {b.energy.joules:.3g} J a {b.energy.unit}, modelled (x/÷ {b.energy.high / b.energy.joules:.2g})")
+        spread = f"{b.energy.low:.3g} to {b.energy.high:.3g}"
+        print(f"energy  {a.energy.joules:.3g} -> {b.energy.joules:.3g} J a {b.energy.unit} ({spread}), modelled")
     if report.verdict:
         print(f"exported and verified by {report.verdict.tool}: {report.path}")
         for c in report.verdict.checks:
@@ -132,16 +138,34 @@ def tell(report: Report) -> None:
 
 
 def compare(args: argparse.Namespace, job: Job) -> None:
-    """Relative squared difference of every tensor both have, and the bytes of each."""
-    a, b = open_checkpoint(args.a, job), open_checkpoint(args.b, job)
-    print(f"{a.path.name}: {a.nbytes:,} bytes   {b.path.name}: {b.nbytes:,} bytes")
-    for name in job.track(sorted(a.tensors.keys() & b.tensors.keys()), "Comparing"):
-        x, y = read(a.tensors[name]).float(), read(b.tensors[name]).float()
-        same = x.shape == y.shape
-        error = float((x - y).square().sum() / x.square().sum().clamp(min=1e-30)) if same else float("nan")
-        print(f"{name:70} {error:.3g}   zeros {1 - float(y.count_nonzero()) / max(1, y.numel()):.1%}" if same else f"{name:70} shapes differ")
-    for name in sorted(a.tensors.keys() ^ b.tensors.keys()):
-        print(f"{name:70} only in {args.a.name if name in a.tensors else args.b.name}")
+    """Two reports by their figures; two checkpoints by bytes and the relative squared difference of every tensor both have."""
+    if args.a.suffix == ".json" and args.b.suffix == ".json":
+        for path in (args.a, args.b):
+            print(path)
+            tell(from_json(_text(path)))
+        return
+    a, b = (x.tensors for x in (open_checkpoint(args.a, job), open_checkpoint(args.b, job)))
+    for path, tensors in ((args.a, a), (args.b, b)):
+        print(f"{path}: {sum(t.nbytes for t in tensors.values()):,} bytes in {len(tensors)} tensors")
+    for name in job.track(sorted(a.keys() & b.keys()), "Comparing"):
+        print(f"{name:70} {_apart(a[name], b[name])}")
+    for name in sorted(a.keys() ^ b.keys()):
+        print(f"{name:70} only in {args.a if name in a else args.b}")
+
+
+def _apart(a: TensorInfo, b: TensorInfo) -> str:
+    if a.shape != b.shape:
+        return f"shapes differ: {list(a.shape)} and {list(b.shape)}"
+    x, y = read(a).float(), read(b).float()
+    error = float((x - y).square().sum() / x.square().sum().clamp(min=1e-30))
+    return f"error {error:9.3g}   zeros {1 - float(y.count_nonzero()) / max(1, y.numel()):6.1%}   {a.nbytes:,} -> {b.nbytes:,} bytes"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadFile(f"{path}: can't be read ({e}); check the path") from None
 
 
 def methods(args: argparse.Namespace, job: Job) -> None:

@@ -1,37 +1,45 @@
-"""A recipe is a whole run as a TOML file: the model, the plan, the data, the export; `run` carries it out headless."""
+"""Recipes: a TOML file that says which model, which plan, which data and which export, and the run it describes."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import os
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .compress import Compressed, check, compress, needs, original
+from . import compress, report
+from .data import default
 from .energy import estimate
-from .errors import BadPlan, CannotRun
+from .errors import BadFile, BadPlan, CannotRun, CannotWrite
 from .formats import open_checkpoint, targets
 from .job import Job
 from .layers import layers
-from .registry import make
-from .report import Report, variant, write
+from .prune import pruners
+from .quantize import quantizers
+from .registry import Registry, knobs, make
 from .size import size
 from .store import Store
-from .types import Checkpoint, Choice, Layer, Plan, Score, Value
+from .types import Choice, Plan, Report, Score, Size, Value, Variant
 
 VERSION = 1
-CHOICE = tuple(f.name for f in fields(Choice))
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "model": ("path",), "plan": (*CHOICE, "seed", "groups", "layers"), "evaluate": ("data", "limit"), "export": ("format", "path", "knobs")
-}  # fmt: skip
+BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
+TABLES = {
+    "": ("version", "model", "plan", "evaluate", "export"),
+    "model": ("path", "factory"),
+    "plan": ("prune", "amount", "quantize", "bits", "seed", "knobs", "groups", "layers"),
+    "evaluate": ("data", "limit"),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to open, what to do to it, what to measure it on, where to write it."""
+    """Everything one run needs; paths are absolute once a recipe is loaded from a file."""
 
     source: Path
     plan: Plan = field(default_factory=Plan)
@@ -40,93 +48,7 @@ class Recipe:
     target: str = "dense"
     target_knobs: Mapping[str, Value] = field(default_factory=dict)
     out: Path | None = None
-
-
-def load(path: Path) -> Recipe:
-    """Read a file; relative paths are relative to it."""
-    try:
-        return loads(path.read_text(), path.parent)
-    except (OSError, UnicodeDecodeError) as e:
-        raise BadPlan(f"{path}: can't be read ({e}); choose a recipe (.toml)") from None
-
-
-def loads(text: str, base: Path = Path()) -> Recipe:
-    """Parse and check; an unknown key is an error that names it."""
-    try:
-        t = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise BadPlan(f"The recipe is not valid TOML: {e}") from None
-    if t.pop("version", None) != VERSION:
-        raise BadPlan(f"The recipe must say version = {VERSION}; this studio knows no other")
-    known(t, tuple(TABLES), "the recipe")
-    for name, table in t.items():
-        known(table, TABLES[name], f"[{name}]")
-    if "path" not in t.get("model", {}):
-        raise BadPlan("The recipe names no model; add [model] with path = \"...\"")
-    evaluate, export = t.get("evaluate", {}), t.get("export", {})
-    make(targets[export.get("format", "dense")], export.get("knobs", {}))
-    return Recipe(
-        base / t["model"]["path"], _plan(t.get("plan", {})), base / evaluate["data"] if "data" in evaluate else None, evaluate.get("limit"),
-        export.get("format", "dense"), export.get("knobs", {}), base / export["path"] if "path" in export else None,
-    )  # fmt: skip
-
-
-def known(table: Any, names: tuple[str, ...], where: str) -> None:
-    if not isinstance(table, dict):
-        raise BadPlan(f"{where} must be a table of keys")
-    for key in table:
-        if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            raise BadPlan(f"{where} has no key {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}"))
-
-
-def _plan(t: dict[str, Any]) -> Plan:
-    model = {k: v for k, v in t.items() if k in CHOICE}
-    default = Plan()
-    plan = Plan(
-        replace(default.model, **_choice(model, "[plan]")),
-        {k: Choice(**_choice(v, f"[plan.groups.{k}]")) for k, v in t.get("groups", {}).items()},
-        {k: Choice(**_choice(v, f"[plan.layers.{k}]")) for k, v in t.get("layers", {}).items()},
-        t.get("seed", 0),
-    )
-    check(replace(plan, layers={}), [])
-    return plan
-
-
-def _choice(t: Any, where: str) -> dict[str, Any]:
-    """The keys of one scope with their types checked."""
-    known(t, CHOICE, where)
-    types = {"prune": str, "quantize": str, "amount": (int, float), "bits": int, "protect": bool, "knobs": dict}
-    for k, v in t.items():
-        wanted: Any = types[k]
-        if not isinstance(v, wanted) or (isinstance(v, bool) and k != "protect"):
-            raise BadPlan(f"{where}: {k} = {v!r} is not of the right type")
-    return {**t, **({"amount": float(t["amount"])} if "amount" in t else {})}
-
-
-def dumps(recipe: Recipe) -> str:
-    """The recipe as TOML; `loads` gives it back."""
-    out = [f"version = {VERSION}", "", "[model]", f"path = {_value(str(recipe.source))}", "", "[plan]", f"seed = {recipe.plan.seed}"]
-    out += _scope("plan", recipe.plan.model, head=False)
-    for kind, table in (("groups", recipe.plan.groups), ("layers", recipe.plan.layers)):
-        for name, choice in table.items():
-            out += _scope(f"plan.{kind}.{_value(name)}", choice, head=True)
-    if recipe.data or recipe.limit:
-        out += ["", "[evaluate]"] + ([f"data = {_value(str(recipe.data))}"] if recipe.data else [])
-        out += [f"limit = {recipe.limit}"] if recipe.limit else []
-    out += ["", "[export]", f"format = {_value(recipe.target)}"] + ([f"path = {_value(str(recipe.out))}"] if recipe.out else [])
-    out += ["", "[export.knobs]", *(f"{k} = {_value(v)}" for k, v in recipe.target_knobs.items())] if recipe.target_knobs else []
-    return "\n".join(out) + "\n"
-
-
-def _scope(name: str, choice: Choice, head: bool) -> list[str]:
-    lines = ["", f"[{name}]"] if head else []
-    lines += [f"{k} = {_value(v)}" for k in CHOICE if k != "knobs" and (v := getattr(choice, k)) is not None]
-    return lines + (["", f"[{name}.knobs]", *(f"{_value(k)} = {_value(v)}" for k, v in choice.knobs.items())] if choice.knobs else [])
-
-
-def _value(v: Value) -> str:
-    return json.dumps(v, ensure_ascii=True) if isinstance(v, (str, bool)) else repr(v)
+    factory: str = ""  # "file.py:function"
 
 
 @dataclass(frozen=True)
@@ -134,59 +56,282 @@ class Result:
     """All a run made, for those who go on with it."""
 
     report: Report
-    compressed: Compressed
+    compressed: compress.Compressed
+
+
+def load(path: Path) -> Recipe:
+    """The recipe in a file; its relative paths start at the file's folder."""
+    path = Path(path).expanduser().absolute()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadFile(f"{path}: the recipe can't be read ({e}); check the path") from None
+    return loads(text, path.parent)
+
+
+def save(recipe: Recipe, path: Path) -> None:
+    """Write the recipe with paths relative to its folder, in one step."""
+    path = Path(path).expanduser().absolute()
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_text(dumps(recipe, path.parent), encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as e:
+        aside.unlink(missing_ok=True)
+        raise CannotWrite(f"{path}: the recipe can't be written ({e.strerror}); choose another place") from None
+
+
+def loads(text: str, base: Path | None = None) -> Recipe:
+    """Parse and check a recipe; an unknown key, method or knob or a value out of range is a BadPlan that names it."""
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise BadPlan(f"The recipe is not valid TOML: {e}") from None
+    _known("", said)
+    if said.get("version") != VERSION:
+        raise BadPlan(f"version = {said.get('version')!r}: this studio reads recipes of version {VERSION}; put version = {VERSION} first")
+    model, plan, evaluate, export = (_table(said, name) for name in ("model", "plan", "evaluate", "export"))
+    for name, table in (("model", model), ("plan", plan), ("evaluate", evaluate)):
+        _known(name, table)
+    source = _path(model, "path", base, "model")
+    if source is None:
+        raise BadPlan('The recipe names no model; add [model] path = "…"')
+    found = Recipe(
+        source, _plan(plan), _path(evaluate, "data", base, "evaluate"), _limit(evaluate),
+        _text(export, "format", "export") or "dense", {k: v for k, v in export.items() if k not in ("format", "path")},
+        _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
+    )  # fmt: skip
+    check(found.plan)
+    make(_method(targets, found.target, "export format"), found.target_knobs)
+    return found
+
+
+def dumps(recipe: Recipe, base: Path | None = None) -> str:
+    """The recipe as TOML; `loads` gives the same recipe back."""
+    p = recipe.plan
+    out = ["version = 1"]
+    out += _lines("model", {"path": _relative(recipe.source, base), "factory": recipe.factory or None})
+    out += _lines("plan", {**_flat(p.model), "seed": p.seed})
+    out += _lines("plan.knobs", p.model.knobs)
+    for kind, choices in (("groups", p.groups), ("layers", p.layers)):
+        for name, choice in choices.items():
+            head = f"plan.{kind}.{quoted(name)}"
+            out += _lines(head, _flat(choice), always=True) + _lines(f"{head}.knobs", choice.knobs)
+    out += _lines("evaluate", {"data": _relative(recipe.data, base), "limit": recipe.limit})
+    out += _lines("export", {"format": recipe.target, "path": _relative(recipe.out, base), **recipe.target_knobs})
+    return "\n".join(out) + "\n"
+
+
+def check(plan: Plan) -> None:
+    """Every method, knob and value the plan speaks of exists and is in range."""
+    scopes = {"[plan]": plan.model}
+    scopes |= {f"[plan.groups.{quoted(k)}]": c for k, c in plan.groups.items()}
+    scopes |= {f"[plan.layers.{quoted(k)}]": c for k, c in plan.layers.items()}
+    for where, choice in scopes.items():
+        _choice_fits(where, choice)
+
+
+def _choice_fits(where: str, c: Choice) -> None:
+    if c.prune is not None:
+        _method(pruners, c.prune, f"{where} prune")
+    if c.quantize is not None:
+        _method(quantizers, c.quantize, f"{where} quantize")
+    if c.amount is not None and not 0 <= c.amount <= 0.95:
+        raise BadPlan(f"{where} amount = {c.amount} is outside 0 to 0.95")
+    if c.bits is not None and c.bits not in BITS:
+        raise BadPlan(f"{where} bits = {c.bits}: choose 2 to 8, or 16 to leave the layer as it is")
+    for name, value in c.knobs.items():
+        method, _, knob = name.partition(".")
+        cls = _method(pruners if method in pruners else quantizers, method, f"{where} knob {name}", (*pruners, *quantizers))
+        if knob not in (names := [k.name for k in knobs(cls)]):
+            raise BadPlan(f"{where} knob {name!r}: {method} has no knob {knob!r}{nearest(knob, names)}")
+        make(cls, {knob: value})
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A few words that point to the closest known name, else to all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(known) or 'none'}"
+
+
+def _method(registry: Registry, name: str, where: str, known: Iterable[str] = ()) -> type[Any]:
+    if name not in registry:
+        raise BadPlan(f"{where}: {name!r} is unknown{nearest(name, known or registry)}")
+    return registry[name]
+
+
+def _known(where: str, table: Mapping[str, Any], allowed: Iterable[str] = ()) -> None:
+    allowed = tuple(allowed) or TABLES[where]
+    for key in table:
+        if key not in allowed:
+            raise BadPlan(f"{f'[{where}] ' if where else ''}{key!r} is an unknown key of the recipe{nearest(key, allowed)}")
+
+
+def _table(said: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = said.get(name, {})
+    if not isinstance(found, dict):
+        raise BadPlan(f"{name} must be a table like [{name}], not {found!r}")
+    return found
+
+
+def _typed(table: Mapping[str, Any], key: str, kinds: type | tuple[type, ...], where: str, what: str) -> Any:
+    value = table.get(key)
+    wrong = isinstance(value, bool) and kinds is not bool
+    if value is not None and (wrong or not isinstance(value, kinds)):
+        raise BadPlan(f"[{where}] {key} must be {what}, not {value!r}")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str, where: str) -> str:
+    return _typed(table, key, str, where, "a text") or ""
+
+
+def _path(table: Mapping[str, Any], key: str, base: Path | None, where: str) -> Path | None:
+    text = _text(table, key, where)
+    return Path(os.path.normpath((base or Path()) / Path(text).expanduser())) if text else None
+
+
+def _factory(text: str, base: Path | None) -> str:
+    """A "net.py:build" with its file as a path of its own."""
+    file, _, function = text.rpartition(":")
+    return f"{os.path.normpath((base or Path()) / file)}:{function}" if file else text
+
+
+def _limit(table: Mapping[str, Any]) -> int | None:
+    limit = _typed(table, "limit", int, "evaluate", "a whole number")
+    if limit is not None and limit < 2:
+        raise BadPlan(f"[evaluate] limit = {limit} leaves nothing to score; give at least 2")
+    return int(limit) if limit is not None else None
+
+
+def _plan(said: Mapping[str, Any]) -> Plan:
+    seed = _typed(said, "seed", int, "plan", "a whole number")
+    model = _choice({k: v for k, v in said.items() if k in SAID}, "plan")
+    first = Plan().model
+    model = Choice(*(getattr(first if getattr(model, f.name) is None else model, f.name) for f in fields(Choice)))
+    scopes = {kind: {name: _named(_table(said, kind), kind, name) for name in _table(said, kind)} for kind in ("groups", "layers")}
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0)
+
+
+def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:
+    if not isinstance(table[name], dict):
+        raise BadPlan(f"{name!r} must be a table like [plan.{kind}.{quoted(name)}] (names with dots stand in quotes)")
+    _known(f"plan.{kind}.{quoted(name)}", table[name], SAID)
+    return _choice(table[name], f"plan.{kind}.{quoted(name)}")
+
+
+def _choice(said: Mapping[str, Any], where: str) -> Choice:
+    amount = _typed(said, "amount", (int, float), where, "a number")
+    return Choice(
+        _typed(said, "prune", str, where, "a method's name"), float(amount) if amount is not None else None,
+        _typed(said, "quantize", str, where, "a method's name"), _typed(said, "bits", int, where, "a whole number"),
+        _knobs(_table(said, "knobs"), f"{where}.knobs"), _typed(said, "protect", bool, where, "true or false"),
+    )  # fmt: skip
+
+
+def _knobs(said: Mapping[str, Any], where: str, head: str = "") -> dict[str, Value]:
+    """Knobs by dotted name, whether the dots were quoted ("rtn.grid" = …) or made tables (rtn.grid = …)."""
+    out: dict[str, Value] = {}
+    for key, value in said.items():
+        if isinstance(value, dict):
+            out |= _knobs(value, where, f"{head}{key}.")
+        elif isinstance(value, (bool, int, float, str)):
+            out[head + key] = value
+        else:
+            raise BadPlan(f"[{where}] {head}{key} must be a number, text or true/false, not {value!r}")
+    return out
+
+
+def _flat(choice: Choice) -> dict[str, Any]:
+    return {f.name: getattr(choice, f.name) for f in fields(Choice) if f.name != "knobs"}
+
+
+def _lines(head: str, table: Mapping[str, Any], always: bool = False) -> list[str]:
+    rows = [f"{k if k.isidentifier() and k.isascii() else quoted(k)} = {_toml(v)}" for k, v in table.items() if v is not None]
+    return ["", f"[{head}]", *rows] if rows or always else []
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
+def quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes are a subset of TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _relative(path: Path | None, base: Path | None) -> str | None:
+    if path is None or base is None or not path.is_absolute() or path.parts[1:2] != base.parts[1:2]:
+        return None if path is None else path.as_posix()
+    return Path(os.path.relpath(path, base)).as_posix()
 
 
 def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported."""
-    from . import data, evaluate, networks
-    from .calibrate import observe
+    from . import evaluate
     from .export import export
 
-    store = store or Store.default()
-    checkpoint = open_checkpoint(recipe.source, job)
-    found = layers(checkpoint)
-    check(recipe.plan, found)
+    start, store = time.monotonic(), store or Store.default()
+    checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
+    found, plan = tuple(layers(checkpoint)), recipe.plan
+    check(plan)
+    compress.check(plan, found)
     target = make(targets[recipe.target], recipe.target_knobs)
-    network = batches = reference = calibration = None
+    whole = compress.original(checkpoint, found, store)
+    reference = _reference(recipe, whole, job)
+    done = compress.compress(checkpoint, found, plan, _calibration(recipe, reference, found, job), store, job)
+    made = time.monotonic()
+    scores = [evaluate.judge(reference, w, job) for w in (None, done.weights(job))] if reference else [None, None]
+    judged = time.monotonic()
+    net, batches = (reference.network, reference.batches) if reference else (None, None)
+    verdict = export(done, recipe.out, target, net, batches, job) if recipe.out else None
+    took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
+    before, after = _variant(whole, target, scores[0]), _variant(done, target, scores[1])
+    where = str(recipe.out or "")
+    told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took)
+    if recipe.out:
+        report.write(told, recipe.out)
+        if recipe.out.is_dir():
+            save(recipe, recipe.out / "recipe.toml")
+    return Result(told, done)
+
+
+def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
+    """What variants are held against; None, with a note why, when the network can't run or there is nothing to run it on."""
+    from . import data, evaluate, networks
+
     try:
-        network = networks.attach(checkpoint, job)
-        batches = data.load(recipe.data or _default(checkpoint), network, recipe.limit)
-        reference = evaluate.Reference(network, original(checkpoint, found, store).weights(job), batches)
+        network = networks.attach(whole.checkpoint, job)
     except CannotRun as e:
         job.note(str(e))
-    if "grads" in needs(recipe.plan, found):
-        if reference is None or network is None or batches is None:
-            raise BadPlan("Gradient pruning needs a network that runs; choose magnitude, or open the folder with config.json")
-        calibration = observe(network, reference.weights, batches, found, job)
-    compressed = compress(checkpoint, found, recipe.plan, calibration, store, job)
-    before = evaluate.judge(reference, None, job) if reference else None
-    after = evaluate.judge(reference, compressed.weights(job), job) if reference else None
-    verdict = export(compressed, recipe.out, target, network, batches, job) if recipe.out else None
-    report = Report(
-        str(recipe.source), _variant(checkpoint, found, Plan(), {}, target, before), _variant(checkpoint, found, recipe.plan, compressed, target, after),
-        recipe.target, str(recipe.out or ""), verdict, tuple(job.notes),
-    )  # fmt: skip
-    if recipe.out:
-        write(report, recipe.out)
-        (recipe.out / "recipe.toml").write_text(dumps(replace(recipe, source=recipe.source.resolve(), out=recipe.out.resolve())))
-    return Result(report, compressed)
+        return None
+    path = recipe.data or default(whole.checkpoint)
+    if path is None:
+        job.note("Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data")
+        return None
+    return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit))
 
 
-def _default(checkpoint: Checkpoint) -> Path:
-    from .data import default
+def _calibration(recipe: Recipe, reference: Any, found: Iterable[Any], job: Job) -> Any:
+    """What the plan's methods ask for, or None."""
+    from .calibrate import observe
 
-    found = default(checkpoint)
-    if found is None:
-        raise CannotRun("No data to measure on; give the recipe [evaluate] data = \"...\"")
-    return found
+    if not compress.needs(recipe.plan, found):
+        return None
+    if reference is None:
+        raise BadPlan("Gradient pruning needs a network that runs and data; choose magnitude, or open a folder with config.json")
+    return observe(reference.network, reference.weights, reference.batches, found, job)
 
 
-def _variant(checkpoint: Checkpoint, found: list[Layer], plan: Plan, compressed: Compressed | dict[str, Any], target: Any, score: Score | None) -> Any:
-    from .plans import resolve
-
-    settings = compressed.settings if isinstance(compressed, Compressed) else resolve(plan, found)
-    outcomes = compressed.outcomes if isinstance(compressed, Compressed) else {}
-    bytes_ = size(checkpoint, found, settings, target)
-    energy = estimate(checkpoint, found, settings, bytes_, target, score.task if score else "other") if score else None
-    return variant(plan, bytes_, energy, score, outcomes)
+def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:
+    """One side of the report; the original's size is that of the opened files."""
+    if c.settings:
+        bytes_ = size(c.checkpoint, c.layers, c.settings, target)
+    else:
+        opened = sum(f.stat().st_size for f in {t.file for t in c.checkpoint.tensors.values()})
+        bytes_ = Size(opened, {x.name: x.tensor.nbytes for x in c.layers}, opened)
+    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, target if c.settings else None, score.task) if score else None
+    return report.variant(c.plan, bytes_, energy, score, c.outcomes)

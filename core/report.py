@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from html import escape
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
-from .types import METRICS, Energy, Outcome, Plan, Report, Score, Size, Variant
+from .errors import BadFile
+from .types import METRICS, Energy, Measured, Outcome, Plan, Report, Score, Size, Variant
 
 STYLE = """body{font:15px system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1d2321;background:#fff}
 table{border-collapse:collapse;width:100%}td,th{padding:.2em .6em;text-align:right;border-bottom:1px solid #ccc6}
-td:first-child,th:first-child{text-align:left}.b{fill:#d97b1f}.a{fill:#2f74b5}.n{color:#777}svg text{font:12px system-ui;fill:currentColor}
+td:first-child,th:first-child{text-align:left}.b{fill:#d97b1f}.a{fill:#2f74b5}.n{color:#777}
+.hb{fill:url(#hb)}.ha{fill:url(#ha)}.w{stroke:currentColor;fill:none}
+svg text{font:12px system-ui;fill:currentColor}
 @media(prefers-color-scheme:dark){body{color:#e4e8e6;background:#1b1f1e}}"""
+
+WIDE = 420  # of the 720 units of a chart; the rest is for words
+HATCH = "<defs>" + "".join(
+    f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    f'<rect class="{name[1]}" width="3" height="6"/></pattern>'
+    for name in ("hb", "ha")
+) + "</defs>"  # fmt: skip
 
 
 def variant(plan: Plan, size: Size, energy: Energy | None, score: Score | None, outcomes: Mapping[str, Outcome], name: str = "") -> Variant:
@@ -23,12 +36,55 @@ def variant(plan: Plan, size: Size, energy: Energy | None, score: Score | None, 
     return Variant(plan, size, energy, score, outcomes, name, datetime.datetime.now().astimezone().isoformat(timespec="seconds"))
 
 
-def write(report: Report, folder: Path) -> tuple[Path, Path]:
-    """report.json and report.html beside the export."""
-    pages = folder / "report.json", folder / "report.html"
-    pages[0].write_text(json.dumps(plain(report), indent=1) + "\n")
-    pages[1].write_text(html(report))
+def write(report: Report, out: Path) -> tuple[Path, Path]:
+    """report.json and report.html in an exported folder, or beside a single exported file under its name."""
+    head = out.with_suffix("") if out.is_file() else out / "report"
+    pages = (head.with_name(f"{head.name}.report.json"), head.with_name(f"{head.name}.report.html")) if out.is_file() else (
+        out / "report.json", out / "report.html")  # fmt: skip
+    pages[0].write_text(to_json(report), encoding="utf-8")
+    pages[1].write_text(html(report), encoding="utf-8")
     return pages
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON; `from_json` gives it back."""
+    return json.dumps({"version": 1, **plain(report)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Report:
+    """A report out of its JSON; BadFile when it is none."""
+    try:
+        said = json.loads(text)
+        if said.pop("version") != 1:
+            raise BadFile("This report was written by a newer studio; open it there")
+        found: Report = _build(Report, said)
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise BadFile(f"This is no report of Slim Studio ({type(e).__name__}: {e}); choose a report.json") from None
+    return found
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """JSON back into the dataclasses, mappings and tuples its annotations name."""
+    inside = get_args(kind)
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{k: _build(hints[k], v) for k, v in value.items()})
+    if isinstance(value, dict) and inside and get_origin(kind) is Mapping:
+        return {k: _build(inside[1], v) for k, v in value.items()}
+    if isinstance(value, list):
+        return tuple(_build(inside[0], v) for v in value)
+    noun = next((t for t in inside if is_dataclass(t)), None)
+    return _build(noun, value) if noun and value is not None else value
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    names = ("slim-studio", "torch", "transformers", "compressed-tensors", "safetensors", "numpy")
+    out = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            out[name] = metadata.version(name)
+    return out
 
 
 def plain(x: Any) -> Any:
@@ -49,50 +105,73 @@ def html(report: Report) -> str:
         _scores(before.score, after.score),
         _energy(before.energy, after.energy),
         _verdict(report),
-        "".join(f"<p class=n>{escape(n)}</p>" for n in report.notes),
+        "".join(f"<p class='n'>{escape(n)}</p>" for n in report.notes),
         _layers(after),
     ]
-    return f"<!doctype html><meta charset=utf-8><title>Slim Studio report</title><style>{STYLE}</style>" + "\n".join(parts)
+    head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    return f"{head}<title>Slim Studio report</title><style>{STYLE}</style>" + "\n".join(parts) + "</html>\n"
 
 
 def _bars(title: str, before: float, after: float, text: Any) -> str:
     top = max(before, after, 1e-30)
+    rows = "".join(_bar(c, y, v / top, 0.0, text(v)) for c, y, v in (("b", 0, before), ("a", 26, after)))
+    return f"<h2>{escape(title)}</h2>{_svg(rows)}"
+
+
+def _bar(colour: str, y: int, share: float, low: float, text: str, high: float = 0.0) -> str:
+    """One bar with its words; `low` to `high`, where given, is a whisker. Shares are of the widest thing drawn."""
+    x = max(share, high) * WIDE + 6
+    whisker = f'<path class="w" d="M{low * WIDE:.1f} {y + 10}H{high * WIDE:.1f}m0 -5v10M{low * WIDE:.1f} {y + 5}v10"/>' if high else ""
+    bar = f'<rect class="{colour}" x="0" y="{y}" width="{share * WIDE:.1f}" height="20"/>'
+    return f'{bar}{whisker}<text x="{x:.1f}" y="{y + 15}">{escape(text)}</text>'
+
+
+def _svg(inner: str) -> str:
+    return f'<svg viewBox="0 0 720 50" width="720" height="50" role="img">{HATCH}{inner}</svg>'
+
+
+def _measured(label: str, before: Measured, after: Measured) -> str:
+    """Two bars with an error bar of one standard error each."""
+    top = max(before.value + before.error, after.value + after.error, 1e-30)
     rows = "".join(
-        f'<rect class={c} x=0 y={y} width={v / top * 480:.1f} height=20 /><text x={v / top * 480 + 6:.1f} y={y + 15}>{escape(text(v))}</text>'
-        for c, y, v in (("b", 0, before), ("a", 26, after))
+        _bar(c, y, max(m.value, 0) / top, max(m.value - m.error, 0) / top, f"{m.value:.4g} ± {m.error:.2g}", (m.value + m.error) / top)
+        for c, y, m in (("b", 0, before), ("a", 26, after))
     )
-    return f"<h2>{escape(title)}</h2><svg viewBox='0 0 640 50' width=640 height=50>{rows}</svg>"
+    return f"<h3>{escape(label)}</h3>{_svg(rows)}"
 
 
 def _scores(before: Score | None, after: Score | None) -> str:
     if before is None or after is None:
         return "<h2>Accuracy</h2><p>Not measured: the network can't be run.</p>"
-    rows = "".join(
-        f"<tr><td>{escape(METRICS[k][0])}</td><td>{before.metrics[k].value:.4g}</td><td>{m.value:.4g} ± {m.error:.2g}</td></tr>"
-        for k, m in after.metrics.items()
-        if k in before.metrics
-    )
+    known = [(METRICS[k], before.metrics[k], m) for k, m in after.metrics.items() if k in before.metrics and k in METRICS]
     how = f"measured on {after.n} {after.unit} of {escape(Path(after.data).name)}; ± is one standard error"
-    return f"<h2>Accuracy</h2><table><tr><th></th><th>before</th><th>after</th></tr>{rows}</table><p class=n>{how}</p>"
+    rows = "".join(_measured(f"{label} ({better} is better)", b, a) for (label, better, _), b, a in known)
+    return f'<h2>Accuracy, measured</h2>{rows}<p class="n">{how}</p>'
 
 
 def _energy(before: Energy | None, after: Energy | None) -> str:
     if before is None or after is None:
-        return ""
-    bars = _bars(f"Energy, modelled joules a {after.unit}", before.joules, after.joules, lambda j: f"{j:.3g} J (x/÷ {after.high / after.joules:.2g})")
-    return bars + f"<p class=n>{escape(after.how)}</p>"
+        return "<h2>Energy</h2><p>Not modelled: the network can't be run.</p>"
+    top = max(before.high, after.high, 1e-30)
+    rows = "".join(
+        _bar(c, y, e.joules / top, e.low / top, f"{e.joules:.3g} J ({e.low:.3g} to {e.high:.3g})", e.high / top)
+        for c, y, e in (("hb", 0, before), ("ha", 26, after))
+    )
+    return f'<h2>Energy, modelled, a {escape(after.unit)}</h2>{_svg(rows)}<p class="n">{escape(after.how)}</p>'
 
 
 def _verdict(report: Report) -> str:
     if report.verdict is None:
         return ""
-    rows = "".join(f"<tr><td>{escape(c.name)}</td><td>{'holds' if c.passed else 'FAILED'}</td><td>{escape(c.detail)}</td></tr>" for c in report.verdict.checks)
+    told = ((escape(c.name), "holds" if c.passed else "FAILED", escape(c.detail)) for c in report.verdict.checks)
+    rows = "".join(f"<tr><td>{name}</td><td>{held}</td><td>{detail}</td></tr>" for name, held, detail in told)
     return f"<h2>Reopened by {escape(report.verdict.tool)}</h2><table>{rows}</table>"
 
 
 def _layers(after: Variant) -> str:
     rows = "".join(
-        f"<tr><td>{escape(n)}</td><td>{o.setting.bits}</td><td>{o.sparsity:.1%}</td><td>{after.size.layers.get(n, 0):,}</td><td>{o.error:.3g}</td></tr>"
+        f"<tr><td>{escape(n)}</td><td>{o.setting.bits}</td><td>{o.sparsity:.1%}</td>"
+        f"<td>{after.size.layers.get(n, 0):,}</td><td>{o.error:.3g}</td></tr>"
         for n, o in after.outcomes.items()
     )
     return f"<h2>Layers</h2><table><tr><th>layer</th><th>bits</th><th>zeros</th><th>bytes</th><th>‖W-Q‖²/‖W‖²</th></tr>{rows}</table>"
