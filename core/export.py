@@ -95,9 +95,7 @@ def _roomy(path: Path, needed: int) -> None:
     except OSError as e:
         raise CannotWrite(f"{path.parent}: {e.strerror}; choose another place.") from None
     if free < needed:
-        raise CannotWrite(
-            f"{path.parent} has {free / 1e6:.1f} MB free and the export needs {needed / 1e6:.1f} MB; free some space or choose another disk."
-        )
+        raise CannotWrite(f"{path.parent} has {free / 1e6:.1f} MB free and the export needs {needed / 1e6:.1f} MB; choose another disk.")
 
 
 @contextmanager
