@@ -1,0 +1,248 @@
+"""The tree of layers as Qt asks for it: values are made when a row is looked at, and kept until the next snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QBrush
+
+from core.plans import FIELDS
+from core.types import Layer
+from studio import numbers
+from studio.snapshot import Snapshot
+from studio.theme import colour
+from studio.words import word
+
+from .nodes import Node, fold
+
+Index = QModelIndex | QPersistentModelIndex
+LAYER, TYPE, SHAPE, PARAMETERS, STORED, DTYPE, SPARSITY, PLAN, PLANNED, ERROR = range(10)
+DRAW = int(Qt.ItemDataRole.UserRole) + 1  # ("bar", stored share, planned share) or ("line", values)
+DISPLAY, TOOLTIP, ALIGN, FOREGROUND = (
+    int(r) for r in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.TextAlignmentRole, Qt.ItemDataRole.ForegroundRole)
+)  # fmt: skip
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+NUMERIC = (PARAMETERS, STORED, SPARSITY, PLANNED, ERROR)
+NONE = QModelIndex()
+
+
+class LayersModel(QAbstractItemModel):
+    """Folded layers in ten columns."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.snapshot = Snapshot()
+        self.query = ""
+        self.root = fold(())
+        self.leaves: dict[str, Node] = {}
+        self._kept: dict[tuple[Node, int], Any] = {}
+        self._order = (-1, Qt.SortOrder.AscendingOrder)
+        self._titles = (
+            self.tr("Layer"), self.tr("Type"), self.tr("Shape"), self.tr("Parameters"), self.tr("Stored"),
+            self.tr("Dtype"), self.tr("Sparsity"), self.tr("Plan"), self.tr("Planned"), self.tr("Error"),
+        )  # fmt: skip
+        self._tips = {
+            SPARSITY: self.tr("Share of exact zeros, measured after compression; – until it was measured"),
+            PLAN: self.tr("Bits and share to prune. ● said by the layer itself, ◐ by its group; unmarked comes from the model"),
+            PLANNED: self.tr("Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it"),
+            ERROR: self.tr("Measured: squared distance to the original over its squared norm. Line: one value per block"),
+        }
+        self._values: dict[int, Callable[[Node], Any]] = {
+            TYPE: self._type, SHAPE: self._shape, DTYPE: self._dtype, PARAMETERS: lambda n: sum(x.tensor.parameters for x in n.layers),
+            STORED: lambda n: sum(x.tensor.nbytes for x in n.layers), SPARSITY: self._sparsity, PLAN: self._plan,
+            PLANNED: self._planned, ERROR: self._error,
+        }  # fmt: skip
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Draw another moment; the tree itself is rebuilt only when the layers are other ones."""
+        old, self.snapshot = self.snapshot, snapshot
+        if old.layers is not snapshot.layers and old.layers != snapshot.layers:
+            self._rebuild()
+        elif (old.settings, old.size, old.outcomes) != (snapshot.settings, snapshot.size, snapshot.outcomes):
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Values may have changed: one signal per parent."""
+        self._kept.clear()
+        for node in self.branches():
+            self.dataChanged.emit(
+                self.createIndex(0, TYPE, node.children[0]), self.createIndex(len(node.children) - 1, ERROR, node.children[-1])
+            )
+
+    def search(self, query: str) -> None:
+        """Keep only the layers whose name or type has this text."""
+        self.query = query.strip().lower()
+        self._rebuild()
+
+    def branches(self, node: Node | None = None) -> Iterator[Node]:
+        """Every node that has children, the root first."""
+        node = node or self.root
+        if node.children:
+            yield node
+            for child in node.children:
+                yield from self.branches(child)
+
+    def at(self, node: Node, column: int = 0) -> QModelIndex:
+        return NONE if node.parent is None else self.createIndex(node.row, column, node)
+
+    def node(self, index: Index) -> Node:
+        return index.internalPointer() if index.isValid() else self.root
+
+    def value(self, node: Node, column: int) -> Any:
+        """What a cell stands for: a number, a text, or None where nothing is known."""
+        if column == LAYER:
+            return node.label
+        key = (node, column)
+        if key not in self._kept:
+            self._kept[key] = self._values[column](node)
+        return self._kept[key]
+
+    def rowCount(self, parent: Index = NONE) -> int:
+        return 0 if parent.column() > 0 else len(self.node(parent).children)
+
+    def columnCount(self, parent: Index = NONE) -> int:
+        return len(self._titles)
+
+    def index(self, row: int, column: int, parent: Index = NONE) -> QModelIndex:
+        if not self.hasIndex(row, column, parent):
+            return QModelIndex()
+        return self.createIndex(row, column, self.node(parent).children[row])
+
+    def parent(self, index: Index = NONE) -> Any:
+        above = self.node(index).parent if index.isValid() else None
+        return QModelIndex() if above is None else self.at(above)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = DISPLAY) -> Any:
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self._titles):
+            return None
+        return {DISPLAY: self._titles[section], TOOLTIP: self._tips.get(section), ALIGN: RIGHT if section in NUMERIC else LEFT}.get(role)
+
+    def data(self, index: Index, role: int = DISPLAY) -> Any:
+        if not index.isValid():
+            return None
+        node, column = self.node(index), index.column()
+        if role == DISPLAY:
+            return self._text(node, column)
+        if role == ALIGN:
+            return RIGHT if column in NUMERIC else LEFT
+        if role == DRAW:
+            return self._draw(node, column)
+        if role == TOOLTIP:
+            return self._tip(node, column)
+        if role == FOREGROUND and len(node.layers) == 1 and self._protected(node.layers[0]):
+            return QBrush(colour("muted"))
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort the rows under every parent; column -1 is the model's own order."""
+        self._order = (column, order)
+        self.layoutAboutToBeChanged.emit()
+        held = self.persistentIndexList()
+        nodes = [(self.node(i), i.column()) for i in held]
+        self._arrange()
+        self.changePersistentIndexList(held, [self.at(n, c) for n, c in nodes])
+        self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        column, order = self._order
+        down = order == Qt.SortOrder.DescendingOrder
+        for node in list(self.branches()):
+            node.arrange(list(node.natural) if column < 0 else sorted(node.natural, key=lambda n: self._key(n, column), reverse=down))
+
+    def _key(self, node: Node, column: int) -> tuple[bool, Any]:
+        if column == PLAN:
+            return (True, min((self._bits(x) for x in node.layers), default=16))
+        value = self.value(node, column)
+        return (False, 0) if value is None else (True, value if column in NUMERIC else str(value).lower())
+
+    def _rebuild(self) -> None:
+        self.beginResetModel()
+        found = [x for x in self.snapshot.layers if self.query in x.name.lower() or self.query in x.kind]
+        self._kept.clear()
+        self.root = fold(found)
+        self.leaves = {n.layers[0].name: n for b in self.branches() for n in b.children if not n.children}
+        self._arrange()
+        self.endResetModel()
+
+    def _text(self, node: Node, column: int) -> str:
+        value = self.value(node, column)
+        if value is None:
+            return "–"
+        if column == PARAMETERS:
+            return numbers.si(value)
+        if column in (STORED, PLANNED):
+            return numbers.size(value)
+        if column == SPARSITY:
+            return numbers.percent(value)
+        return numbers.significant(value) if column == ERROR else str(value)
+
+    def _tip(self, node: Node, column: int) -> str | None:
+        if column == LAYER:
+            return node.layers[0].name if len(node.layers) == 1 else self.tr("{n} tensors").format(n=len(node.layers))
+        if column in (STORED, PLANNED) and self.value(node, column) is not None:
+            return numbers.exact(self.value(node, column))
+        if column == PLAN and len(node.layers) == 1 and self._protected(node.layers[0]):
+            return self.tr("Left alone: {why}").format(why=word(self._protected(node.layers[0])))
+        return self._tips.get(column)
+
+    def _draw(self, node: Node, column: int) -> tuple[Any, ...] | None:
+        if column == PLANNED and node.parent is not None:
+            most = max(max(self.value(n, STORED), self.value(n, PLANNED) or 0) for n in node.parent.children[:2000]) or 1
+            return ("bar", min(1.0, self.value(node, STORED) / most), min(1.0, (self.value(node, PLANNED) or 0) / most))
+        if column == ERROR and len(node.children) > 1 and all(not n.children for n in node.children):
+            values = [self.value(n, ERROR) for n in node.natural]
+            return ("line", tuple(v or 0.0 for v in values)) if any(v is not None for v in values) else None
+        return None
+
+    def _type(self, node: Node) -> str:
+        return _one(x.kind for x in node.layers) or ""
+
+    def _shape(self, node: Node) -> str:
+        return _one("×".join(map(str, x.tensor.shape)) for x in node.layers) or ""
+
+    def _dtype(self, node: Node) -> str:
+        return _one(x.tensor.dtype for x in node.layers) or self.tr("mixed")
+
+    def _sparsity(self, node: Node) -> float | None:
+        known = [(self.snapshot.outcomes[x.name].sparsity, x.tensor.parameters) for x in node.layers if x.name in self.snapshot.outcomes]
+        return sum(s * n for s, n in known) / max(1, sum(n for _, n in known)) if known else None
+
+    def _error(self, node: Node) -> float | None:
+        known = [self.snapshot.outcomes[x.name].error for x in node.layers if x.name in self.snapshot.outcomes]
+        return sum(known) / len(known) if known else None
+
+    def _planned(self, node: Node) -> int | None:
+        size = self.snapshot.size
+        return None if size is None else sum(size.layers.get(x.name, 0) for x in node.layers)
+
+    def _bits(self, x: Layer) -> int:
+        found = self.snapshot.settings.get(x.name)
+        return found.bits if found else 16
+
+    def _protected(self, x: Layer) -> str:
+        found = self.snapshot.settings.get(x.name)
+        return found.protected if found else ""
+
+    def _plan(self, node: Node) -> str:
+        free = [s for x in node.layers if (s := self.snapshot.settings.get(x.name)) and not s.protected]
+        if not free:
+            return self.tr("protected")
+        texts = [_span([s.bits for s in free], "{} b")]
+        if any(s.amount for s in free):
+            texts.append(_span([round(100 * s.amount) for s in free], "{} %"))
+        who = {s.origin.get(f, "model") for s in free for f in FIELDS}
+        return " · ".join(texts) + (" ●" if "own" in who else " ◐" if "group" in who else "")
+
+
+def _one(values: Iterator[str]) -> str | None:
+    """The value all share, else None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def _span(values: list[int], form: str) -> str:
+    low, high = min(values), max(values)
+    return form.format(low if low == high else f"{low}-{high}")
