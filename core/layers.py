@@ -9,6 +9,7 @@ from .types import Checkpoint, Kind, Layer, TensorInfo
 
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 EMBEDDINGS = re.compile(r"(^|\.)(embed_tokens|wte|wpe|\w*_embeddings?|token_embd|tok_embeddings|embeddings)(\.weight)?$")
+WHOLE = ("I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8", "BOOL")
 HEADS = re.compile(r"(^|\.)(lm_head|classifier|score|head|fc|output|cls)(\.\d+)?$")
 ROUTERS = re.compile(r"(^|\.)(router|gate|shared_expert_gate)(\.\w+)?$")
 WHY = {
@@ -40,6 +41,8 @@ def kind_of(info: TensorInfo, checkpoint: Checkpoint) -> Kind:
     name = info.name.removesuffix(".weight")
     if info.name.endswith("bias"):
         return "bias"
+    if info.dtype in WHOLE:
+        return "other"  # BERT's position_ids (1, 512) look like a matrix
     if len(info.shape) < 2:
         return "norm" if len(info.shape) == 1 and info.name.endswith("weight") else "other"
     if len(info.shape) == 2 and EMBEDDINGS.search(name):

@@ -47,6 +47,13 @@ def test_a_tensor_is_known_by_its_name_and_shape(name: str, shape: tuple[int, ..
     assert of((name, shape))[name.removesuffix(".weight")][0] == kind
 
 
+def test_a_table_of_integers_is_no_matrix() -> None:
+    ids = TensorInfo("embeddings.position_ids", (1, 512), "I64", 4096, Path("m"))
+    (found,) = layers(Checkpoint(Path("m"), "safetensors", {ids.name: ids}))
+    assert found.kind == "other"
+    assert found.protected
+
+
 def test_a_gate_is_a_router_only_among_experts() -> None:
     gate = ("model.layers.0.mlp.gate.weight", (8, 4))
     assert of(gate)["model.layers.0.mlp.gate"][0] == "linear"
