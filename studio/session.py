@@ -60,8 +60,8 @@ class Session(QObject):
         self.engine = engine
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(500)
-        self.undo_stack.indexChanged.connect(lambda _: self._undo_texts())
-        self.undo_stack.cleanChanged.connect(lambda _: self._undo_texts())
+        self.undo_stack.indexChanged.connect(self._undo_texts)
+        self.undo_stack.cleanChanged.connect(self._undo_texts)
         self._opened: work.Opened | None = None
         self._shot = Snapshot(target=targets["packed"]())
         self._rest = QTimer(self, interval=REST, singleShot=True)
@@ -338,8 +338,8 @@ class Session(QObject):
         assert s.checkpoint is not None
         try:
             said = recipe.Recipe(
-                source=str(s.checkpoint.path), factory=s.checkpoint.factory, plan=s.plan, data=str(s.data) if s.data else "",
-                limit=s.limit, target=s.target.key, target_knobs=asdict(s.target), out="",
+                source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data,
+                limit=s.limit, target=s.target.key, target_knobs=asdict(s.target),
             )  # fmt: skip
             recipe.save(said, Path(path))
         except (SlimError, OSError) as e:
@@ -371,7 +371,7 @@ class Session(QObject):
         if busy != self._shot.busy:
             self._set(replace(self._shot, busy=busy))
 
-    def _undo_texts(self) -> None:
+    def _undo_texts(self, _: int | bool = 0) -> None:
         u = self.undo_stack
         self._set(replace(self._shot, undo_text=u.undoText(), redo_text=u.redoText(), dirty=not u.isClean()))
 

@@ -1,0 +1,72 @@
+"""File: open, save, export, close."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP
+from PySide6.QtWidgets import QFileDialog
+
+from core.formats import suffixes
+
+from ..panels.export import ExportDialog
+from . import action, opened
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Open folder…"), "Ctrl+O", "File", icon="folder", bar=True)
+def open_folder(window: Any) -> None:
+    """Open a model folder with its config.json and weights"""
+    if path := QFileDialog.getExistingDirectory(window, window.tr("Open a model folder")):
+        window.session.open(Path(path))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Open file…"), "Ctrl+Shift+O", "File", icon="file", bar=True)
+def open_file(window: Any) -> None:
+    """Open one file of weights"""
+    masks = window.tr("Weights ({suffixes});;All files (*)").format(suffixes=_masks())
+    path, _ = QFileDialog.getOpenFileName(window, window.tr("Open a weights file"), "", masks)
+    if path:
+        window.session.open(Path(path))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Open recipe…"), "Ctrl+R", "File", why=opened)
+def open_recipe(window: Any) -> None:
+    """Take plan, data and format from a recipe file"""
+    path, _ = QFileDialog.getOpenFileName(window, window.tr("Open a recipe"), "", window.tr("Recipes (*.toml)"))
+    if path:
+        window.session.open_recipe(Path(path))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Save recipe"), "Ctrl+S", "File", icon="save", why=opened)
+def save_recipe(window: Any) -> None:
+    """Write the plan as a recipe that the command line can run"""
+    path = window.session.snapshot.recipe_path
+    if path is None:
+        text, _ = QFileDialog.getSaveFileName(window, window.tr("Save the recipe"), "plan.toml", window.tr("Recipes (*.toml)"))
+        path = Path(text).with_suffix(".toml") if text else None
+    if path:
+        window.session.save_recipe(path)
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Export…"), "Ctrl+E", "File", icon="export", bar=True, why=opened)
+def export(window: Any) -> None:
+    """Write the slimmed model and have it verified in a fresh process"""
+    ExportDialog(window.session, window).open()
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Close model"), "Ctrl+W", "File", why=opened)
+def close_model(window: Any) -> None:
+    """Back to the welcome page"""
+    window.session.close()
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Quit"), "Ctrl+Q", "File")
+def leave(window: Any) -> None:
+    """Leave the studio"""
+    window.close()
+
+
+def _masks() -> str:
+    words = suffixes().replace(",", " ").split()
+    return " ".join(f"*{w}" for w in words if w.startswith(".")) or "*"

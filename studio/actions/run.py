@@ -1,0 +1,40 @@
+"""Run: measure, choose data, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+from PySide6.QtWidgets import QFileDialog
+
+from ..snapshot import Snapshot
+from . import action, opened
+
+
+def _measurable(s: Snapshot) -> str:
+    return opened(s) or s.runnable
+
+
+def _working(s: Snapshot) -> str:
+    return "" if s.busy else QCoreApplication.translate("actions", "Nothing is running.")
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Evaluate"), "F5", "Run", icon="play", bar=True, why=_measurable)
+def evaluate(window: Any) -> None:
+    """Compress and score the current plan on the held-out data now"""
+    window.session.evaluate()
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Choose data…"), "Ctrl+D", "Run", icon="data", why=opened)
+def data(window: Any) -> None:
+    """Held-out samples to score on: .txt for language models, .npz with images and labels for classifiers"""
+    path, _ = QFileDialog.getOpenFileName(window, window.tr("Held-out data"), "", window.tr("Text or images (*.txt *.npz)"))
+    if path:
+        window.session.set_data(Path(path), window.session.snapshot.limit)
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Cancel"), "Esc", "Run", icon="stop", why=_working)
+def cancel(window: Any) -> None:
+    """Stop the running work; everything finished so far is kept"""
+    window.engine.cancel_all()

@@ -1,0 +1,145 @@
+"""The export dialog, and what the fresh process said afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtWidgets import (
+    QComboBox, QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout,
+    QWidget,
+)  # fmt: skip
+
+from core.formats import targets
+from core.registry import knobs
+from core.types import Verdict
+
+from .. import numbers
+from ..session import Session
+from ..snapshot import Snapshot
+from ..words import word
+
+
+class ExportDialog(QDialog):
+    """Format, its knobs, the exact size, what the format can't hold, and the place."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setWindowTitle(self.tr("Export"))
+        self.setMinimumWidth(620)
+        self.format = QComboBox()
+        self.format.setAccessibleName(self.tr("Format"))
+        for key, target in targets.items():
+            self.format.addItem(word(target.title), key)
+        self.format.setCurrentIndex(self.format.findData(session.snapshot.target.key))
+        self.size, self.runs_in = QLabel(), QLabel(wordWrap=True)
+        self.refused = QPlainTextEdit(readOnly=True)
+        self.refused.setMaximumHeight(110)
+        self.refused.setAccessibleName(self.tr("Layers stored dense, and why"))
+        self.refused_label = QLabel(self.tr("Stored dense"))
+        self.path = QLineEdit(str(self._proposed()))
+        self.path.setAccessibleName(self.tr("Where to"))
+        self.form = QFormLayout()
+        self.knobs: list[QComboBox] = []
+        self._lay_out()
+        self.format.currentIndexChanged.connect(self._format_changed)
+        session.changed.connect(self._draw)
+        self._knobs()
+        self._draw(session.snapshot)
+
+    def _lay_out(self) -> None:
+        browse = QPushButton(self.tr("Browse…"))
+        browse.clicked.connect(self._browse)
+        place = QHBoxLayout()
+        place.addWidget(self.path, 1)
+        place.addWidget(browse)
+        self.form.addRow(self.tr("Format"), self.format)
+        self.form.addRow(self.tr("Runs in"), self.runs_in)
+        self.form.addRow(self.tr("Exact size"), self.size)
+        self.form.addRow(self.refused_label, self.refused)
+        self.form.addRow(self.tr("Where to"), place)
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.go = box.addButton(self.tr("Export and verify"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.go.setDefault(True)
+        box.accepted.connect(self._export)
+        box.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addLayout(self.form)
+        column.addStretch(1)
+        column.addWidget(box)
+
+    def _knobs(self) -> None:
+        """One list of choices per knob of the format, below it."""
+        for old in self.knobs:
+            self.form.removeRow(old)
+        self.knobs = []
+        key = self.format.currentData()
+        now = asdict(self.session.snapshot.target) if self.session.snapshot.target.key == key else {}
+        for k in knobs(targets[key]):
+            box = QComboBox()
+            label = word(k.label or k.name.replace("_", " "))
+            box.setAccessibleName(label)
+            for choice in k.choices or (False, True):
+                box.addItem(word(str(choice)), choice)
+            box.setProperty("knob", k.name)
+            box.setCurrentIndex(max(0, box.findData(now.get(k.name, k.default))))
+            box.currentIndexChanged.connect(self._set_target)
+            self.form.insertRow(1 + len(self.knobs), label, box)
+            self.knobs.append(box)
+
+    def _format_changed(self, _: int) -> None:
+        self._knobs()
+        self._set_target()
+
+    def _set_target(self, _: int = 0) -> None:
+        self.session.set_target(self.format.currentData(), **{b.property("knob"): b.currentData() for b in self.knobs})
+
+    def _draw(self, s: Snapshot) -> None:
+        if s.checkpoint is None or s.size is None:
+            self.reject()
+            return
+        self.runs_in.setText(word(s.target.runs_in))
+        self.size.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
+        refused = [(x.name, s.target.refuses(s.checkpoint, x, s.settings[x.name])) for x in s.layers if not s.settings[x.name].idle]
+        lines = [f"{name}: {why}" for name, why in refused if why]
+        self.refused.setPlainText("\n".join(lines))
+        self.refused_label.setVisible(bool(lines))
+        self.refused.setVisible(bool(lines))
+
+    def _proposed(self) -> Path:
+        checkpoint = self.session.snapshot.checkpoint
+        name = checkpoint.path.stem if checkpoint else "model"
+        folder = Path.home() / f"{name}-slim"
+        return folder if not checkpoint or checkpoint.config else folder.with_suffix(".safetensors")
+
+    def _browse(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self, self.tr("Folder to export into"), str(Path(self.path.text()).parent)):
+            self.path.setText(str(Path(path) / Path(self.path.text()).name))
+
+    def _export(self) -> None:
+        self.session.export(Path(self.path.text().strip()).expanduser())
+        self.accept()
+
+
+class VerdictDialog(QDialog):
+    """Every check of the export with what it found."""
+
+    def __init__(self, path: Path, verdict: Verdict, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Exported and verified") if verdict.passed else self.tr("The export differs"))
+        self.setMinimumWidth(620)
+        column = QVBoxLayout(self)
+        column.addWidget(QLabel(self.tr("{path}\nreopened in a fresh process by {tool}").format(path=path, tool=verdict.tool), wordWrap=True))
+        form = QFormLayout()
+        for check in verdict.checks:
+            form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(check.detail))
+        column.addLayout(form)
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        box.rejected.connect(self.reject)
+        column.addWidget(box)
+
+
+def _wrapped(text: str) -> Any:
+    return QLabel(text, wordWrap=True)

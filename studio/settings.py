@@ -1,0 +1,61 @@
+"""What the studio remembers between starts: language, theme, recent files and the layout of the window."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QLocale, QSettings
+
+RECENT = 8
+
+
+def store() -> QSettings:
+    """The user's settings; SLIM_SETTINGS names another file, for tests."""
+    if path := os.environ.get("SLIM_SETTINGS"):
+        return QSettings(path, QSettings.Format.IniFormat)
+    return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "slim-studio", "studio")
+
+
+def theme() -> str:
+    """ "light", "dark" or "system"."""
+    return str(store().value("theme", "system"))
+
+
+def set_theme(which: str) -> None:
+    store().setValue("theme", which)
+
+
+def language() -> str:
+    """ "en" or "zh_CN": what was chosen, else what the system speaks."""
+    chosen = str(store().value("language", "system"))
+    return ("zh_CN" if QLocale.system().name().startswith("zh") else "en") if chosen == "system" else chosen
+
+
+def set_language(which: str) -> None:
+    store().setValue("language", which)
+
+
+def recent() -> list[Path]:
+    """Files opened lately that still exist, newest first."""
+    said = store().value("recent", [])
+    names = [said] if isinstance(said, str) else list(said or [])
+    return [p for p in map(Path, names) if p.exists()]
+
+
+def remember(path: Path) -> None:
+    """Put a file on top of the recent ones."""
+    paths = [path, *(p for p in recent() if p != path)]
+    store().setValue("recent", [str(p) for p in paths[:RECENT]])
+
+
+def layout() -> tuple[QByteArray, QByteArray]:
+    """(geometry, state) of the main window; empty at first."""
+    s = store()
+    return QByteArray(s.value("geometry", QByteArray())), QByteArray(s.value("state", QByteArray()))
+
+
+def keep_layout(geometry: QByteArray, state: QByteArray) -> None:
+    s = store()
+    s.setValue("geometry", geometry)
+    s.setValue("state", state)
