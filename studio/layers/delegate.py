@@ -21,8 +21,8 @@ class LayersDelegate(QStyledItemDelegate):
         found = index.data(DRAW)
         if not found:
             return
-        em = option.fontMetrics.height()  # type: ignore[attr-defined]
-        rect: QRect = option.rect  # type: ignore[attr-defined]
+        em = option.fontMetrics.height()
+        rect: QRect = option.rect
         where = QRectF(rect.left() + em * 0.3, rect.center().y() - em * 0.35, max(0.0, rect.width() - em * 5.2), em * 0.7)
         if where.width() < em:
             return
@@ -35,7 +35,7 @@ class LayersDelegate(QStyledItemDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         hint = super().sizeHint(option, index)
-        return QSize(hint.width(), round(option.fontMetrics.height() * 1.4))  # type: ignore[attr-defined]
+        return QSize(hint.width(), round(option.fontMetrics.height() * 1.4))
 
 
 def _bar(painter: QPainter, where: QRectF, stored: float, planned: float) -> None:

@@ -20,9 +20,9 @@ from .nodes import Node, fold
 Index = QModelIndex | QPersistentModelIndex
 LAYER, TYPE, SHAPE, PARAMETERS, STORED, DTYPE, SPARSITY, PLAN, PLANNED, ERROR = range(10)
 DRAW = int(Qt.ItemDataRole.UserRole) + 1  # ("bar", stored share, planned share) or ("line", values)
-DISPLAY, TOOLTIP, ALIGN, FOREGROUND = (
-    int(r) for r in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.TextAlignmentRole, Qt.ItemDataRole.ForegroundRole)
-)  # fmt: skip
+Role = Qt.ItemDataRole
+DISPLAY, TOOLTIP = int(Role.DisplayRole), int(Role.ToolTipRole)
+ALIGN, FOREGROUND = int(Role.TextAlignmentRole), int(Role.ForegroundRole)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 NUMERIC = (PARAMETERS, STORED, SPARSITY, PLANNED, ERROR)
@@ -172,7 +172,7 @@ class LayersModel(QAbstractItemModel):
         if value is None:
             return "–"
         if column == PARAMETERS:
-            return numbers.si(value)
+            return str(value) if value < 1000 else numbers.si(value)
         if column in (STORED, PLANNED):
             return numbers.size(value)
         if column == SPARSITY:
@@ -190,12 +190,19 @@ class LayersModel(QAbstractItemModel):
 
     def _draw(self, node: Node, column: int) -> tuple[Any, ...] | None:
         if column == PLANNED and node.parent is not None:
-            most = max(max(self.value(n, STORED), self.value(n, PLANNED) or 0) for n in node.parent.children[:2000]) or 1
+            most = self._most(node.parent)
             return ("bar", min(1.0, self.value(node, STORED) / most), min(1.0, (self.value(node, PLANNED) or 0) / most))
         if column == ERROR and len(node.children) > 1 and all(not n.children for n in node.children):
             values = [self.value(n, ERROR) for n in node.natural]
             return ("line", tuple(v or 0.0 for v in values)) if any(v is not None for v in values) else None
         return None
+
+    def _most(self, above: Node) -> float:
+        """The largest figure among the rows of one parent: the width of a full bar."""
+        key = (above, -1)
+        if key not in self._kept:
+            self._kept[key] = max(max(self.value(n, STORED), self.value(n, PLANNED) or 0) for n in above.children) or 1
+        return self._kept[key]
 
     def _type(self, node: Node) -> str:
         return _one(x.kind for x in node.layers) or ""

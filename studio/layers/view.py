@@ -15,10 +15,10 @@ from studio.snapshot import Snapshot
 from studio.theme import tabular
 
 from .delegate import LayersDelegate
-from .model import DTYPE, ERROR, LAYER, LayersModel
+from .model import ERROR, LAYER, LayersModel
 from .nodes import Node
 
-WIDTHS = (17, 6, 8, 7, 6, 5, 6, 9, 11, 10)  # of the columns, in line heights
+WIDTHS = (18, 6, 8, 8, 6, 5, 6, 10, 11, 10)  # of the columns, in line heights
 NUDGE = 0.05  # what one [ or ] adds to the share to prune
 OPEN_MATCHES = 500  # a search with more hits stays folded
 
@@ -106,7 +106,8 @@ class LayersView(QWidget):
         return True
 
     def _make_tree(self) -> QTreeView:
-        tree = QTreeView(uniformRowHeights=True, sortingEnabled=True, alternatingRowColors=True)
+        tree = QTreeView(uniformRowHeights=True, sortingEnabled=True)
+        tree.setAlternatingRowColors(True)
         tree.setAccessibleName(self.tr("Layers"))
         tree.setToolTip(self.tr("2 to 8 set the bits of the selection, 0 leaves it at 16, [ and ] prune less and more"))
         tree.setModel(self.model)
@@ -127,8 +128,6 @@ class LayersView(QWidget):
             header.resizeSection(i, round(width * tree.fontMetrics().height() * 0.8))
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._columns)
-        for hidden in (DTYPE,):
-            tree.setColumnHidden(hidden, False)
         return tree
 
     def _menu(self, where: QPoint) -> None:

@@ -215,7 +215,8 @@ class PlanPanel(QScrollArea):
         if scope.kind == "group" and len(scope.names) == 1:
             n = sum(x.group == scope.names[0] for x in snapshot.layers)
             return f"{n} × {scope.names[0].rsplit('.', 1)[-1]}" if n > 1 else scope.names[0]
-        return scope.names[0] if len(scope.names) == 1 else self.tr("{n} layers").format(n=len(scope.names))
+        n = len(snapshot.selection)
+        return scope.names[0] if len(scope.names) == 1 else self.tr("{n} layers").format(n=n)
 
     def _from(self, origin: str) -> str:
         return {"model": self.tr("from model"), "group": self.tr("from group")}.get(origin, self.tr("own"))
