@@ -194,7 +194,9 @@ class LayersModel(QAbstractItemModel):
             return ("bar", min(1.0, self.value(node, STORED) / most), min(1.0, (self.value(node, PLANNED) or 0) / most))
         if column == ERROR and len(node.children) > 1 and all(not n.children for n in node.children):
             values = [self.value(n, ERROR) for n in node.natural]
-            return ("line", tuple(v or 0.0 for v in values)) if any(v is not None for v in values) else None
+            # a layer left alone has no error; one not measured yet must not look like that
+            waiting = any(v is None and not self._idle(n.layers[0]) for v, n in zip(values, node.natural, strict=True))
+            return None if waiting or not any(values) else ("line", tuple(v or 0.0 for v in values))
         return None
 
     def _most(self, above: Node) -> float:
@@ -228,6 +230,10 @@ class LayersModel(QAbstractItemModel):
     def _bits(self, x: Layer) -> int:
         found = self.snapshot.settings.get(x.name)
         return found.bits if found else 16
+
+    def _idle(self, x: Layer) -> bool:
+        found = self.snapshot.settings.get(x.name)
+        return found is None or found.idle
 
     def _protected(self, x: Layer) -> str:
         found = self.snapshot.settings.get(x.name)

@@ -106,6 +106,9 @@ def test_unknown_figures_are_dashes_and_measured_ones_appear(qtbot: Any) -> None
     group = model.leaves[name].parent
     assert group is not None
     assert model.data(model.at(group, ERROR), DRAW) == ("line", (0.0, 0.0123, 0.0))
+    plan = plans.edit(Plan(), plans.MODEL, bits=4)
+    model.show_snapshot(replace(model.snapshot, plan=plan, settings=plans.resolve(plan, shot.layers)))
+    assert model.data(model.at(group, ERROR), DRAW) is None, "two of three are not measured yet and must not be drawn as zero"
 
 
 def test_the_plan_column_marks_what_a_layer_says_itself(qtbot: Any) -> None:
