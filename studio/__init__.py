@@ -1,1 +1,1 @@
-"""The window: thin views over one session."""
+"""The window of Slim Studio: draws snapshots, sends edits, never computes."""

@@ -1,171 +1,111 @@
-"""One worker thread for everything slow; its mailboxes are read by the window 30 times a second."""
+"""One worker thread, polled: it runs one job at a time and never touches Qt; the newest job under a key wins."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from core.errors import Cancelled
+from core.job import Job, Progress
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from core.errors import Cancelled, SlimError
-from core.job import Job
-
-State = Literal["waiting", "running", "done", "failed", "cancelled"]
-TICK = 33  # ms between looks into the mailboxes
-KEPT = 20  # finished jobs that stay listed
-log = logging.getLogger("slim")
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job as the Jobs panel shows it."""
-
-    key: str
-    title: str
-    state: State
-    phase: str = ""
-    share: float = 0.0
-    eta: float | None = None
-    detail: str = ""
-    notes: tuple[str, ...] = ()
-    error: str = ""
+POLL = 33  # ms
 
 
 @dataclass
-class Task:
-    """A job on its way through the worker; the worker writes `job` and `points`, the window reads them."""
+class Running:
+    """A job from the window's side."""
 
     key: str
     title: str
     job: Job
     done: Callable[[Any], None] | None
     point: Callable[[Any], None] | None
-    failed: Callable[[str], None] | None
-    points: deque[Any] = field(default_factory=deque)
-    started: threading.Event = field(default_factory=threading.Event)
+    failed: Callable[[Exception], None] | None
+    points: list[Any] = field(default_factory=list)
     future: Future[Any] | None = None
-    state: State = "waiting"
-    error: str = ""
-
-    def view(self) -> JobView:
-        p = self.job.progress
-        return JobView(self.key, self.title, self.state, p.phase, p.share, p.eta, p.detail, tuple(self.job.notes), self.error)
-
-
-def _calm() -> None:
-    """The worker yields to the window: nice 5 for this thread alone, where the system can."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
-
-
-def _work(task: Task, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """The worker's one boundary: what is no SlimError is logged with its trace and becomes a sentence."""
-    task.started.set()
-    try:
-        task.job.check()
-        return fn(*args, task.job)
-    except SlimError:
-        raise
-    except Exception as e:  # noqa: BLE001
-        log.exception("%s failed", task.title)
-        raise SlimError(f"{task.title} stopped unexpectedly ({type(e).__name__}: {str(e)[:160]}); the log in Help has the details.") from e
 
 
 class Engine(QObject):
-    """Runs jobs one at a time; a newer job under the same key replaces the older."""
+    """The one way heavy work leaves the window."""
 
     changed = Signal()
+    failed = Signal(str, str)  # title, one sentence
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(1, "slim-worker", _calm)
-        self._live: list[Task] = []
-        self._over: deque[JobView] = deque(maxlen=KEPT)
-        self._timer = QTimer(self, interval=TICK)
-        self._timer.timeout.connect(self._poll)
+        self._pool = ThreadPoolExecutor(1, "engine", initializer=_prepare)
+        self._jobs: list[Running] = []
+        self._timer = QTimer(self, interval=POLL)
+        self._timer.timeout.connect(self.poll)
 
     def run(
         self, key: str, title: str, fn: Callable[..., Any], *args: Any,
         done: Callable[[Any], None] | None = None, point: Callable[[Any], None] | None = None,
-        failed: Callable[[str], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:  # fmt: skip
-        """Call fn(*args, job) on the worker; `point`, `done` and `failed` are called back on this thread."""
+        """Run fn(*args, job) on the worker; the callbacks run on this thread."""
         self.cancel(key)
-        points: deque[Any] = deque()
-        task = Task(key, title, Job(point=points.append), done, point, failed, points)
-        task.future = self._pool.submit(_work, task, fn, args)
-        self._live.append(task)
+        points: list[Any] = []
+        r = Running(key, title, Job(point=points.append), done, point, failed, points)
+        r.future = self._pool.submit(fn, *args, r.job)
+        self._jobs.append(r)
         self._timer.start()
         self.changed.emit()
 
     def cancel(self, key: str) -> None:
-        """Ask the job under `key` to stop; one that has not begun never will. It says nothing more."""
-        for task in self._live:
-            if task.key == key and not task.job.cancelled:
-                task.job.cancel()
-                if task.future:
-                    task.future.cancel()
+        for r in self._jobs:
+            if r.key == key:
+                r.job.cancel()
 
-    def cancel_all(self) -> None:
-        """Ask every job to stop."""
-        for task in list(self._live):
-            self.cancel(task.key)
+    def jobs(self) -> list[tuple[str, str, Progress]]:
+        """(key, title, progress) of what runs or waits."""
+        return [(r.key, r.title, r.job.progress) for r in self._jobs if not r.job.cancelled]
 
-    def jobs(self) -> tuple[JobView, ...]:
-        """Running and waiting jobs first, then the finished ones, newest first."""
-        return tuple(t.view() for t in self._live if not t.job.cancelled) + tuple(self._over)
+    @property
+    def busy(self) -> bool:
+        return bool(self._jobs)
 
-    def busy(self, key: str = "") -> bool:
-        """Whether a job (under `key`) is waiting or running."""
-        return any(not t.job.cancelled and (not key or t.key == key) for t in self._live)
-
-    def close(self) -> None:
-        """Stop everything and wait for the worker to hear it."""
-        self._timer.stop()
-        for task in self._live:
-            task.job.cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._live.clear()
-
-    def _poll(self) -> None:
-        """Deliver points, progress and results on the window's thread."""
-        for task in list(self._live):
-            if task.state == "waiting" and task.started.is_set():
-                task.state = "running"
-            finished = task.future is not None and task.future.done()
-            self._deliver(task)
-            if finished:
-                self._live.remove(task)
-                self._finish(task)
-        if not self._live:
+    def poll(self) -> None:
+        """Deliver what the worker left since the last look."""
+        for r in list(self._jobs):
+            while r.points:
+                value = r.points.pop(0)
+                if r.point and not r.job.cancelled:
+                    r.point(value)
+            if r.future and r.future.done():
+                self._jobs.remove(r)
+                self._finish(r, r.future)
+        if not self._jobs:
             self._timer.stop()
         self.changed.emit()
 
-    def _deliver(self, task: Task) -> None:
-        while task.points:
-            value = task.points.popleft()
-            if task.point and not task.job.cancelled:
-                task.point(value)
+    def _finish(self, r: Running, future: Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is None and not r.job.cancelled:
+            if r.done:
+                r.done(future.result())
+        elif isinstance(error, Exception) and not isinstance(error, Cancelled) and not r.job.cancelled:
+            if r.failed:
+                r.failed(error)
+            self.failed.emit(r.title, str(error) or type(error).__name__)
 
-    def _finish(self, task: Task) -> None:
-        """Record how it ended and tell whoever waits; a cancelled job is silent."""
-        assert task.future is not None
-        error = None if task.future.cancelled() else task.future.exception()
-        if task.job.cancelled or isinstance(error, Cancelled):
-            task.state = "cancelled"
-        elif error is not None:
-            task.state, task.error = "failed", str(error)
-        else:
-            task.state = "done"
-        self._over.appendleft(task.view())
-        if task.state == "failed" and task.failed:
-            task.failed(task.error)
-        elif task.state == "done" and task.done:
-            task.done(task.future.result())
+    def close(self) -> None:
+        for r in self._jobs:
+            r.job.cancel()
+        self._timer.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._jobs.clear()
+
+
+def _prepare() -> None:
+    """On the worker: leave one core to the window, and be nice."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

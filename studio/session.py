@@ -1,381 +1,190 @@
-"""The one document: a checkpoint, its plan, what was measured of it, and every change to them."""
+"""The document: one snapshot, one signal, every edit an undo step, and every heavy call the window can make."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.energy import estimate
+from core.formats import targets
+from core.plans import MODEL, Scope, edit, reset, resolve
+from core.recipe import Recipe, dumps, load
+from core.registry import make
+from core.size import size
+from core.types import Outcome, Plan, Score, Value, Variant, Verdict
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from core import plans
-from core.data import default as default_data
-from core.errors import SlimError
-from core.formats import targets
-from core.layers import groups
-from core.registry import make
-from core.types import Layer, Outcome, Plan, Score, Value, Variant, Verdict
-
 from . import work
 from .engine import Engine
-from .snapshot import Row, Snapshot
+from .snapshot import Snapshot
 
-REST = 180  # ms of quiet before the true measurement begins
+REST = 180  # ms without an edit before the true measurement starts
 
 
 class Edit(QUndoCommand):
-    """One change of the plan; changes of one drag (same gesture) are one undo step."""
+    """One change of the plan; steps of one gesture merge into one."""
 
-    def __init__(self, session: Session, label: str, new: Plan, gesture: int | None) -> None:
+    def __init__(self, session: Session, label: str, old: Plan, new: Plan, gesture: int) -> None:
         super().__init__(label)
-        self.session, self.old, self.new, self.gesture = session, session.snapshot.plan, new, gesture
-
-    def id(self) -> int:
-        return -1 if self.gesture is None else self.gesture
-
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, Edit) or other.gesture != self.gesture:
-            return False
-        self.new = other.new
-        return True
+        self.session, self.old, self.new, self.gesture = session, old, new, gesture
 
     def redo(self) -> None:
-        self.session._take(self.new)
+        self.session.show_plan(self.new)
 
     def undo(self) -> None:
-        self.session._take(self.old)
+        self.session.show_plan(self.old)
+
+    def id(self) -> int:
+        return self.gesture
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Qt asks only when both ids are equal; -1 never merges."""
+        self.new = other.new  # type: ignore[attr-defined]
+        return True
 
 
 class Session(QObject):
-    """Everything a view may ask for or do; `changed` carries the new Snapshot."""
+    """Views listen to `changed` and call the methods below; they know nothing else."""
 
     changed = Signal(object)
-    notice = Signal(str, str)  # level ("info", "warning", "error"), text
-    exported = Signal(object, object)  # Path, Verdict
+    notice = Signal(str, str)  # "info" | "warning", text
+    exported = Signal(object)  # Verdict
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.engine = engine
+        self.snapshot = Snapshot(target=targets["dense"]())
         self.undo_stack = QUndoStack(self)
-        self.undo_stack.setUndoLimit(500)
-        self.undo_stack.indexChanged.connect(lambda _: self._undo_texts())
-        self.undo_stack.cleanChanged.connect(lambda _: self._undo_texts())
-        self._opened: work.Opened | None = None
-        self._shot = Snapshot(target=targets["packed"]())
+        self.opened: work.Opened | None = None
         self._rest = QTimer(self, interval=REST, singleShot=True)
         self._rest.timeout.connect(self.evaluate)
-        self._basis: list[tuple[Path | None, int | None]] = []  # what each variant was measured on
-        engine.changed.connect(self._busy)
+        engine.failed.connect(lambda title, text: self.notice.emit("warning", f"{title}: {text}"))
 
-    @property
-    def snapshot(self) -> Snapshot:
-        return self._shot
+    def open(self, path: Path) -> None:
+        self.engine.run("open", self.tr("Opening"), work.open_model, Path(path), done=self._opened)
 
-    # --- the model
-
-    def open(self, path: Path, factory: str = "") -> None:
-        """Open on the worker; what is open stays until the new one is there."""
-        path = Path(path)
-        self.engine.run(
-            "open", self.tr("Opening {name}").format(name=path.name), work.open_model, path, factory,
-            done=self._show, failed=self._fail,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Nothing open; running work is dropped."""
-        self.engine.cancel_all()
-        self._rest.stop()
-        self._opened = None
-        self._basis = []
+    def _opened(self, found: tuple[Any, Any]) -> None:
+        checkpoint, layers = found
         self.undo_stack.clear()
-        self._set(Snapshot(target=self._shot.target))
+        self.opened = work.Opened(checkpoint, layers)
+        self.snapshot = Snapshot(checkpoint, layers, target=self.snapshot.target)
+        self._derive(Plan())
+        self._prepare(None)
 
-    def _show(self, opened: work.Opened) -> None:
-        """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export"):
-            self.engine.cancel(key)
-        self._rest.stop()
-        self._opened, self._basis = opened, []
-        checkpoint = opened.checkpoint
-        task, why = work.runs(checkpoint)
-        before = work.original_variant(checkpoint, opened.layers, task)
-        target = self._shot.target if checkpoint.config else targets["dense"]()
-        self._set(
-            Snapshot(checkpoint, opened.layers, target=target, energy_original=before.energy, original=before, runnable=why, task=task,
-                     data=default_data(checkpoint), busy=self._shot.busy)
-        )  # fmt: skip
-        self.undo_stack.clear()
-        self._take(Plan())
-        self._first()
+    def _prepare(self, data: Path | None) -> None:
+        s = self.snapshot
+        self.engine.run("prepare", self.tr("Measuring the original"), work.prepare, s.checkpoint, s.layers, data, None, done=self._prepared)
 
-    def _first(self) -> None:
-        """Score the original, so that every later number has something beside it."""
-        s = self._shot
-        if s.checkpoint is None or s.runnable or s.data is None:
-            return
-        self.engine.run(
-            "first", self.tr("Scoring the original"), work.first_score, self._opened, s.data, s.limit,
-            done=self._scored, point=self._scored, failed=self._cannot_score,
-        )  # fmt: skip
+    def set_data(self, path: Path) -> None:
+        """Evaluate on the user's own file from now on; older points were measured on other data and go."""
+        self._prepare(path)
 
-    def _scored(self, score: Score) -> None:
-        if self._shot.original is None:
-            return
-        before = replace(self._shot.original, score=score)
-        self._set(replace(self._shot, original=before, score=score if self._idle() else self._shot.score))
+    def _prepared(self, opened: work.Opened) -> None:
+        self.opened = opened
+        data = Path(opened.score.data) if opened.score else None
+        self._set(original=opened.score, runnable=opened.why, variants=(), score=None, data=data)
+        self._derive(self.snapshot.plan)
+        self._rest.start()
 
-    def _cannot_score(self, text: str) -> None:
-        """The network could not be built or fed: sizes and exports still work, and the reason stays on screen."""
-        self._set(replace(self._shot, runnable=text))
-        self.notice.emit("warning", text)
+    def edit(self, label: str, plan: Plan, gesture: int = -1) -> None:
+        """One undo step; edits with the same gesture number are one."""
+        if plan != self.snapshot.plan:
+            self.undo_stack.push(Edit(self, label, self.snapshot.plan, plan, gesture))
 
-    # --- the plan
+    def show_plan(self, plan: Plan) -> None:
+        """Called by the undo stack: derive what can be known at once, then measure when the hand rests."""
+        self.engine.cancel("preview")
+        self._derive(plan)
+        self._rest.start()
 
-    def edit(self, label: str, plan: Plan, gesture: int | None = None) -> None:
-        """Change the plan as one undoable step; edits of one gesture merge."""
-        if self._shot.checkpoint is not None and plan != self._shot.plan:
-            self.undo_stack.push(Edit(self, label, plan, gesture))
+    def choose(self, gesture: int = -1, **changes: Any) -> None:
+        """Change fields of the plan for what is selected."""
+        self.edit(self.tr("Change {what}").format(what=", ".join(changes)), edit(self.snapshot.plan, self.scope(), **changes), gesture)
 
-    def undo(self) -> None:
-        self.undo_stack.undo()
-
-    def redo(self) -> None:
-        self.undo_stack.redo()
-
-    def scope(self) -> plans.Scope:
-        """What an edit is for, from the selection: nothing = the model, whole groups = these groups, else the layers."""
-        names = set(self._shot.selection)
-        if not names:
-            return plans.MODEL
-        touched = {g: xs for g, xs in groups(self._shot.layers).items() if any(x.name in names for x in xs)}
-        if len(names) > 1 and all(x.name in names for xs in touched.values() for x in xs):
-            return plans.Scope("group", tuple(touched))
-        return plans.Scope("layers", self._shot.selection)
-
-    def choose(self, gesture: int | None = None, label: str = "", **changes: Any) -> None:
-        """Set fields of Choice for the current scope: choose(bits=4, amount=0.3)."""
-        text = label or ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in changes.items())
-        self.edit(text, plans.edit(self._shot.plan, self.scope(), **changes), gesture)
-
-    def choose_knob(self, key: str, value: Value, gesture: int | None = None) -> None:
-        """Set a method's knob for the current scope: choose_knob("rtn.group_size", 64)."""
-        self.edit(f"{key.partition('.')[2].replace('_', ' ')} {value}", plans.edit(self._shot.plan, self.scope(), knobs={key: value}), gesture)
+    def choose_knob(self, key: str, value: Value) -> None:
+        self.edit(self.tr("Change {what}").format(what=key), edit(self.snapshot.plan, self.scope(), knobs={key: value}))
 
     def reset_scope(self) -> None:
-        """The current scope says nothing of its own again."""
-        self.edit(self.tr("Reset"), plans.reset(self._shot.plan, self.scope()))
+        self.edit(self.tr("Reset"), reset(self.snapshot.plan, self.scope()))
 
-    def _take(self, plan: Plan) -> None:
-        """Put a plan in force: exact size and modelled energy at once, the measurement after a rest."""
-        s = self._shot
-        if s.checkpoint is None:
-            return
-        settings = plans.resolve(plan, s.layers)
-        size, energy = work.figures(s.checkpoint, s.layers, settings, s.target, s.task or "other")
-        self.engine.cancel("preview")
-        self._set(replace(s, plan=plan, settings=settings, size=size, energy=energy, score=None, outcomes={}, current=-1))
-        if self._idle():
-            self._set(replace(self._shot, score=self._shot.original.score if self._shot.original else None))
-        elif (known := self._known(plan)) >= 0:
-            self._measured(known)
-        else:
-            self._rest.start()
-        if s.inspection is not None and s.selection:
-            self.inspect(s.selection[0])
+    def scope(self) -> Scope:
+        """What the selection stands for: nothing = the model, all like layers = their group, else the layers."""
+        chosen = set(self.snapshot.selection)
+        if not chosen:
+            return MODEL
+        groups = {x.group for x in self.snapshot.layers if x.name in chosen}
+        whole = {x.name for x in self.snapshot.layers if x.group in groups}
+        return Scope("group", tuple(sorted(groups))) if whole == chosen and len(whole) > len(groups) else Scope("layers", tuple(sorted(chosen)))
 
-    def _idle(self) -> bool:
-        return all(x.idle for x in self._shot.settings.values())
-
-    def _known(self, plan: Plan) -> int:
-        """Where this very plan was measured on this very data, or -1."""
-        basis = (self._shot.data, self._shot.limit)
-        return next((i for i, v in enumerate(self._shot.variants) if v.plan == plan and self._basis[i] == basis), -1)
-
-    def _measured(self, index: int) -> None:
-        v = self._shot.variants[index]
-        self._rest.stop()
-        self._set(replace(self._shot, current=index, score=v.score, outcomes=v.outcomes))
-
-    # --- what is shown and how it is exported
-
-    def select(self, names: Iterable[str]) -> None:
-        """The layers every view points at."""
-        found = tuple(dict.fromkeys(names))
-        if found != self._shot.selection:
-            self._set(replace(self._shot, selection=found))
+    def select(self, names: tuple[str, ...]) -> None:
+        if names != self.snapshot.selection:
+            self._set(selection=names)
 
     def set_target(self, key: str, **knobs: Value) -> None:
-        """What an export will be; sizes and energies of all variants follow."""
-        target = make(targets[key], knobs)
-        s = replace(self._shot, target=target)
-        if s.checkpoint is not None:
-            task = s.task or "other"
-            size, energy = work.figures(s.checkpoint, s.layers, s.settings, target, task)
-            again = []
-            for v in s.variants:
-                exact, joules = work.figures(s.checkpoint, s.layers, plans.resolve(v.plan, s.layers), target, task)
-                again.append(replace(v, size=exact, energy=joules))
-            s = replace(s, size=size, energy=energy, variants=tuple(again))
-        self._set(s)
-
-    def set_data(self, path: Path | None, limit: int | None = None) -> None:
-        """Held-out data to score on; the original is scored again, then the plan."""
-        if (path, limit) == (self._shot.data, self._shot.limit):
-            return
-        before = replace(self._shot.original, score=None) if self._shot.original else None
-        why = work.runs(self._shot.checkpoint)[1] if self._shot.checkpoint else ""
-        self._set(replace(self._shot, data=path, limit=limit, original=before, runnable=why))
-        self._first()
-        self._take(self._shot.plan)
-
-    # --- measuring
+        self.snapshot = replace(self.snapshot, target=make(targets[key], knobs))
+        self._derive(self.snapshot.plan)
 
     def evaluate(self) -> None:
-        """Compress and score the current plan now."""
-        s = self._shot
-        self._rest.stop()
-        if s.checkpoint is None:
+        """Measure the present plan on the worker; a newer plan replaces an older measurement."""
+        s = self.snapshot
+        known = next((v for v in s.variants if v.plan == s.plan), None)
+        if known or self.opened is None or s.size is None:
             return
-        if self._idle():
-            self._first()
-            return
-        plan, basis = s.plan, (s.data, s.limit)
-        data = None if s.runnable else s.data
-        self.engine.run(
-            "preview", self.tr("Measuring the plan"), work.preview, self._opened, plan, s.target, s.task, data, s.limit,
-            point=self._partial, done=lambda v: self._keep(v, basis), failed=self._fail,
-        )  # fmt: skip
+        plan, bytes_, energy = s.plan, s.size, s.energy
 
-    def _partial(self, point: Any) -> None:
-        """A layer's outcome or a growing score of the plan in force."""
-        if isinstance(point, Score):
-            self._set(replace(self._shot, score=point))
-        else:
-            name, outcome = point
-            found: dict[str, Outcome] = {**self._shot.outcomes, name: outcome}
-            self._set(replace(self._shot, outcomes=found))
+        def done(found: tuple[dict[str, Outcome], Score | None]) -> None:
+            when = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+            v = Variant(plan, bytes_, energy, found[1], found[0], when=when)
+            self._set(variants=(*self.snapshot.variants, v), score=found[1], outcomes=found[0])
 
-    def _keep(self, variant: Variant, basis: tuple[Path | None, int | None]) -> None:
-        """A measured plan joins the history; measured again on the same data it takes its old place."""
-        if (at := self._known(variant.plan)) >= 0:
-            variants = (*self._shot.variants[:at], replace(variant, name=self._shot.variants[at].name), *self._shot.variants[at + 1 :])
-        else:
-            at, variants = len(self._shot.variants), (*self._shot.variants, variant)
-            self._basis.append(basis)
-        self._set(replace(self._shot, variants=variants))
-        if variant.plan == self._shot.plan:
-            self._measured(at)
+        self.engine.run("preview", self.tr("Measuring"), work.preview, self.opened, plan, done=done, point=self._point)
+
+    def _point(self, value: Any) -> None:
+        if isinstance(value, Score):
+            self._set(score=value)
 
     def restore(self, index: int) -> None:
-        """Go back to a measured plan, undoably; -1 is the untouched original."""
-        plan = self._shot.variants[index].plan if index >= 0 else Plan()
-        self.edit(self.tr("Restore variant {n}").format(n=index + 1), plan)
-
-    def rename_variant(self, index: int, name: str) -> None:
-        """Give a variant a name for the history and the charts."""
-        v = self._shot.variants
-        self._set(replace(self._shot, variants=(*v[:index], replace(v[index], name=name), *v[index + 1 :])))
-
-    def compare(self, indices: Iterable[int]) -> None:
-        """Put variants side by side (-1 = the original); two give a row per layer."""
-        found = tuple(indices)
-        rows = None
-        if len(found) == 2:
-            a, b = (self._variant(i) for i in found)
-            rows = tuple(
-                Row(x.name, a.outcomes.get(x.name), b.outcomes.get(x.name), a.size.layers.get(x.name, 0), b.size.layers.get(x.name, 0))
-                for x in self._shot.layers
-            )
-        self._set(replace(self._shot, compared=found, comparison=rows))
-
-    def _variant(self, index: int) -> Variant:
-        assert self._shot.original is not None
-        return self._shot.variants[index] if index >= 0 else self._shot.original
-
-    def inspect(self, name: str) -> None:
-        """Look inside one layer, before and after."""
-        layer: Layer | None = next((x for x in self._shot.layers if x.name == name), None)
-        if layer is None:
-            return
-        s = self._shot
-        self.engine.run(
-            "inspect", self.tr("Inspecting {name}").format(name=name), work.inspect, self._opened, layer, s.plan, s.data, s.limit,
-            done=lambda found: self._set(replace(self._shot, inspection=found)), failed=self._fail,
-        )  # fmt: skip
-
-    # --- recipes and exports
-
-    def open_recipe(self, path: Path) -> None:
-        """Take a recipe's plan, data and target; its model must be the open one."""
-        from core import recipe
-
-        try:
-            found = recipe.load(Path(path))
-            recipe.check(found.plan)
-            if self._shot.checkpoint is None:
-                self.notice.emit("info", self.tr("Open the recipe's model first: {source}").format(source=found.source))
-                return
-            if found.target:
-                self.set_target(found.target, **dict(found.target_knobs))
-            if found.data:
-                self.set_data(Path(found.data), found.limit)
-        except SlimError as e:
-            self.notice.emit("error", str(e))
-            return
-        self.edit(self.tr("Open recipe {name}").format(name=Path(path).name), found.plan)
-        self.undo_stack.setClean()
-        self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
-
-    def save_recipe(self, path: Path) -> None:
-        """The plan with its model, data and target as TOML, for the command line and for later."""
-        from dataclasses import asdict
-
-        from core import recipe
-
-        s = self._shot
-        assert s.checkpoint is not None
-        try:
-            said = recipe.Recipe(
-                source=str(s.checkpoint.path), factory=s.checkpoint.factory, plan=s.plan, data=str(s.data) if s.data else "",
-                limit=s.limit, target=s.target.key, target_knobs=asdict(s.target), out="",
-            )  # fmt: skip
-            recipe.save(said, Path(path))
-        except (SlimError, OSError) as e:
-            self.notice.emit("error", str(e))
-            return
-        self.undo_stack.setClean()
-        self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
+        """Back to a measured plan, as an edit like any other."""
+        self.edit(self.tr("Restore"), self.snapshot.variants[index].plan)
 
     def export(self, path: Path) -> None:
-        """Write the plan's model and have a fresh process verify it; `exported` follows."""
-        s, path = self._shot, Path(path)
-        data = None if s.runnable else s.data
+        args = (self.opened, self.snapshot.plan, self.snapshot.target, Path(path))
+        self.engine.run("export", self.tr("Exporting"), work.export, *args, done=self._exported)
 
-        def done(verdict: Verdict) -> None:
-            self.exported.emit(path, verdict)
+    def _exported(self, verdict: Verdict) -> None:
+        self.notice.emit("info", self.tr("Exported and verified by {tool}").format(tool=verdict.tool))
+        self.exported.emit(verdict)
 
-        self.engine.run(
-            "export", self.tr("Exporting {name}").format(name=path.name), work.export, self._opened, s.plan, path, s.target, data, s.limit,
-            done=done, failed=self._fail,
+    def open_recipe(self, path: Path) -> None:
+        self.edit(self.tr("Open recipe"), load(path).plan)
+
+    def save_recipe(self, path: Path) -> None:
+        s = self.snapshot
+        if s.checkpoint is not None:
+            path.write_text(dumps(Recipe(s.checkpoint.path, s.plan, s.data, target=s.target.key)))
+            self._set(dirty=False)
+
+    def _derive(self, plan: Plan) -> None:
+        """What follows from a plan within a frame: settings, exact bytes, modelled energy, and a measurement already made."""
+        s = self.snapshot
+        if s.checkpoint is None:
+            return
+        settings = resolve(plan, s.layers)
+        bytes_ = size(s.checkpoint, s.layers, settings, s.target)
+        task = s.original.task if s.original else "other"
+        energy = estimate(s.checkpoint, s.layers, settings, bytes_, s.target, task) if s.original else None
+        idle = resolve(Plan(), s.layers)
+        dense = targets["dense"]()
+        before = estimate(s.checkpoint, s.layers, idle, size(s.checkpoint, s.layers, idle, dense), dense, task) if s.original else None
+        known = next((v for v in s.variants if v.plan == plan), None)
+        self._set(
+            plan=plan, settings=settings, size=bytes_, energy=energy, energy_original=before, dirty=plan != s.plan or s.dirty,
+            score=known.score if known else None, outcomes=known.outcomes if known else {},
         )  # fmt: skip
 
-    # --- telling
-
-    def _fail(self, text: str) -> None:
-        self.notice.emit("error", text)
-
-    def _busy(self) -> None:
-        busy = self.engine.busy()
-        if busy != self._shot.busy:
-            self._set(replace(self._shot, busy=busy))
-
-    def _undo_texts(self) -> None:
-        u = self.undo_stack
-        self._set(replace(self._shot, undo_text=u.undoText(), redo_text=u.redoText(), dirty=not u.isClean()))
-
-    def _set(self, shot: Snapshot) -> None:
-        if shot != self._shot:
-            self._shot = shot
-            self.changed.emit(shot)
+    def _set(self, **changes: Any) -> None:
+        self.snapshot = replace(self.snapshot, **changes)
+        self.changed.emit(self.snapshot)

@@ -1,4 +1,4 @@
-"""What every view draws: one frozen picture of the session."""
+"""Everything the window shows, as one frozen value; a view redraws where it differs from what it drew."""
 
 from __future__ import annotations
 
@@ -7,23 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer in a comparison of two variants; an outcome of None means left as it was."""
-
-    layer: str
-    before: Outcome | None
-    after: Outcome | None
-    before_bytes: int
-    after_bytes: int
+from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Variant
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The session at one moment."""
+    """The document and what is known of it."""
 
     checkpoint: Checkpoint | None = None
     layers: tuple[Layer, ...] = ()
@@ -33,21 +22,11 @@ class Snapshot:
     size: Size | None = None
     energy: Energy | None = None
     energy_original: Energy | None = None
-    original: Variant | None = None
-    score: Score | None = None  # the current plan's; partial while it streams in
+    original: Score | None = None
+    score: Score | None = None  # the present plan's; may still be sharpening
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
-    current: int = -1  # index in variants of the measured current plan
-    compared: tuple[int, ...] = ()  # indices in variants; -1 is the original
     selection: tuple[str, ...] = ()
     data: Path | None = None
-    limit: int | None = None
-    runnable: str = ""  # "" = the network runs; else why not
-    task: Task | None = None
-    inspection: Any = None
-    comparison: tuple[Row, ...] | None = None
-    undo_text: str = ""
-    redo_text: str = ""
+    runnable: str = ""
     dirty: bool = False
-    recipe_path: Path | None = None
-    busy: bool = False

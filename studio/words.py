@@ -1,4 +1,4 @@
-"""The engine's own words (titles, docstrings, metric labels) in the language of the window."""
+"""Texts of the engine, in the language of the window."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from PySide6.QtCore import QCoreApplication
 
 
 def word(text: str) -> str:
-    """The translation of an English text of the engine; the text itself where there is none."""
-    return QCoreApplication.translate("core", text) if text else ""
+    """A title, docstring or metric name of `core`, translated where a translation stands."""
+    return QCoreApplication.translate("core", text)

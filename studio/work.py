@@ -1,197 +1,83 @@
-"""What runs on the worker: opening, measuring, looking inside and exporting; plain functions that end with a job."""
+"""What runs on the worker: functions over the engine's nouns, no Qt."""
 
 from __future__ import annotations
 
-import datetime
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from core.compress import Compressed, compress, needs, original
-from core.energy import estimate
-from core.errors import BadFile, CannotRun
-from core.formats import open_checkpoint, read, targets
+from core.errors import BadPlan, CannotRun
 from core.job import Job
-from core.layers import layers as layers_of
-from core.networks import Network, attach, runnable
-from core.plans import resolve
-from core.size import size
-from core.store import Store
-from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Setting, Size, Task, Variant, Verdict
-
-if TYPE_CHECKING:
-    from core.data import Batches
-    from core.evaluate import Reference
-    from core.inspection import Inspection
+from core.types import Checkpoint, Layer, Outcome, Plan, Score, Verdict
 
 
-@dataclass
+@dataclass(frozen=True)
 class Opened:
-    """A checkpoint with what the worker has built for it so far; after opening only the worker touches `_kept`."""
+    """A checkpoint made ready to run; `reference` is None where `why` says it can't."""
 
     checkpoint: Checkpoint
     layers: tuple[Layer, ...]
-    store: Store
-    _kept: dict[str, Any] = field(default_factory=dict)
-
-    def network(self, job: Job) -> Network:
-        """The network, built once; CannotRun stays the answer when it failed once."""
-        if "network" not in self._kept:
-            _threads()
-            self._kept["network"] = attach(self.checkpoint, job)
-        return self._kept["network"]
-
-    def reference(self, data: Path, limit: int | None, job: Job) -> Reference:
-        """The original's answers on this data; the last data set's are kept."""
-        from core.data import load
-        from core.evaluate import Reference
-
-        stamp = (data, limit, data.stat().st_mtime_ns if data.exists() else 0)
-        if self._kept.get("stamp") != stamp:
-            network = self.network(job)
-            batches = load(data, network, limit)
-            if "weights" not in self._kept:
-                self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
-            self._kept.pop("calibration", None)
-            self._kept["reference"], self._kept["stamp"] = Reference(network, self._kept["weights"], batches), stamp
-        return self._kept["reference"]
-
-    def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
-        """What the plan's methods must have seen; None when they need nothing."""
-        if not needs(plan, self.layers):
-            return None
-        if data is None:
-            raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
-        if "calibration" not in self._kept:
-            from core.calibrate import observe
-
-            found = self.reference(data, limit, job)
-            self._kept["calibration"] = observe(found.network, found.weights, found.batches, self.layers, job)
-        return self._kept["calibration"]
+    reference: Any = None
+    score: Score | None = None
+    why: str = ""
 
 
-def _threads() -> None:
-    """All cores but one, so that the window stays quick."""
-    import torch
+def open_model(path: Path, job: Job) -> tuple[Checkpoint, tuple[Layer, ...]]:
+    """Headers only."""
+    from core.formats import open_checkpoint
+    from core.layers import layers
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-
-
-def open_model(path: Path, factory: str, job: Job) -> Opened:
-    """Headers only: the tree shows within a moment, torch is not imported."""
-    checkpoint = open_checkpoint(Path(path), job)
-    if not checkpoint.tensors:
-        raise BadFile(f"{Path(path).name} holds no tensors; choose a file with weights.")
-    checkpoint = replace(checkpoint, factory=factory) if factory else checkpoint
-    return Opened(checkpoint, tuple(layers_of(checkpoint)), Store.default())
+    checkpoint = open_checkpoint(path, job)
+    return checkpoint, tuple(layers(checkpoint))
 
 
-def runs(checkpoint: Checkpoint) -> tuple[Task, str]:
-    """What the model is for, from its config alone, and why it can't be scored ("" when it can)."""
-    if why := runnable(checkpoint):
-        return "other", why
-    if checkpoint.factory:
-        return "image-classification", ""
-    from core.networks.transformers_folder import task_of
+def prepare(checkpoint: Checkpoint, layers: tuple[Layer, ...], data: Path | None, limit: int | None, job: Job) -> Opened:
+    """Build the network, load the data, score the original."""
+    from core.compress import original
+    from core.data import default, load
+    from core.evaluate import Reference, judge
+    from core.networks import attach
+    from core.store import Store
 
     try:
-        return task_of(checkpoint), ""
+        network = attach(checkpoint, job)
+        source = data or default(checkpoint)
+        if source is None:
+            raise CannotRun("No data to measure on; drop a .txt or an .npz with images and labels on the window")
+        batches = load(source, network, limit)
     except CannotRun as e:
-        return "other", str(e)
+        return Opened(checkpoint, layers, why=str(e))
+    reference = Reference(network, original(checkpoint, layers, Store.default()).weights(job), batches)
+    return Opened(checkpoint, layers, reference, judge(reference, None, job))
 
 
-def figures(
-    checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], target: Any, task: Task
-) -> tuple[Size, Energy]:
-    """Exact bytes and modelled energy of a plan; a few milliseconds."""
-    found = tuple(layers)
-    exact = size(checkpoint, found, settings, target)
-    return exact, estimate(checkpoint, found, settings, exact, target, task)
-
-
-def original_variant(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Variant:
-    """The opened model as it is: its own bytes and energy, no score yet."""
-    nbytes = sum(f.stat().st_size for f in {t.file for t in checkpoint.tensors.values()})
-    exact = Size(nbytes, {x.name: x.tensor.nbytes for x in layers}, nbytes)
-    energy = estimate(checkpoint, layers, {}, exact, targets["dense"](), task)
-    return Variant(Plan(), exact, energy, None, {}, "", now())
-
-
-def first_score(opened: Opened, data: Path, limit: int | None, job: Job) -> Any:
-    """Score the original itself; streams partial Scores."""
+def preview(opened: Opened, plan: Plan, job: Job) -> tuple[dict[str, Outcome], Score | None]:
+    """Compress and evaluate the plan; outcomes and scores stream as points."""
     from core.evaluate import judge
 
-    return judge(opened.reference(data, limit, job), None, job)
+    compressed = _compress(opened, plan, job)
+    score = judge(opened.reference, compressed.weights(job), job) if opened.reference else None
+    return dict(compressed.outcomes), score
 
 
-def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:
-    """Compress and, where the network runs, score; streams (layer, Outcome) and Score points."""
-    _threads()
-    found = _compressed(opened, plan, data, limit, job)
-    exact, energy = figures(opened.checkpoint, opened.layers, resolve(plan, opened.layers), target, task)
-    score = None
-    if data is not None and not runnable(opened.checkpoint):
-        from core.evaluate import judge
-
-        reference = opened.reference(data, limit, job)
-        score = judge(reference, {**reference.weights, **_changed(found)}, job)
-    return Variant(plan, exact, energy, score, found.outcomes, "", now())
-
-
-def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Inspection:
-    """One layer before and after; only this layer is compressed."""
-    from core.inspection import inspect as look
-
-    _threads()
-    before = read(layer.tensor)
-    if resolve(plan, opened.layers)[layer.name].idle:
-        return look(layer, before, None, job)
-    if any(s.prune_knobs.get("scope") == "global" for s in resolve(plan, opened.layers).values()):
-        found = _compressed(opened, plan, data, limit, job)  # where the zeros fall depends on every layer
-    else:
-        found = compress(opened.checkpoint, (layer,), plan, opened.calibration(plan, data, limit, job), opened.store, job)
-    return look(layer, before, found.stored(layer).dense(), job)
-
-
-def export(
-    opened: Opened, plan: Plan, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
-) -> Verdict:
-    """Compress (mostly out of the layer store), write, and verify in a fresh process."""
+def export(opened: Opened, plan: Plan, target: Any, path: Path, job: Job) -> Verdict:
+    """Write, verify, and lay recipe and report beside the file."""
     from core.export import export as write
 
-    _threads()
-    found = _compressed(opened, plan, data, limit, job)
-    network, batches = None, None
-    if data is not None and not runnable(opened.checkpoint):
-        network = opened.network(job)
-        batches = opened.reference(data, limit, job).batches
-    return write(found, path, target, network, batches, job)
+    compressed = _compress(opened, plan, job)
+    r = opened.reference
+    return write(compressed, path, target, r.network if r else None, r.batches if r else None, job)
 
 
-def describe(opened: Opened, before: Variant, after: Variant, target: str, path: Path, verdict: Verdict, job: Job) -> tuple[Path, Path]:
-    """The report of an export, as JSON and HTML beside it."""
-    from core.report import write
-    from core.types import Report
+def _compress(opened: Opened, plan: Plan, job: Job) -> Any:
+    from core.calibrate import observe
+    from core.compress import compress, needs
+    from core.store import Store
 
-    said = Report(str(opened.checkpoint.path), before, after, target, str(path), verdict)
-    job.check()
-    return write(said, path if path.is_dir() else path.parent)
-
-
-def now() -> str:
-    """ISO 8601 with offset."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def _compressed(opened: Opened, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Compressed:
-    return compress(opened.checkpoint, opened.layers, plan, opened.calibration(plan, data, limit, job), opened.store, job)
-
-
-def _changed(found: Compressed) -> dict[str, Any]:
-    """Only the tensors the plan touches; the rest is the original's, in memory already."""
-    import torch
-
-    by_name = {x.name: x for x in found.layers}
-    return {by_name[n].tensor.name: found.stored(by_name[n]).dense().to(torch.float32) for n in found.outcomes}
+    calibration = None
+    if "grads" in needs(plan, opened.layers):
+        if opened.reference is None:
+            raise BadPlan("Gradient pruning needs a network that runs; choose magnitude, or open the folder with config.json")
+        r = opened.reference
+        calibration = observe(r.network, r.weights, r.batches, opened.layers, job)
+    return compress(opened.checkpoint, opened.layers, plan, calibration, Store.default(), job)

@@ -1,7 +1,1 @@
-"""Docks and tabs, one a file: a class with title, area and show(snapshot)."""
-
-from __future__ import annotations
-
-from core.registry import Registry
-
-panels = Registry("studio.panels")
+"""Panels: one file each."""
