@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from core import environment
-from core.resources import root
 from PySide6.QtCore import QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
+
+from core import environment
+from core.resources import root
 
 from . import theme
 from .engine import Engine

@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from PySide6.QtCore import QObject, QTimer, Signal
+
 from core.errors import Cancelled
 from core.job import Job, Progress
-from PySide6.QtCore import QObject, QTimer, Signal
 
 POLL = 33  # ms
 
@@ -40,6 +41,7 @@ class Engine(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(1, "engine", initializer=_prepare)
         self._jobs: list[Running] = []
+        self._closed = False
         self._timer = QTimer(self, interval=POLL)
         self._timer.timeout.connect(self.poll)
 
@@ -49,6 +51,8 @@ class Engine(QObject):
         failed: Callable[[Exception], None] | None = None,
     ) -> None:  # fmt: skip
         """Run fn(*args, job) on the worker; the callbacks run on this thread."""
+        if self._closed:
+            return
         self.cancel(key)
         points: list[Any] = []
         r = Running(key, title, Job(point=points.append), done, point, failed, points)
@@ -95,6 +99,7 @@ class Engine(QObject):
             self.failed.emit(r.title, str(error) or type(error).__name__)
 
     def close(self) -> None:
+        self._closed = True
         for r in self._jobs:
             r.job.cancel()
         self._timer.stop()

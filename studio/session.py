@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
 from core.energy import estimate
 from core.formats import targets
 from core.plans import MODEL, Scope, edit, reset, resolve
@@ -14,8 +17,6 @@ from core.recipe import Recipe, dumps, load
 from core.registry import make
 from core.size import size
 from core.types import Outcome, Plan, Score, Value, Variant, Verdict
-from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from . import work
 from .engine import Engine
@@ -117,7 +118,11 @@ class Session(QObject):
             return MODEL
         groups = {x.group for x in self.snapshot.layers if x.name in chosen}
         whole = {x.name for x in self.snapshot.layers if x.group in groups}
-        return Scope("group", tuple(sorted(groups))) if whole == chosen and len(whole) > len(groups) else Scope("layers", tuple(sorted(chosen)))
+        return (
+            Scope("group", tuple(sorted(groups)))
+            if whole == chosen and len(whole) > len(groups)
+            else Scope("layers", tuple(sorted(chosen)))
+        )
 
     def select(self, names: tuple[str, ...]) -> None:
         if names != self.snapshot.selection:

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core.resources import root
-from core.types import Verdict
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
-from . import theme
+from core.resources import root
+from core.types import Verdict
+
+from .panels.plan import BITS
 from .window import MainWindow
 
 PATIENCE = 240_000  # ms for one step
@@ -27,9 +28,9 @@ def tour(window: MainWindow, folder: Path) -> int:
     wait(window, lambda: session.snapshot.original is not None)
     session.set_target("packed")
     window.plan.amount.setValue(30)
-    window.plan.bits.setValue(2)
+    window.plan.bits.setValue(BITS.index(3))
     wait(window, lambda: any(v.plan == session.snapshot.plan for v in session.snapshot.variants))
-    window.plan.bits.setValue(4)
+    window.plan.bits.setValue(BITS.index(4))
     wait(window, lambda: any(v.plan == session.snapshot.plan for v in session.snapshot.variants))
     done: list[Verdict] = []
     session.exported.connect(done.append)

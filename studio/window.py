@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.formats import targets
-from core.samples import samples
 from PySide6.QtCore import QLocale, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QComboBox, QDockWidget, QFileDialog, QHBoxLayout, QLabel, QMainWindow, QProgressBar, QPushButton, QStackedWidget, QVBoxLayout, QWidget,
+    QComboBox,
+    QDockWidget,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QProgressBar,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
 )  # fmt: skip
+
+from core.formats import targets
+from core.samples import samples
 
 from . import numbers
 from .engine import Engine
@@ -42,7 +53,7 @@ class MainWindow(QMainWindow):
             self._dock(self.tr("Plan"), self.plan, Qt.DockWidgetArea.RightDockWidgetArea),
             self._dock(self.tr("History"), self.history, Qt.DockWidgetArea.RightDockWidgetArea),
         ]
-        self.resizeDocks(self.docks[:2], [430, 300], Qt.Orientation.Horizontal)
+        self.resizeDocks(self.docks[:2], [470, 300], Qt.Orientation.Horizontal)
         self._menus()
         self._strip()
         session.changed.connect(self.show_snapshot)
@@ -71,6 +82,7 @@ class MainWindow(QMainWindow):
             d.setVisible(s.checkpoint is not None)
         mark = " ●" if s.dirty else ""
         self.setWindowTitle(f"{s.checkpoint.path.name}{mark} – Slim Studio" if s.checkpoint else "Slim Studio")
+        self.format.setCurrentIndex(self.format.findData(s.target.key))
         for view in self.views:
             view.show_snapshot(s)
 
@@ -79,7 +91,9 @@ class MainWindow(QMainWindow):
         page = QWidget()
         box = QVBoxLayout(page)
         box.addStretch(1)
-        box.addWidget(QLabel(f"<h1>Slim Studio</h1><p>{self.tr('Open a model, move a slider, see its honest price, export a file that works.')}</p>"))
+        box.addWidget(
+            QLabel(f"<h1>Slim Studio</h1><p>{self.tr('Open a model, move a slider, see its honest price, export a file that works.')}</p>")
+        )
         chinese = QLocale().language() == QLocale.Language.Chinese
         for s in samples():
             score = f"{word(s.metric)} {numbers.digits(s.value, 4)} ({self.tr('measured')})"

@@ -1,45 +1,42 @@
-"""A quiet, offline, windowless machine for every test, and a session that is closed afterwards."""
+"""What every test stands on: a quiet environment, a cache of its own, a window without a screen."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 
-for _name, _value in {
-    "QT_QPA_PLATFORM": "offscreen", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1",
-}.items():  # fmt: skip
-    os.environ.setdefault(_name, _value)
-os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-test-")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["SLIM_CACHE"] = os.environ.get("SLIM_TEST_CACHE") or tempfile.mkdtemp(prefix="slim-test-")
+
+from core import environment
+
+environment.prepare()
 
 from collections.abc import Iterator  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
-SAMPLES = Path(__file__).resolve().parents[1] / "resources" / "samples"
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's settings."""
-    monkeypatch.setenv("SLIM_SETTINGS", str(tmp_path / "settings.ini"))
+from core.resources import root  # noqa: E402
+from studio.engine import Engine  # noqa: E402
+from studio.session import Session  # noqa: E402
 
 
 @pytest.fixture
-def session(qapp: object) -> Iterator[object]:
-    """An empty session with a worker of its own."""
-    from studio.engine import Engine
-    from studio.session import Session
-
-    engine = Engine()
-    yield Session(engine)
-    engine.close()
+def engine(qtbot: object) -> Iterator[Engine]:
+    """A worker that must be idle when the test ends."""
+    e = Engine()
+    yield e
+    e.close()
 
 
 @pytest.fixture
-def digits(session: object, qtbot: object) -> object:
-    """A session with the digit CNN open and its original scored on 200 images."""
-    session.open(SAMPLES / "digits-cnn")  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)  # type: ignore[attr-defined]
+def session(engine: Engine) -> Session:
+    return Session(engine)
+
+
+@pytest.fixture
+def digits(session: Session, qtbot: object) -> Session:
+    """The digit CNN, opened and measured."""
+    session.open(root() / "samples" / "digits-cnn")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None and not session.engine.busy, timeout=60000)  # type: ignore[attr-defined]
     return session

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from core.types import METRICS, Score
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from core.types import METRICS, Score
 
 from .. import numbers, theme
 from ..session import Session
@@ -46,7 +47,11 @@ class AccuracyChart(QWidget):
         self._offer(s.original)
         key = self.metric.currentData()
         now = [(s.size.total, s.score, -1)] if s.score and s.size and not s.score.complete else []
-        rows = [(b / 1e6, sc.metrics[key], i) for b, sc, i in [*((v.size.total, v.score, i) for i, v in enumerate(s.variants)), *now] if sc and key in sc.metrics]
+        rows = [
+            (b / 1e6, sc.metrics[key], i)
+            for b, sc, i in [*((v.size.total, v.score, i) for i, v in enumerate(s.variants)), *now]
+            if sc and key in sc.metrics
+        ]
         x, y, e = (np.array([f(r) for r in rows], dtype=float) for f in (lambda r: r[0], lambda r: r[1].value, lambda r: r[1].error))
         self.errors.setData(x=x, y=y, top=e, bottom=e, beam=0)
         self.dots.setData(x=x, y=y, data=[r[2] for r in rows], brush=[solid("after" if r[2] >= 0 else "accent") for r in rows])

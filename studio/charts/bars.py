@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
-from core.types import Energy, Size
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from core.types import Energy, Size
 
 from .. import numbers, theme
 from ..snapshot import Snapshot
@@ -15,13 +16,15 @@ from .plots import hatched, plot, solid
 class Bars(QWidget):
     """Before above after, with the figures said in words below."""
 
-    def __init__(self, title: str, hatch: bool, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, unit: str, hatch: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.fill = hatched if hatch else solid
-        self.plot = plot(title)
+        self.plot = plot(title, bottom=unit)
         self.plot.getAxis("left").setTicks([[(0, self.tr("now")), (1, self.tr("before"))]])
         pens = [pg.mkPen(theme.colour(c), width=1) for c in ("before", "after")]
-        self.bars = pg.BarGraphItem(x0=[0, 0], y=[1, 0], height=0.6, width=[0, 0], brushes=[self.fill("before"), self.fill("after")], pens=pens)
+        self.bars = pg.BarGraphItem(
+            x0=[0, 0], y=[1, 0], height=0.6, width=[0, 0], brushes=[self.fill("before"), self.fill("after")], pens=pens
+        )
         self.whisker = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("text"), width=1))
         self.plot.addItem(self.bars)
         self.plot.addItem(self.whisker)
@@ -41,7 +44,7 @@ class SizeChart(Bars):
     """Exact bytes: what the export will write."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(QCoreApplication.translate("SizeChart", "Size"), False, parent)
+        super().__init__(QCoreApplication.translate("SizeChart", "Size"), "MB", False, parent)
         self._drawn: Size | None = None
 
     def show_snapshot(self, s: Snapshot) -> None:
@@ -59,7 +62,7 @@ class EnergyChart(Bars):
     """Modelled joules with their 90 % range."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(QCoreApplication.translate("EnergyChart", "Energy (modelled)"), True, parent)
+        super().__init__(QCoreApplication.translate("EnergyChart", "Energy (modelled)"), "mJ", True, parent)
         self._drawn: Energy | None = None
 
     def show_snapshot(self, s: Snapshot) -> None:
@@ -78,7 +81,10 @@ class EnergyChart(Bars):
             right=_array([(e.high - e.joules) * 1e3 for e in both]), beam=0.15,
         )  # fmt: skip
         figures = f"{numbers.joules(both[0].joules)} → <b>{numbers.joules(both[1].joules)}</b>"
-        self.text.setText(f"{figures}<br>" + self.tr("a {unit}, modelled, ×÷{range}").format(unit=both[1].unit, range=numbers.digits(both[1].high / both[1].joules, 2)))
+        self.text.setText(
+            f"{figures}<br>"
+            + self.tr("a {unit}, modelled, ×÷{range}").format(unit=both[1].unit, range=numbers.digits(both[1].high / both[1].joules, 2))
+        )
         self.text.setToolTip(s.energy.how)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.layers import groups
-from core.types import Layer
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
+
+from core.layers import groups
+from core.types import Layer
 
 from .. import numbers, theme
 from ..snapshot import Snapshot
 
 Index = QModelIndex | QPersistentModelIndex
 DISPLAY, TIP, INK, ALIGN = (
-    int(r) for r in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.ForegroundRole, Qt.ItemDataRole.TextAlignmentRole)
+    int(r)
+    for r in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.ForegroundRole, Qt.ItemDataRole.TextAlignmentRole)
 )
 
 
@@ -112,7 +114,7 @@ class LayerModel(QAbstractItemModel):
         bits, amount, protected = said.pop()
         if protected:
             return self.tr("protected")
-        mark = "" if set(settings[0].origin.get(k, "model") for k in ("bits", "amount")) == {"model"} else " •"
+        mark = "" if {settings[0].origin.get(k, "model") for k in ("bits", "amount")} == {"model"} else " •"
         return (f"{bits} b" + (f"  {amount:.0%}" if amount else "") if bits < 16 or amount else self.tr("as it is")) + mark
 
 

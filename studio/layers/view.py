@@ -29,9 +29,9 @@ class LayerView(QWidget):
         self.tree.setModel(self.proxy)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.tree.selectionModel().selectionChanged.connect(self._selected)
-        self.tree.setColumnWidth(0, self.fontMetrics().horizontalAdvance("m") * 22)
+        self.tree.setColumnWidth(0, self.fontMetrics().horizontalAdvance("m") * 19)
         for c in range(1, len(self.model.columns)):
-            self.tree.setColumnWidth(c, self.fontMetrics().horizontalAdvance("m") * 6)
+            self.tree.setColumnWidth(c, self.fontMetrics().horizontalAdvance("m") * 7)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 4, 4, 4)
         box.addWidget(self.search)

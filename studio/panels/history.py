@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from core.types import METRICS, Variant
 from PySide6.QtWidgets import QListWidget, QWidget
+
+from core.types import METRICS, Variant
 
 from .. import numbers
 from ..session import Session
@@ -33,5 +34,9 @@ def line(v: Variant) -> str:
     """One variant in a line: what was asked, what it weighs, how it did."""
     plan = f"{v.plan.model.bits} b, {v.plan.model.amount or 0:.0%}" + (" +" if v.plan.groups or v.plan.layers else "")
     key = next((k for k in ("perplexity", "top1", "cosine") if v.score and k in v.score.metrics), "")
-    score = f"  {METRICS[key][0]} {numbers.digits(v.score.metrics[key].value)} ± {numbers.digits(v.score.metrics[key].error, 2)}" if v.score and key else ""
+    score = (
+        f"  {METRICS[key][0]} {numbers.digits(v.score.metrics[key].value)} ± {numbers.digits(v.score.metrics[key].error, 2)}"
+        if v.score and key
+        else ""
+    )
     return f"● {plan}  {numbers.nbytes(v.size.total)}{score}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QPushButton, QSlider, QWidget
+
 from core.prune import pruners
 from core.quantize import quantizers
 from core.registry import Knob, Registry, knobs
 from core.types import Setting, Value
-from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QPushButton, QSlider, QWidget
 
 from ..session import Session
 from ..snapshot import Snapshot
@@ -46,6 +47,7 @@ class PlanPanel(QWidget):
         self.form.addRow("", self.bits_label)
         self.form.addRow(self.tr("Method"), self.quantize)
         self.knobs: dict[str, QWidget] = {}
+        self.defaults: dict[str, Value] = {}
         for registry in (pruners, quantizers):
             for name, method in registry.items():
                 for k in knobs(method):
@@ -75,6 +77,7 @@ class PlanPanel(QWidget):
     def _knob(self, method: str, k: Knob) -> None:
         """A check box for a yes or no, a list for a choice."""
         key, label = f"{method}.{k.name}", word(k.label or k.name.replace("_", " "))
+        self.defaults[key] = k.default
         if isinstance(k.default, bool):
             box = QCheckBox(label, checked=k.default)
             box.clicked.connect(lambda on: self.session.choose_knob(key, on))
@@ -115,8 +118,10 @@ class PlanPanel(QWidget):
                 slider.setValue(value)
         self.amount_label.setText(f"{amount:.0%}  {self._origin(first, 'amount')}")
         self.bits_label.setText((self.tr("as it is") if bits == 16 else f"{bits}") + f"  {self._origin(first, 'bits')}")
-        given: dict[str, Value] = dict(s.plan.model.knobs)
-        given |= {f"{first.prune}.{k}": v for k, v in first.prune_knobs.items()} | {f"{first.quantize}.{k}": v for k, v in first.quantize_knobs.items()}
+        given: dict[str, Value] = dict(self.defaults) | dict(s.plan.model.knobs)
+        given |= {f"{first.prune}.{k}": v for k, v in first.prune_knobs.items()} | {
+            f"{first.quantize}.{k}": v for k, v in first.quantize_knobs.items()
+        }
         prune, quantize = first.prune or s.plan.model.prune, first.quantize or s.plan.model.quantize
         self.prune.setCurrentIndex(self.prune.findData(prune))
         self.quantize.setCurrentIndex(self.quantize.findData(quantize))
