@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 2 a SlimError in one line, 130 cancelled."""
     environment.prepare()
     args = parser().parse_args(argv)
-    job = Job(tell=show if sys.stderr.isatty() else None)
+    job = Job(tell=show if sys.stderr.isatty() else phase)
     try:
         args.do(args, job)
     except (KeyboardInterrupt, Cancelled):
@@ -79,6 +79,12 @@ def show(p: Progress) -> None:
     left = f", {p.eta:.0f} s left" if p.eta is not None else ""
     end = "\n" if p.total and p.done == p.total else ""
     print(f"\r\x1b[K{p.phase} {bar:░<20} {p.done}/{p.total}{left} {p.detail}", end=end, file=sys.stderr, flush=True)
+
+
+def phase(p: Progress) -> None:
+    """For logs and pipes: a line when a phase begins."""
+    if p.done == 0 and not p.detail:
+        print(f"{p.phase} ({p.total})" if p.total else p.phase, file=sys.stderr, flush=True)
 
 
 def open_(args: argparse.Namespace, job: Job) -> None:

@@ -1,0 +1,54 @@
+"""Bars and sparklines of the tree, drawn from one custom role under the cell's own text."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize
+from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
+
+from studio.theme import colour
+
+from .model import DRAW
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class LayersDelegate(QStyledItemDelegate):
+    """Draws ("bar", stored, planned) at the left of a cell and ("line", values) likewise; the text stays at the right."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        super().paint(painter, option, index)
+        found = index.data(DRAW)
+        if not found:
+            return
+        em = option.fontMetrics.height()  # type: ignore[attr-defined]
+        rect: QRect = option.rect  # type: ignore[attr-defined]
+        where = QRectF(rect.left() + em * 0.3, rect.center().y() - em * 0.35, max(0.0, rect.width() - em * 5.2), em * 0.7)
+        if where.width() < em:
+            return
+        painter.save()
+        if found[0] == "bar":
+            _bar(painter, where, found[1], found[2])
+        else:
+            _line(painter, where, found[1])
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        hint = super().sizeHint(option, index)
+        return QSize(hint.width(), round(option.fontMetrics.height() * 1.4))  # type: ignore[attr-defined]
+
+
+def _bar(painter: QPainter, where: QRectF, stored: float, planned: float) -> None:
+    """A frame as wide as what is stored now, filled as far as what is planned."""
+    painter.fillRect(QRectF(where.left(), where.top(), where.width() * stored, where.height()), colour("grid"))
+    painter.fillRect(QRectF(where.left(), where.top(), max(1.0, where.width() * planned), where.height()), colour("after"))
+
+
+def _line(painter: QPainter, where: QRectF, values: tuple[float, ...]) -> None:
+    """One point per block, from zero to the largest."""
+    top = max(values) or 1.0
+    step = where.width() / max(1, len(values) - 1)
+    points = [QPointF(where.left() + i * step, where.bottom() - where.height() * v / top) for i, v in enumerate(values)]
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour("after"), 1))
+    painter.drawPolyline(QPolygonF(points))
