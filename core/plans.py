@@ -80,7 +80,7 @@ def _setting(plan: Plan, x: Layer, globs: Mapping[str, Choice]) -> Setting:
             if getattr(choice, f) is not None:
                 values[f], origin[f] = getattr(choice, f), who
         knobs.update(choice.knobs)
-        origin.update({k: who for k in choice.knobs})
+        origin.update(dict.fromkeys(choice.knobs, who))
         if who != "model" and choice.protect is not None:
             protect = choice.protect
             origin["protect"] = who

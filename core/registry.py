@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import BadPlan
 from .types import Value
@@ -39,7 +39,7 @@ def knob(
 
 def knobs(method: type) -> list[Knob]:
     """The knobs of a registered method in the order they were written."""
-    return [Knob(f.name, f.default, **f.metadata["knob"]) for f in fields(method) if "knob" in f.metadata]
+    return [Knob(f.name, cast(Value, f.default), **f.metadata["knob"]) for f in fields(method) if "knob" in f.metadata]
 
 
 def make(method: type[T], given: Mapping[str, Value]) -> T:

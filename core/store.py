@@ -35,7 +35,7 @@ class Store:
         path = self._path(key)
         try:
             with safe_open(path, "pt") as f:
-                found = whole({k: f.get_tensor(k) for k in f.keys()}, f.metadata())
+                found = whole({k: f.get_tensor(k) for k in f.keys()}, f.metadata())  # noqa: SIM118 (not a dict)
             os.utime(path)
         except (OSError, SafetensorError, KeyError):
             return None
@@ -55,7 +55,9 @@ class Store:
             os.replace(aside, path)
         except (OSError, SafetensorError) as e:
             aside.unlink(missing_ok=True)
-            raise CannotWrite(f"The layer store {self.root} can't be written ({e}); free some space or set SLIM_CACHE to another folder") from None
+            raise CannotWrite(
+                f"The layer store {self.root} can't be written ({e}); free some space or set SLIM_CACHE to another folder"
+            ) from None
         self.evict()
 
     def evict(self) -> None:

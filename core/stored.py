@@ -80,4 +80,6 @@ def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
     if meta["kind"] == "dense":
         return Dense(tensors["tensor"])
     shape = tuple(map(int, meta["shape"].split(",")))
-    return Quantized(tensors["codes"], tensors["scale"], tensors.get("zero"), int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"])
+    return Quantized(
+        tensors["codes"], tensors["scale"], tensors.get("zero"), int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"]
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pruners("nm")
 @dataclass(frozen=True, slots=True)
 class NM:
-    """Keep the N largest of every M neighbouring weights (Mishra et al. 2021); the pattern fixes the amount, the slider only turns it on."""
+    """Keep the N largest of every M neighbouring weights (Mishra et al. 2021); any amount above 0 turns the pattern on."""
 
     title: ClassVar[str] = "N:M pattern"
     needs: ClassVar[frozenset[str]] = frozenset()

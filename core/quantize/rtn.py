@@ -50,4 +50,6 @@ class RTN:
         scale, zero = fit(x, self.bits, self.symmetric, dtype)
         c = codes(x, scale, zero, self.bits).to(torch.uint8).view(rows.shape)
         s, z = (t.squeeze(-1).expand(len(rows), -1).contiguous() for t in (scale, zero))
-        return Quantized(c, s.to(dtype), None if self.symmetric else z.to(torch.uint8), self.bits, x.shape[-1], tuple(w.shape), self.granularity)
+        return Quantized(
+            c, s.to(dtype), None if self.symmetric else z.to(torch.uint8), self.bits, x.shape[-1], tuple(w.shape), self.granularity
+        )

@@ -19,7 +19,9 @@ def main() -> int:
     tool = Path(sys.executable).parent
     files = sorted(str(p) for p in (ROOT / "studio").rglob("*.py"))
     TS.unlink(missing_ok=True)
-    subprocess.run([tool / "pyside6-lupdate", *files, "-no-obsolete", "-locations", "none", "-ts", str(TS)], check=True, capture_output=True)
+    subprocess.run(
+        [tool / "pyside6-lupdate", *files, "-no-obsolete", "-locations", "none", "-ts", str(TS)], check=True, capture_output=True
+    )
     tree = ET.parse(TS)
     _add_core(tree.getroot())
     missing = _fill(tree.getroot(), json.loads(WORDS.read_text()) if WORDS.exists() else {})
@@ -52,8 +54,15 @@ def core_words() -> list[str]:
     found = [t for label, _, why in METRICS.values() for t in (label, why)] + list(WHY.values())
     for registry in (pruners, quantizers, targets):
         for name, method in registry.items():
-            found += [getattr(method, "title", name), (method.__doc__ or "").strip(), getattr(method, "runs_in", ""), getattr(method, "note", "")]
-            found += [t for k in knobs(method) for t in (k.label or k.name.replace("_", " "), *(c for c in k.choices if isinstance(c, str)))]
+            found += [
+                getattr(method, "title", name),
+                (method.__doc__ or "").strip(),
+                getattr(method, "runs_in", ""),
+                getattr(method, "note", ""),
+            ]
+            found += [
+                t for k in knobs(method) for t in (k.label or k.name.replace("_", " "), *(c for c in k.choices if isinstance(c, str)))
+            ]
     return sorted({t for t in found if t})
 
 
