@@ -185,6 +185,8 @@ class MainWindow(QMainWindow):
         dock = QDockWidget(title, self)
         dock.setObjectName(name)
         dock.setWidget(panel)
+        if name == "jobs":
+            dock.setTitleBarWidget(QWidget())  # a strip of one line needs no title
         self.addDockWidget(AREAS[area], dock)
         self.docks[name], self.parts[name] = dock, panel
 

@@ -1,0 +1,153 @@
+"""A walk through the whole studio by itself: sample, sliders, measurement, export, pictures; fails where a step did not happen."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from core.samples import samples
+from core.types import Verdict
+
+from .window import MainWindow
+
+LIMIT = 180_000  # ms for any one step
+
+
+class Missed(RuntimeError):
+    """A step of the tour that did not happen."""
+
+
+def tour(folder: Path) -> int:
+    """Walk through and write the pictures; 0 only when every step really happened."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="slim-tour-") as aside:
+        os.environ["SLIM_SETTINGS"] = str(Path(aside) / "settings.ini")
+        from .app import build
+
+        app, window = build()
+        window.resize(1280, 800)
+        window.show()
+        try:
+            _walk(app, window, folder, Path(aside))
+        except Missed as e:
+            _take(window, folder / "failed.png")
+            print(f"tour: {e}", file=sys.stderr)
+            return 1
+        finally:
+            window.close()
+    print(f"tour: every step happened; pictures in {folder}")
+    return 0
+
+
+def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> None:
+    session = window.session
+    failures: list[str] = []
+    session.notice.connect(lambda level, text: failures.append(text) if level == "error" else None)
+    window.set_theme("light")
+    _wait(window, "the window was built", lambda: bool(window.parts), failures)
+    _take(window, folder / "welcome.png")
+    sample = next(s for s in samples() if s.task == "causal-lm")
+    session.open(sample.path)
+    _wait(window, "the original was scored", lambda: _original_scored(window), failures)
+    for gesture, amount in enumerate((0.1, 0.2, 0.3)):
+        session.choose(gesture=1, amount=amount)
+        _need(session.snapshot.plan.model.amount == amount, f"slider step {gesture} reached the plan")
+    session.choose(gesture=2, bits=4)
+    session.choose_knob("rtn.granularity", "group")
+    session.choose_knob("rtn.group_size", 64)
+    _wait(window, "the plan was measured", lambda: _measured(window), failures)
+    s = session.snapshot
+    _need(s.size is not None and s.size.total < s.size.original / 2, "the model is less than half its size")
+    _settle(window)
+    _take(window, folder / "main-light.png")
+    _look(window, folder, failures)
+    window.set_theme("dark")
+    _settle(window)
+    _take(window, folder / "main-dark.png")
+    _export(window, aside / "packed", failures)
+
+
+def _look(window: MainWindow, folder: Path, failures: list[str]) -> None:
+    """Inside one layer, and two variants side by side."""
+    session = window.session
+    layer = next(x.name for x in session.snapshot.layers if x.kind == "linear" and not x.protected)
+    session.select([layer])
+    _tab(window, "inspector")
+    session.inspect(layer)
+    _wait(window, "a layer was inspected", lambda: session.snapshot.inspection is not None, failures)
+    _settle(window)
+    _take(window, folder / "inspector.png")
+    session.select([])
+    session.choose(bits=3)
+    _wait(window, "a second plan was measured", lambda: len(session.snapshot.variants) > 1 and _measured(window), failures)
+    _tab(window, "compare")
+    session.compare((0, 1))
+    _wait(window, "two variants were compared", lambda: bool(session.snapshot.comparison), failures)
+    _settle(window)
+    _take(window, folder / "compare.png")
+
+
+def _export(window: MainWindow, path: Path, failures: list[str]) -> None:
+    """Packed, verified by a fresh process, and exactly as large as foretold."""
+    session = window.session
+    session.set_target("packed")
+    verdicts: list[Verdict] = []
+    session.exported.connect(lambda _, verdict: verdicts.append(verdict))
+    session.export(path)
+    _wait(window, "the export was verified", lambda: bool(verdicts), failures)
+    _need(verdicts[0].passed, "every check of the export passed")
+    size = session.snapshot.size
+    written = sum(p.stat().st_size for p in path.glob("*.safetensors"))
+    _need(size is not None and written == size.total, f"the export's {written} bytes are the foretold {size.total if size else 0}")
+
+
+def _original_scored(window: MainWindow) -> bool:
+    before = window.session.snapshot.original
+    return before is not None and before.score is not None and before.score.complete
+
+
+def _measured(window: MainWindow) -> bool:
+    s = window.session.snapshot
+    return s.current >= 0 and s.score is not None and s.score.complete
+
+
+def _tab(window: MainWindow, name: str) -> None:
+    _need(name in window.parts, f"there is a panel called {name}")
+    window.tabs.setCurrentWidget(window.parts[name])
+
+
+def _wait(window: MainWindow, what: str, happened: Callable[[], bool], failures: list[str]) -> None:
+    """Let the event loop run until it happened; every change of session or engine is a chance to look."""
+    loop = QEventLoop()
+    limit = QTimer(singleShot=True, interval=LIMIT)
+    limit.timeout.connect(loop.quit)
+    look = QTimer(interval=30)
+    look.timeout.connect(lambda: loop.quit() if happened() or failures else None)
+    limit.start()
+    look.start()
+    loop.exec()
+    look.stop()
+    _need(not failures, f"no error while: {what} ({'; '.join(failures)})")
+    _need(happened(), what)
+
+
+def _settle(window: MainWindow) -> None:
+    """Long enough for a redraw and the layout it causes."""
+    loop = QEventLoop()
+    QTimer.singleShot(400, loop.quit)
+    loop.exec()
+
+
+def _take(window: MainWindow, path: Path) -> None:
+    _need(window.grab().save(str(path)), f"{path.name} was written")
+
+
+def _need(fact: bool, what: str) -> None:
+    if not fact:
+        raise Missed(f"this did not happen: {what}")

@@ -1,0 +1,86 @@
+"""The window: painted before the heavy libraries, menus that say why they can't act, files dropped on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from studio import settings, theme
+from studio.session import Session
+from studio.window import MainWindow
+from tests.conftest import SAMPLES
+
+FIRST_PAINT = """
+import sys
+from studio.app import build
+app, window = build()
+window.show()
+window.grab()
+late = [m for m in ("torch", "pyqtgraph", "transformers") if m in sys.modules]
+window.engine.close()
+sys.exit(" ".join(late))
+"""
+
+
+@pytest.fixture
+def window(session: Session, qtbot: QtBot) -> MainWindow:
+    found = MainWindow(session, session.engine)
+    qtbot.addWidget(found)
+    found.show()
+    qtbot.waitUntil(lambda: "jobs" in found.parts)
+    return found
+
+
+def action(window: MainWindow, name: str) -> object:
+    return next(q for a, q in window._menu_actions if a.name == name)
+
+
+def test_the_window_is_painted_before_torch_and_pyqtgraph() -> None:
+    ran = subprocess.run([sys.executable, "-c", FIRST_PAINT], capture_output=True, text=True, env=os.environ, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_what_cannot_act_says_why(window: MainWindow) -> None:
+    export = action(window, "Export…")
+    assert not export.isEnabled()
+    assert "Open a model first." in export.toolTip()
+
+
+def test_a_sample_card_opens_its_model(window: MainWindow, qtbot: QtBot) -> None:
+    from studio.panels.welcome import Card
+
+    card = next(c for c in window.welcome.findChildren(Card) if c.accessibleName() == "Digit reader")
+    card.click()
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    assert "digits-cnn" in window.windowTitle()
+    assert settings.recent() == [SAMPLES / "digits-cnn"]
+    assert action(window, "Export…").isEnabled()
+
+
+def test_closing_the_model_brings_the_welcome_page_back(window: MainWindow, qtbot: QtBot) -> None:
+    window.take(SAMPLES / "digits-cnn")
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    action(window, "Close model").trigger()
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 0)
+    assert all(d.isHidden() for d in window.docks.values())
+
+
+def test_a_file_that_is_no_model_is_said_without_a_dialog(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "notes.safetensors"
+    path.write_bytes(b"hello")
+    window.take(path)
+    qtbot.waitUntil(lambda: window.notice.isVisible())
+    assert "notes.safetensors" in window.notice.text.text()
+
+
+def test_the_theme_changes_at_once_and_stays(window: MainWindow) -> None:
+    window.set_theme("dark")
+    assert theme.dark()
+    assert settings.theme() == "dark"
+    window.set_theme("light")
+    assert not theme.dark()
