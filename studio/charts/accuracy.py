@@ -1,0 +1,99 @@
+"""Accuracy against size: every measured plan a solid point with its standard error; a click restores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from core.types import METRICS, Score
+from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from .. import numbers, theme
+from ..session import Session
+from ..snapshot import Snapshot
+from ..words import word
+from . import charts
+from .plots import plot, solid
+
+ORDER = ("perplexity", "top1", "cosine", "kl", "agreement", "bits_per_byte")
+
+
+@charts("accuracy")
+class AccuracyChart(QWidget):
+    """The present plan's point sharpens while windows come in."""
+
+    title = "Accuracy"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.choice = QComboBox()
+        self.choice.setAccessibleName(self.tr("Measure of accuracy"))
+        self.choice.activated.connect(lambda _: self.show(session.snapshot))
+        self.plot = plot(self.tr("Accuracy (measured)"), bottom="MB")
+        self.errors = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("muted"), width=1))
+        self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True)
+        self.dots.sigClicked.connect(self._clicked)
+        self.level = pg.InfiniteLine(angle=0, pen=pg.mkPen(theme.colour("before"), width=1))
+        for item in (self.level, self.errors, self.dots):
+            self.plot.addItem(item)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(2, 2, 2, 2)
+        for part in (self.choice, self.plot, self.text):
+            box.addWidget(part)
+
+    def show(self, snapshot: Snapshot | None = None) -> None:
+        if snapshot is None:
+            super().show()
+            return
+        score = snapshot.original.score if snapshot.original else None
+        if score is None:
+            self.text.setText(snapshot.runnable or self.tr("The original is being measured."))
+            self.dots.setData([])
+            return
+        self._offer(score)
+        self._points(snapshot, score, self.choice.currentData())
+        self._say(snapshot, score, self.choice.currentData())
+
+    def _offer(self, score: Score) -> None:
+        """The metrics this task has; the human one first."""
+        keys = [k for k in ORDER if k in score.metrics]
+        if [self.choice.itemData(i) for i in range(self.choice.count())] != keys:
+            self.choice.clear()
+            for k in keys:
+                self.choice.addItem(word(METRICS[k][0]), k)
+
+    def _points(self, s: Snapshot, base: Score, key: str) -> None:
+        rows = [(v.size.total, v.score, i) for i, v in enumerate(s.variants)]
+        if s.score and s.size and not s.score.complete:
+            rows.append((s.size.total, s.score, -1))
+        found = [(b / 1e6, score.metrics[key], i) for b, score, i in rows if score and key in score.metrics]
+        x, y = np.array([f[0] for f in found]), np.array([f[1].value for f in found])
+        e = np.array([f[1].error for f in found])
+        self.errors.setData(x=x, y=y, top=e, bottom=e, beam=0)
+        brushes = [solid("after" if f[2] >= 0 else "accent") for f in found]
+        self.dots.setData(x=x, y=y, data=[f[2] for f in found], brush=brushes)
+        self.level.setVisible(key in base.metrics)
+        if key in base.metrics:
+            self.level.setValue(base.metrics[key].value)
+
+    def _say(self, s: Snapshot, base: Score, key: str) -> None:
+        score = s.score
+        if score is None or key not in score.metrics:
+            self.text.setText(self.tr("Let the slider rest: the plan is measured by itself."))
+            return
+        m = score.metrics[key]
+        before = f"{numbers.significant(base.metrics[key].value)} → " if key in base.metrics else ""
+        kl = score.metrics.get("kl")
+        also = f"  KL {numbers.measured(kl.value, kl.error)}" if kl and key != "kl" else ""
+        how = self.tr("measured on {n} {unit}").format(n=f"{score.n:,}", unit=word(score.unit))
+        how += "" if score.complete else self.tr(", window {n} of {total}").format(n=score.done, total=score.total)
+        self.text.setText(f"{before}<b>{numbers.measured(m.value, m.error)}</b>{also}<br>{how}")
+
+    def _clicked(self, _: Any, points: Any) -> None:
+        for p in points[:1]:
+            if p.data() >= 0:
+                self.session.restore(p.data())

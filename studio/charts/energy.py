@@ -1,0 +1,48 @@
+"""Modelled joules of one token or sample, before and now, each with its range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from core.types import Energy
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QWidget
+
+from .. import numbers, theme
+from ..session import Session
+from ..snapshot import Snapshot
+from ..words import word
+from . import charts
+from .plots import Bars
+
+
+@charts("energy")
+class EnergyChart(Bars):
+    """Hatched, because nothing here was metered."""
+
+    title = "Energy"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(QCoreApplication.translate("EnergyChart", "Energy (modelled)"), "mJ", True, parent)
+        self.whisker = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("text"), width=1))
+        self.plot.addItem(self.whisker)
+        self._drawn: tuple[Energy, Energy] | None = None
+
+    def show(self, snapshot: Snapshot | None = None) -> None:
+        if snapshot is None:
+            super().show()
+        elif snapshot.energy is None or snapshot.energy_original is None:
+            self.text.setText(QCoreApplication.translate("EnergyChart", "Modelled when the network can run."))
+        elif (both := (snapshot.energy_original, snapshot.energy)) != self._drawn:
+            self._drawn = both
+            self._paint(*both)
+
+    def _paint(self, before: Energy, now: Energy) -> None:
+        x, low, high = (np.array([getattr(e, f) * 1e3 for e in (before, now)]) for f in ("joules", "low", "high"))
+        self.draw(*x)
+        self.plot.setXRange(0, float(high.max()) * 1.05, padding=0)
+        self.whisker.setData(x=x, y=np.array([1.0, 0.0]), left=x - low, right=high - x, beam=0.15)
+        range_ = QCoreApplication.translate("EnergyChart", "a {unit}, modelled, ×÷{range}")
+        range_ = range_.format(unit=word(now.unit), range=numbers.significant(now.high / now.joules, 2))
+        self.text.setText(f"{numbers.si(before.joules, 'J')} → <b>{numbers.si(now.joules, 'J')}</b><br>{range_}")
+        self.text.setToolTip(now.how)
