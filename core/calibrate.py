@@ -21,7 +21,7 @@ def observe(network: Network, weights: dict[str, Tensor], batches: Batches, laye
 
     if network.task == "encoder":
         raise BadPlan("Gradient pruning needs labels, and an encoder has none; choose magnitude")
-    wanted = [x for x in layers if not x.protected and x.prunable]
+    wanted = [x for x in layers if x.prunable]  # with the protected: their protection may be lifted later
     sums = {x.name: torch.zeros_like(weights[x.tensor.name]) for x in wanted}
     for batch in job.track(batches.items, "Collecting gradients"):
         live = {x.tensor.name: weights[x.tensor.name].detach().requires_grad_() for x in wanted}

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from .errors import BadFile, BadPlan
 from .formats import read
 from .job import Job
+from .layers import layers as layers_of
 from .plans import resolve
 from .prune import pruners
+from .prune.keep import histogram, spread
 from .quantize import quantizers
 from .registry import make
 from .store import Store, key
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
-BUCKETS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def compress(
 ) -> Compressed:
     """Walk the layers; a layer already in the store is reused. Streams (name, Outcome) points."""
     layers = tuple(layers)
-    check(plan, layers)
+    check(plan, layers_of(checkpoint))  # of the whole model: `layers` may be the one being inspected
     settings = resolve(plan, layers)
     busy = [x for x in layers if not settings[x.name].idle]
     for x in busy:
@@ -116,19 +117,19 @@ def compress(
     settings = {**settings, **_spread(busy, settings, seen, job)}
     outcomes: dict[str, Outcome] = {}
     for x in job.track(busy, "Compressing"):
-        outcomes[x.name] = _one(x, settings[x.name], seen.get(x.name, Seen()), calibration.fingerprint if calibration else "", store)
+        outcomes[x.name] = _one(x, settings[x.name], seen.get(x.name, Seen()), calibration.fingerprint if calibration else "", store, job)
         job.point((x.name, outcomes[x.name]))
     return Compressed(checkpoint, layers, plan, settings, outcomes, store)
 
 
-def _one(x: Layer, setting: Setting, seen: Seen, calibration: str, store: Store) -> Outcome:
+def _one(x: Layer, setting: Setting, seen: Seen, calibration: str, store: Store, job: Job) -> Outcome:
     """One layer through the store."""
     at = key(x.tensor, setting, calibration if _needs(setting) else "")
     found = store.get(at)
     reused = found is not None
     w = _weight(x)
     if found is None:
-        found = _make(w, x, setting, seen)
+        found = _make(w, x, setting, seen, job)
         store.put(at, found)
     q = found.dense().float()
     error = float((w.float() - q).square().sum() / w.float().square().sum().clamp(min=1e-30))
@@ -150,21 +151,22 @@ def _weight(x: Layer) -> Tensor:
     return w
 
 
-def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen) -> Stored:
+def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen, job: Job) -> Stored:
     if setting.prune:
         pruner = make(pruners[setting.prune], setting.prune_knobs)
         w = replace(pruner, amount=setting.amount, seed=_seed(setting.seed, x.name))(w, seen)
     if not setting.quantize:
         return Dense(w)
     quantizer = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
-    return quantizer(w, seen, _scale_dtype(x))
+    job.check()
+    return quantizer(w, seen, _scale_dtype(x), job)
 
 
 def _seed(seed: int, name: str) -> int:
     """A layer's own seed, so that its result does not depend on which layers came before it."""
     import zlib
 
-    return (seed << 32) ^ zlib.crc32(name.encode())
+    return ((seed << 32) ^ zlib.crc32(name.encode())) & (2**63 - 1)
 
 
 def _scale_dtype(x: Layer) -> torch.dtype:
@@ -175,34 +177,14 @@ def _scale_dtype(x: Layer) -> torch.dtype:
 
 def _spread(busy: list[Layer], settings: Mapping[str, Setting], seen: Mapping[str, Seen], job: Job) -> dict[str, Setting]:
     """Global scope becomes each layer's own amount: the share of its scores under one common threshold."""
-    asked = [x for x in busy if settings[x.name].prune_knobs.get("scope") == "global"]
     out: dict[str, Setting] = {}
     alike: dict[tuple[str, float], list[Layer]] = {}
-    for x in asked:
-        alike.setdefault((settings[x.name].prune, settings[x.name].amount), []).append(x)
+    for x in busy:
+        if settings[x.name].prune_knobs.get("scope") == "global":
+            alike.setdefault((settings[x.name].prune, settings[x.name].amount), []).append(x)
     for (method, amount), members in alike.items():
         pruner = make(pruners[method], {"scope": "global"})
-        counts = [_histogram(pruner.score(_weight(x).float(), seen.get(x.name, Seen()))) for x in job.track(members, "Ranking weights")]
-        for x, share in zip(members, _shares(counts, amount)):
-            out[x.name] = replace(settings[x.name], amount=share)
+        counts = [histogram(pruner.score(_weight(x), seen.get(x.name, Seen()))) for x in job.track(members, "Ranking weights")]
+        for x, n in zip(members, spread(counts, amount)):
+            out[x.name] = replace(settings[x.name], amount=n / x.tensor.parameters)
     return out
-
-
-def _histogram(score: Tensor) -> Tensor:
-    """Counts over the upper 16 bits of the non-negative float32 scores: buckets 0.8 % wide, in order."""
-    import torch
-
-    return torch.bincount(score.float().contiguous().flatten().view(torch.int32) >> 16, minlength=BUCKETS)[:BUCKETS]
-
-
-def _shares(counts: list[Tensor], amount: float) -> list[float]:
-    """Each layer's amount, so that together exactly the asked number of weights fall (to rounding of each layer)."""
-    import torch
-
-    table = torch.stack(counts).double()
-    want = round(amount * float(table.sum()))
-    below = table.sum(0).cumsum(0)
-    at = int((below >= want).nonzero()[0]) if want else 0
-    rest = (want - (float(below[at - 1]) if at else 0)) / max(1.0, float(table[:, at].sum()))
-    gone = table[:, :at].sum(1) + table[:, at] * min(1.0, rest)
-    return [float(g / t) for g, t in zip(gone, table.sum(1))]

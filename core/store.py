@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .errors import CannotWrite
@@ -13,7 +15,7 @@ from .resources import cache_root
 from .stored import Stored, whole
 from .types import Setting, TensorInfo
 
-CODE = "1"  # raise it when a method's result changes
+CODE = "2"  # raise it when a method's result changes
 CAP = 20_000_000_000  # bytes
 
 
@@ -23,6 +25,7 @@ class Store:
 
     root: Path
     cap: int = CAP
+    _counted: list[int] = field(default_factory=list, compare=False, repr=False)  # bytes at the last count and since
 
     @staticmethod
     def default() -> Store:
@@ -58,21 +61,35 @@ class Store:
             raise CannotWrite(
                 f"The layer store {self.root} can't be written ({e}); free some space or set SLIM_CACHE to another folder"
             ) from None
-        self.evict()
+        if not self._counted:
+            self._counted.append(self.stats()[1])
+        else:
+            self._counted[0] += stored.nbytes
+        if self._counted[0] > self.cap:
+            self.evict()
 
     def evict(self) -> None:
-        """Drop the least recently used until the cap holds; looked at only when a write may have crossed it."""
-        files = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in self.root.glob("*/*.safetensors")), reverse=True)
+        """Drop the least recently used until nine tenths of the cap hold, so that not every further write counts all files."""
         total = 0
-        for _, size, path in files:
+        for _, size, path in sorted(self._files(), reverse=True):
             total += size
-            if total > self.cap:
-                path.unlink(missing_ok=True)
+            if total > self.cap * 0.9:
+                with suppress(OSError):  # in use elsewhere (Windows), or already gone
+                    path.unlink()
+                    total -= size
+        self._counted[:] = [total]
 
     def stats(self) -> tuple[int, int]:
         """(layers kept, bytes)"""
-        sizes = [p.stat().st_size for p in self.root.glob("*/*.safetensors")]
+        sizes = [size for _, size, path in self._files() if path.suffix == ".safetensors"]
         return len(sizes), sum(sizes)
+
+    def _files(self) -> Iterator[tuple[int, int, Path]]:
+        """(last use, bytes, path), with what a crash left half-written."""
+        for path in self.root.glob("*/*"):
+            with suppress(OSError):
+                stat = path.stat()
+                yield stat.st_mtime_ns, stat.st_size, path
 
     def _path(self, key: str) -> Path:
         return self.root / key[:2] / f"{key}.safetensors"

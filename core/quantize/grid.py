@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..job import Job
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 SHRINK = 24  # clip candidates between 1.0 and 0.4 of the range; below that the clipped mass outweighs the finer grid
 
 
-def extremes(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def extremes(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype, job: Job) -> tuple[Tensor, Tensor]:
     """x (rows, groups, size) -> scale and zero (rows, groups, 1) in float32; the scale is already rounded to `dtype`."""
     low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
     return _fit(low, high, bits, symmetric, dtype)
@@ -33,7 +35,7 @@ def codes(x: Tensor, scale: Tensor, zero: Tensor, bits: int) -> Tensor:
     return (x / scale + zero).round().clamp(0, 2**bits - 1)
 
 
-def searched(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def searched(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype, job: Job) -> tuple[Tensor, Tensor]:
     """The extremes shrunk by the factor with the least squared error, per group."""
     import torch
 
@@ -41,6 +43,7 @@ def searched(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype) -> tuple
     scale, zero = _fit(low, high, bits, symmetric, dtype)
     best = _loss(x, scale, zero, bits)
     for k in range(1, SHRINK + 1):
+        job.check()
         f = 1 - 0.6 * k / SHRINK
         s, z = _fit(low * f, high * f, bits, symmetric, dtype)
         loss = _loss(x, s, z, bits)

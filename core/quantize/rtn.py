@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BadPlan
+from ..job import Job
 from ..registry import knob
 from ..stored import Quantized
 from ..types import Seen
@@ -15,6 +16,8 @@ from .grid import codes, extremes, searched
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+STEP = 1 << 20  # elements between two looks at the job: about 10 ms on one core
 
 
 @quantizers("rtn")
@@ -38,18 +41,29 @@ class RTN:
             raise BadPlan(f"groups of {self.group_size} don't divide its {width} inputs; choose another group size or per channel")
         return width // self.group_size
 
-    def __call__(self, w: Tensor, seen: Seen, dtype: torch.dtype | None = None) -> Quantized:
+    def __call__(self, w: Tensor, seen: Seen, dtype: torch.dtype | None = None, job: Job | None = None) -> Quantized:
         """w (out, in ...); scales are kept in `dtype` and rounded to it before the codes are chosen."""
         import torch
 
         dtype = dtype or (w.dtype if w.dtype in (torch.float16, torch.bfloat16) else torch.float32)
-        rows = w.float().flatten(1)
-        x = rows.unflatten(1, (self.groups(rows.shape[1]), -1))
-        x = x.reshape(1, 1, -1) if self.granularity == "tensor" else x
-        fit = searched if self.grid == "mse" else extremes
-        scale, zero = fit(x, self.bits, self.symmetric, dtype)
-        c = codes(x, scale, zero, self.bits).to(torch.uint8).view(rows.shape)
-        s, z = (t.squeeze(-1).expand(len(rows), -1).contiguous() for t in (scale, zero))
-        return Quantized(
-            c, s.to(dtype), None if self.symmetric else z.to(torch.uint8), self.bits, x.shape[-1], tuple(w.shape), self.granularity
-        )
+        job, rows = job or Job(), w.flatten(1)
+        groups = self.groups(rows.shape[1])
+        if self.granularity == "tensor":
+            c, s, z = self._coded(rows.reshape(1, 1, -1), dtype, job)
+            s, z = s.expand(len(rows), 1), z.expand(len(rows), 1)
+        else:
+            parts = rows.split(max(1, STEP // rows.shape[1]))
+            c, s, z = (torch.cat(t) for t in zip(*(self._coded(p.unflatten(1, (groups, -1)), dtype, job) for p in parts)))
+        size = w.numel() if self.granularity == "tensor" else rows.shape[1] // groups
+        zero = None if self.symmetric else z.contiguous()
+        return Quantized(c.view(rows.shape), s.contiguous(), zero, self.bits, size, tuple(w.shape), self.granularity)
+
+    def _coded(self, x: Tensor, dtype: torch.dtype, job: Job) -> tuple[Tensor, Tensor, Tensor]:
+        """x (rows, groups, size) -> its codes, scales and zero points."""
+        import torch
+
+        job.check()
+        x = x.float()
+        scale, zero = (searched if self.grid == "mse" else extremes)(x, self.bits, self.symmetric, dtype, job)
+        c = codes(x, scale, zero, self.bits).to(torch.uint8)
+        return c, scale.squeeze(-1).to(dtype), zero.squeeze(-1).to(torch.uint8)
