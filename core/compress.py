@@ -163,10 +163,10 @@ def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen, job: Job) -> Stored
 
 
 def _seed(seed: int, name: str) -> int:
-    """A layer's own seed, so that its result does not depend on which layers came before it."""
+    """A layer's own seed, so that its result does not depend on which layers came before it; torch's generator hears only 32 bits."""
     import zlib
 
-    return ((seed << 32) ^ zlib.crc32(name.encode())) & (2**63 - 1)
+    return zlib.crc32(f"{seed}:{name}".encode())
 
 
 def _scale_dtype(x: Layer) -> torch.dtype:

@@ -27,7 +27,7 @@ FAR = 6.0  # standard deviations from the mean: one in 5e8 of a normal, so what 
 MOST = 32  # outliers named, farthest first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stats:
     """One side's figures over all its weights."""
 
@@ -48,7 +48,7 @@ class Outlier:
     sigmas: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Channels:
     """One figure per output channel (row)."""
 
@@ -58,7 +58,7 @@ class Channels:
     quantiles: Floats  # (len(QUANTILES), channels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """What one version of the weights looks like."""
 
@@ -70,7 +70,7 @@ class Side:
     outliers: tuple[Outlier, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspection:
     """A layer before and after; `after` and the errors are None where the plan leaves it alone."""
 

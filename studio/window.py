@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
         self.parts: dict[str, Any] = {}  # panels and charts by registered name
         self.docks: dict[str, QDockWidget] = {}
         self._drawn: dict[str, Snapshot] = {}
+        self._opened: bool | None = None  # whether the docks were last arranged for a document
         self._menu_actions: list[tuple[Action, QAction]] = []
         self.setAcceptDrops(True)
         self.resize(1280, 800)
@@ -179,6 +180,7 @@ class MainWindow(QMainWindow):
         _, state = settings.layout()
         if state.isEmpty() or not self.restoreState(state):
             self.reset_layout()
+        self._opened = None
         self._draw()
 
     def _dock(self, name: str, panel: QWidget, title: str, area: str) -> None:
@@ -193,11 +195,14 @@ class MainWindow(QMainWindow):
     def reset_layout(self) -> None:
         """All docks where they were at first, in widths that show their content."""
         self.restoreState(self._default)
-        wide = [(d, w) for n, w in (("layers", 350), ("plan", 290)) if (d := self.docks.get(n))]
+        self._widths()
+        self._draw()
+
+    def _widths(self) -> None:
+        wide = [(d, w) for n, w in (("layers", 330), ("plan", 330)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
         if (jobs := self.docks.get("jobs")) is not None:
             self.resizeDocks([jobs], [60], Qt.Orientation.Vertical)
-        self._draw()
 
     # --- drawing
 
@@ -210,13 +215,12 @@ class MainWindow(QMainWindow):
         if not opened and self.pages.currentIndex() == 1:
             self.welcome.refresh()
         self.pages.setCurrentIndex(1 if opened else 0)
-        for name, dock in self.docks.items():
-            if opened and dock.isHidden() and not dock.toggleViewAction().isChecked() and dock.property("away"):
-                dock.setProperty("away", False)
-                dock.setVisible(True)
-            elif not opened and not dock.isHidden() and name != "jobs":
-                dock.setProperty("away", True)
-                dock.setVisible(False)
+        if opened != self._opened:
+            self._opened = opened
+            for name, dock in self.docks.items():
+                dock.setVisible(opened or name == "jobs")
+            if opened:
+                self._widths()
         self._facts(s)
         for name, part in self.parts.items():
             if part.isVisible() and self._drawn.get(name) is not s:
