@@ -84,6 +84,8 @@ def _catch(window: MainWindow) -> None:
         text = f"{kind.__name__}: {error}"
         if text not in said:
             said.add(text)
-            window.session.notice.emit("error", window.tr("Something went wrong and was logged ({what}); your plan is safe.").format(what=text))
+            window.session.notice.emit(
+                "error", window.tr("Something went wrong and was logged ({what}); your plan is safe.").format(what=text)
+            )
 
     sys.excepthook = hook

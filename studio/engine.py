@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import threading
@@ -19,6 +20,7 @@ from core.job import Job
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 TICK = 33  # ms between looks into the mailboxes
+SWEEP = 30  # ticks between sweeps of young garbage
 KEPT = 20  # finished jobs that stay listed
 log = logging.getLogger("slim")
 
@@ -73,7 +75,7 @@ def _work(task: Task, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         return fn(*args, task.job)
     except SlimError:
         raise
-    except Exception as e:  # noqa: BLE001
+    except Exception as e:
         log.exception("%s failed", task.title)
         raise SlimError(f"{task.title} stopped unexpectedly ({type(e).__name__}: {str(e)[:160]}); the log in Help has the details.") from e
 
@@ -90,6 +92,9 @@ class Engine(QObject):
         self._over: deque[JobView] = deque(maxlen=KEPT)
         self._timer = QTimer(self, interval=TICK)
         self._timer.timeout.connect(self._poll)
+        self._ticks, self._closed = 0, False
+        # cyclic garbage may hold QObjects, and destroying them on the worker's thread crashes: only this thread collects
+        gc.disable()
 
     def run(
         self, key: str, title: str, fn: Callable[..., Any], *args: Any,
@@ -97,6 +102,8 @@ class Engine(QObject):
         failed: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         """Call fn(*args, job) on the worker; `point`, `done` and `failed` are called back on this thread."""
+        if self._closed:
+            return
         self.cancel(key)
         points: deque[Any] = deque()
         task = Task(key, title, Job(point=points.append), done, point, failed, points)
@@ -127,12 +134,15 @@ class Engine(QObject):
         return any(not t.job.cancelled and (not key or t.key == key) for t in self._live)
 
     def close(self) -> None:
-        """Stop everything and wait for the worker to hear it."""
+        """Stop everything and wait for the worker to hear it; later jobs are not taken."""
+        self._closed = True
         self._timer.stop()
         for task in self._live:
             task.job.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._live.clear()
+        gc.enable()
+        gc.collect()
 
     def _poll(self) -> None:
         """Deliver points, progress and results on the window's thread."""
@@ -144,6 +154,9 @@ class Engine(QObject):
             if finished:
                 self._live.remove(task)
                 self._finish(task)
+        self._ticks += 1
+        if not self._live or self._ticks % SWEEP == 0:
+            gc.collect(1)
         if not self._live:
             self._timer.stop()
         self.changed.emit()

@@ -63,6 +63,7 @@ class Session(QObject):
         self.undo_stack.indexChanged.connect(self._undo_texts)
         self.undo_stack.cleanChanged.connect(self._undo_texts)
         self._opened: work.Opened | None = None
+        self._plan = Plan()  # what the open model began with
         self._shot = Snapshot(target=targets["packed"]())
         self._rest = QTimer(self, interval=REST, singleShot=True)
         self._rest.timeout.connect(self.evaluate)
@@ -107,7 +108,8 @@ class Session(QObject):
                      data=default_data(checkpoint), busy=self._shot.busy)
         )  # fmt: skip
         self.undo_stack.clear()
-        self._take(Plan())
+        self._plan = work.first_plan(opened.layers)
+        self._take(self._plan)
         self._first()
 
     def _first(self) -> None:
@@ -161,7 +163,9 @@ class Session(QObject):
 
     def choose_knob(self, key: str, value: Value, gesture: int | None = None) -> None:
         """Set a method's knob for the current scope: choose_knob("rtn.group_size", 64)."""
-        self.edit(f"{key.partition('.')[2].replace('_', ' ')} {value}", plans.edit(self._shot.plan, self.scope(), knobs={key: value}), gesture)
+        self.edit(
+            f"{key.partition('.')[2].replace('_', ' ')} {value}", plans.edit(self._shot.plan, self.scope(), knobs={key: value}), gesture
+        )
 
     def reset_scope(self) -> None:
         """The current scope says nothing of its own again."""
@@ -270,7 +274,7 @@ class Session(QObject):
 
     def restore(self, index: int) -> None:
         """Go back to a measured plan, undoably; -1 is the untouched original."""
-        plan = self._shot.variants[index].plan if index >= 0 else Plan()
+        plan = self._shot.variants[index].plan if index >= 0 else self._plan
         self.edit(self.tr("Restore variant {n}").format(n=index + 1), plan)
 
     def rename_variant(self, index: int, name: str) -> None:

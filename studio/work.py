@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.compress import Compressed, compress, needs, original
+from core.compress import Compressed, compress, fits, needs, original
 from core.energy import estimate
 from core.errors import BadFile, CannotRun
 from core.formats import open_checkpoint, read, targets
@@ -22,7 +22,6 @@ from core.store import Store
 from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Setting, Size, Task, Variant, Verdict
 
 if TYPE_CHECKING:
-    from core.data import Batches
     from core.evaluate import Reference
     from core.inspection import Inspection
 
@@ -111,6 +110,15 @@ def figures(
     return exact, estimate(checkpoint, found, settings, exact, target, task)
 
 
+def first_plan(layers: tuple[Layer, ...]) -> Plan:
+    """The idle plan, with the largest group size up to the method's own that divides every free layer, else per channel."""
+    free = [x for x in layers if x.prunable and not x.protected]
+    for n in (64, 32, 16):
+        if not any(fits(x, Setting(quantize="rtn", bits=4, quantize_knobs={"granularity": "group", "group_size": n})) for x in free):
+            return Plan() if n == 64 else Plan(replace(Plan().model, knobs={"rtn.group_size": n}))
+    return Plan(replace(Plan().model, knobs={"rtn.granularity": "channel"}))
+
+
 def original_variant(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Variant:
     """The opened model as it is: its own bytes and energy, no score yet."""
     nbytes = sum(f.stat().st_size for f in {t.file for t in checkpoint.tensors.values()})
@@ -155,9 +163,7 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     return look(layer, before, found.stored(layer).dense(), job)
 
 
-def export(
-    opened: Opened, plan: Plan, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
-) -> Verdict:
+def export(opened: Opened, plan: Plan, path: Path, target: Any, data: Path | None, limit: int | None, job: Job) -> Verdict:
     """Compress (mostly out of the layer store), write, and verify in a fresh process."""
     from core.export import export as write
 

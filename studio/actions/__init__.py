@@ -50,7 +50,9 @@ class Action:
 _found: list[Action] = []
 
 
-def action(name: str, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always) -> Callable[[Run], Run]:
+def action(
+    name: str, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always
+) -> Callable[[Run], Run]:
     """Put the decorated function of the window into a menu; its docstring is the tooltip."""
 
     def keep(run: Run) -> Run:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from core.types import METRICS, Score
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from core.types import METRICS, Score
 
 from .. import numbers, theme
 from ..session import Session

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from core.types import Energy
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QWidget
+
+from core.types import Energy
 
 from .. import numbers, theme
 from ..session import Session

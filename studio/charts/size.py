@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from core.types import Size
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QWidget
+
+from core.types import Size
 
 from .. import numbers
 from ..session import Session

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from core.types import Outcome
 from PySide6.QtCore import QT_TRANSLATE_NOOP, Qt
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from core.types import Outcome
 
 from .. import numbers
 from ..session import Session
@@ -23,7 +24,10 @@ class Compare(QWidget):
         super().__init__(parent)
         self._drawn: tuple[Row, ...] | None = None
         self.head = QLabel(self.tr("Choose two points of the history to compare them layer by layer."))
-        heads = [self.tr("Layer"), *(f"{t} {w}" for t in (self.tr("Plan"), self.tr("Zeros"), self.tr("Bytes"), self.tr("Error")) for w in ("A", "B"))]
+        heads = [
+            self.tr("Layer"),
+            *(f"{t} {w}" for t in (self.tr("Plan"), self.tr("Zeros"), self.tr("Bytes"), self.tr("Error")) for w in ("A", "B")),
+        ]
         self.table = QTableWidget(0, len(heads))
         self.table.setHorizontalHeaderLabels(heads)
         self.table.setAccessibleName(self.tr("Comparison"))
@@ -47,7 +51,11 @@ class Compare(QWidget):
         shown = sorted((r for r in rows if r.before or r.after), key=lambda r: -abs(_error(r.after) - _error(r.before)))
         self.table.setRowCount(len(shown))
         for i, r in enumerate(shown):
-            cells = [r.layer, *(_plan(o) for o in (r.before, r.after)), *(numbers.percent(o.sparsity) if o else "–" for o in (r.before, r.after))]
+            cells = [
+                r.layer,
+                *(_plan(o) for o in (r.before, r.after)),
+                *(numbers.percent(o.sparsity) if o else "–" for o in (r.before, r.after)),
+            ]
             cells += [numbers.size(r.before_bytes), numbers.size(r.after_bytes)]
             cells += [numbers.significant(_error(o)) for o in (r.before, r.after)]
             for c, text in enumerate(cells):

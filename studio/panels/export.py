@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtWidgets import (
-    QComboBox, QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
     QWidget,
 )  # fmt: skip
 
@@ -131,7 +141,9 @@ class VerdictDialog(QDialog):
         self.setWindowTitle(self.tr("Exported and verified") if verdict.passed else self.tr("The export differs"))
         self.setMinimumWidth(620)
         column = QVBoxLayout(self)
-        column.addWidget(QLabel(self.tr("{path}\nreopened in a fresh process by {tool}").format(path=path, tool=verdict.tool), wordWrap=True))
+        column.addWidget(
+            QLabel(self.tr("{path}\nreopened in a fresh process by {tool}").format(path=path, tool=verdict.tool), wordWrap=True)
+        )
         form = QFormLayout()
         for check in verdict.checks:
             form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(check.detail))

@@ -35,7 +35,11 @@ class Inspector(QWidget):
         self.map.addItem(self.tr("Magnitude"), "magnitude")
         self.map.addItem(self.tr("Zeros"), "zeros")
         self.map.setAccessibleName(self.tr("What the map shows"))
-        self.histogram, self.heat, self.channels = pg.PlotWidget(background=None), pg.PlotWidget(background=None), pg.PlotWidget(background=None)
+        self.histogram, self.heat, self.channels = (
+            pg.PlotWidget(background=None),
+            pg.PlotWidget(background=None),
+            pg.PlotWidget(background=None),
+        )
         self.lines = [self.histogram.plot(stepMode="center", pen=pg.mkPen(theme.colour(c), width=1)) for c in ("before", "after")]
         self.ranges = [self.channels.plot(pen=pg.mkPen(theme.colour(c), width=1)) for c in ("before", "before", "after", "after")]
         self.image = pg.ImageItem(axisOrder="row-major")
@@ -79,7 +83,9 @@ class Inspector(QWidget):
             for line, values in zip(self.ranges[2 * i : 2 * i + 2], (side.channels.low, side.channels.high) if side else ([], [])):
                 line.setData(values)
         self._paint_map()
-        error = self.tr("error left {e}").format(e=numbers.significant(found.error)) if found.error is not None else self.tr("left as it is")
+        error = (
+            self.tr("error left {e}").format(e=numbers.significant(found.error)) if found.error is not None else self.tr("left as it is")
+        )
         shape = " × ".join(map(str, found.shape))
         text = [f"<b>{found.name}</b>  {shape}  {error}", self.tr("before: {what}").format(what=self._said(found.before))]
         text += [self.tr("after: {what}").format(what=self._said(found.after))] if found.after else []

@@ -80,7 +80,9 @@ class Welcome(QWidget):
         font = title.font()
         font.setPointSizeF(font.pointSizeF() * 2)
         title.setFont(font)
-        said = QLabel(self.tr("Make a neural network smaller and greener, and see at once what it costs. Begin with a sample:"), wordWrap=True)
+        said = QLabel(
+            self.tr("Make a neural network smaller and greener, and see at once what it costs. Begin with a sample:"), wordWrap=True
+        )
         said.setProperty("role", "muted")
         inner.addWidget(title)
         inner.addWidget(said)

@@ -188,7 +188,9 @@ def test_a_plan_for_another_model_is_refused_by_name(store: Store) -> None:
 
 def test_random_pruning_follows_the_seed_and_differs_by_layer(store: Store) -> None:
     plan = edit(Plan(), MODEL, prune="random", amount=0.5)
-    one, again, other = (done(opened("digits-cnn"), p, Store(store.root / str(i))) for i, p in enumerate((plan, plan, replace(plan, seed=1))))
+    one, again, other = (
+        done(opened("digits-cnn"), p, Store(store.root / str(i))) for i, p in enumerate((plan, plan, replace(plan, seed=1)))
+    )
     alike = [x for x in one.layers if x.name in one.outcomes and x.tensor.shape == (32, 32, 3, 3)]
     assert all(torch.equal(one.stored(x).dense(), again.stored(x).dense()) for x in alike)
     assert not torch.equal(one.stored(alike[0]).dense() == 0, other.stored(alike[0]).dense() == 0)
