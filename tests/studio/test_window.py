@@ -23,7 +23,7 @@ window.show()
 window.grab()
 late = [m for m in ("torch", "pyqtgraph", "transformers") if m in sys.modules]
 window.engine.close()
-sys.exit(" ".join(late))
+sys.exit(" ".join(late) or 0)
 """
 
 
