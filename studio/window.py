@@ -114,6 +114,7 @@ class MainWindow(QMainWindow):
         split.setSizes([270, 330])
         self.pages.addWidget(self.welcome)
         self.pages.addWidget(split)
+        self.pages.setMinimumWidth(420)  # the docks' own widths come first at 1280 pixels
         box = QWidget()
         column = QVBoxLayout(box)
         column.setContentsMargins(0, 0, 0, 0)

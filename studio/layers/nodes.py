@@ -70,12 +70,12 @@ def steps(group: str) -> list[str]:
 
 def _grow(node: Node, part: _Part, prefix: str, stars: int) -> None:
     for step, below in part.below.items():
-        label, depth = prefix + step, stars + step.count("*")
+        label, depth = prefix + step, stars + (prefix + step).count("*")
         if below.own:
             _leaves(node, label, below.own, stars)
-            _grow(node, _Part(below=below.below), label + ".", depth)
+            _grow(node, _Part(below=below.below), label + ".", stars)
         elif len(below.below) == 1 and "*" not in step:
-            _grow(node, below, label + ".", depth)
+            _grow(node, below, label + ".", stars)
         else:
             _grow(node.add(Node(_numbered(label, _all(below), stars))), below, "", depth)
 

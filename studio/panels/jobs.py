@@ -35,16 +35,22 @@ class Jobs(QWidget):
         self._lay_out()
         self._key = ""
         self.cancel.clicked.connect(self._cancel)
-        self.fold.toggled.connect(self.log.setVisible)
+        self.fold.toggled.connect(self._unfold)
+        self._unfold(False)
         session.engine.changed.connect(self._draw)
         self._draw()
 
     def show(self, snapshot: Snapshot | None = None) -> None:  # type: ignore[override]
         """Jobs follow the engine, not the snapshot."""
 
+    def _unfold(self, shown: bool) -> None:
+        """One line until the log is asked for."""
+        self.log.setVisible(shown)
+        self.setMaximumHeight(16_777_215 if shown else 34)
+
     def _lay_out(self) -> None:
         line = QHBoxLayout()
-        line.setContentsMargins(8, 4, 8, 4)
+        line.setContentsMargins(8, 2, 8, 2)
         line.addWidget(self.name)
         line.addWidget(self.bar, 1)
         line.addWidget(self.detail, 1)

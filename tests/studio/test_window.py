@@ -67,7 +67,7 @@ def test_closing_the_model_brings_the_welcome_page_back(window: MainWindow, qtbo
     qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
     action(window, "Close model").trigger()
     qtbot.waitUntil(lambda: window.pages.currentIndex() == 0)
-    assert all(d.isHidden() for d in window.docks.values())
+    assert [n for n, d in window.docks.items() if not d.isHidden()] == []
 
 
 def test_a_file_that_is_no_model_is_said_without_a_dialog(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
