@@ -12,10 +12,10 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-test-")
 
-from collections.abc import Iterator  # noqa: E402
-from pathlib import Path  # noqa: E402
+from collections.abc import Iterator
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
 
 SAMPLES = Path(__file__).resolve().parents[1] / "resources" / "samples"
 

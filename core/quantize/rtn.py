@@ -29,7 +29,7 @@ class RTN:
     needs: ClassVar[frozenset[str]] = frozenset()
     bits: int = 8
     granularity: str = knob("group", choices=("group", "channel", "tensor"))
-    group_size: int = knob(64, choices=(16, 32, 64, 128))
+    group_size: int = knob(32, choices=(16, 32, 64, 128))
     symmetric: bool = knob(True)
     grid: str = knob("minmax", choices=("minmax", "mse"))
 

@@ -15,7 +15,7 @@ from ..session import Session
 from ..snapshot import Snapshot
 from ..words import word
 from . import charts
-from .plots import plot, solid
+from .plots import Plot, solid
 
 ORDER = ("perplexity", "top1", "cosine", "kl", "agreement", "bits_per_byte")
 
@@ -32,7 +32,7 @@ class AccuracyChart(QWidget):
         self.choice = QComboBox()
         self.choice.setAccessibleName(self.tr("Measure of accuracy"))
         self.choice.activated.connect(lambda _: self.show(session.snapshot))
-        self.plot = plot(self.tr("Accuracy (measured)"), bottom="MB")
+        self.plot = Plot(self.tr("Accuracy (measured)"), "MB")
         self.errors = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("muted"), width=1))
         self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True)
         self.dots.sigClicked.connect(self._clicked)

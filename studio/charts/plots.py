@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QBrush
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QBrush, QPalette
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from .. import theme
 
 
-def plot(title: str, left: str = "", bottom: str = "") -> pg.PlotWidget:
-    w = pg.PlotWidget(background=None)
-    item = w.getPlotItem()
-    item.setTitle(title, color=theme.colour("text"), size="10pt")
-    for side, label in (("left", left), ("bottom", bottom)):
-        axis = item.getAxis(side)
-        axis.setPen(pg.mkPen(theme.colour("grid"), width=1))
-        axis.setTextPen(theme.colour("muted"))
-        axis.enableAutoSIPrefix(False)
-        if label:
-            item.setLabel(side, label, color=theme.colour("muted").name())
-    item.setMouseEnabled(x=False, y=False)
-    item.hideButtons()
-    w.setAccessibleName(title)
-    return w
+class Plot(pg.PlotWidget):
+    """Recoloured whenever the palette changes, because pyqtgraph does not follow it."""
+
+    def __init__(self, title: str, bottom: str = "") -> None:
+        super().__init__(background=None)
+        self.title, self.bottom = title, bottom
+        item = self.getPlotItem()
+        item.getAxis("left").enableAutoSIPrefix(False)
+        item.getAxis("bottom").enableAutoSIPrefix(False)
+        item.setMouseEnabled(x=False, y=False)
+        item.hideButtons()
+        self.setAccessibleName(title)
+        self.recolour()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "title"):
+            self.recolour()
+
+    def recolour(self) -> None:
+        item = self.getPlotItem()
+        self.setBackground(self.palette().color(QPalette.ColorRole.Window))
+        item.setTitle(self.title, color=theme.colour("text"), size="10pt")
+        for side in ("left", "bottom"):
+            item.getAxis(side).setPen(pg.mkPen(theme.colour("grid"), width=1))
+            item.getAxis(side).setTextPen(theme.colour("muted"))
+        if self.bottom:
+            item.setLabel("bottom", self.bottom, color=theme.colour("muted").name())
 
 
 def solid(name: str) -> QBrush:
@@ -40,13 +53,11 @@ class Bars(QWidget):
 
     def __init__(self, title: str, unit: str, hatch: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        fill = hatched if hatch else solid
-        self.plot = plot(title, bottom=unit)
+        self.fill = hatched if hatch else solid
+        self.plot = Plot(title, unit)
         now, before = QCoreApplication.translate("Bars", "now"), QCoreApplication.translate("Bars", "before")
         self.plot.getAxis("left").setTicks([[(0, now), (1, before)]])
-        pens = [pg.mkPen(theme.colour(c), width=1) for c in ("before", "after")]
-        brushes = [fill("before"), fill("after")]
-        self.bars = pg.BarGraphItem(x0=[0, 0], y=[1, 0], height=0.6, width=[0, 0], brushes=brushes, pens=pens)
+        self.bars = pg.BarGraphItem(x0=[0, 0], y=[1, 0], height=0.6, width=[0, 0])
         self.plot.addItem(self.bars)
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -56,6 +67,8 @@ class Bars(QWidget):
         box.addWidget(self.text)
 
     def draw(self, before: float, now: float) -> None:
-        self.bars.setOpts(width=[before, now])
+        names = ("before", "after")
+        pens = [pg.mkPen(theme.colour(c), width=1) for c in names]
+        self.bars.setOpts(width=[before, now], brushes=[self.fill(c) for c in names], pens=pens)
         self.plot.setXRange(0, max(before, now, 1e-12) * 1.15, padding=0)
         self.plot.setYRange(-0.6, 1.6, padding=0)

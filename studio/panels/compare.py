@@ -33,7 +33,9 @@ class Compare(QWidget):
         self.table.setAccessibleName(self.tr("Comparison"))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
-        self.table.setColumnWidth(0, self.fontMetrics().horizontalAdvance("m") * 22)
+        self.table.setColumnWidth(0, self.fontMetrics().horizontalAdvance("m") * 17)
+        for c in range(1, len(heads)):
+            self.table.setColumnWidth(c, self.fontMetrics().horizontalAdvance("m") * 6)
         box = QVBoxLayout(self)
         box.addWidget(self.head)
         box.addWidget(self.table)

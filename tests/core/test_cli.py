@@ -32,7 +32,7 @@ def test_open_folds_blocks_and_counts_parameters(tmp_path: Path) -> None:
 
 def test_methods_lists_every_knob(tmp_path: Path) -> None:
     told = slim("methods", cache=tmp_path).stdout
-    assert "rtn.group_size = 64" in told
+    assert "rtn.group_size = 32" in told
     assert "prune magnitude" in told
     assert "format packed" in told
 

@@ -168,6 +168,12 @@ def test_a_group_that_does_not_divide_names_the_layer_and_the_way_out(store: Sto
         done(opened("digits-cnn"), edit(Plan(), MODEL, bits=4, knobs={"rtn.group_size": 128}), store, Job())
 
 
+@pytest.mark.parametrize("name", ["digits-cnn", "fashion-vit", "sotu-lm"])
+def test_the_default_knobs_fit_every_free_layer_of_the_samples(name: str) -> None:
+    free = [x for x in layers(opened(name)) if x.prunable and not x.protected]
+    assert [why for x in free if (why := fits(x, Setting(quantize="rtn", bits=4)))] == []
+
+
 def test_the_window_hears_the_same_reason_without_reading_the_file() -> None:
     shortcut = next(x for x in layers(opened("digits-cnn")) if x.name.endswith("shortcut.convolution"))
     assert "128" in fits(shortcut, Setting(quantize="rtn", bits=4, quantize_knobs={"group_size": 128}))

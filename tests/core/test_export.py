@@ -66,7 +66,7 @@ def test_every_sample_survives_its_export(name: str, target: str, tmp_path: Path
 
 
 def test_packed_language_model_is_small_and_keeps_its_codes(tmp_path: Path) -> None:
-    made = slimmed("sotu-lm", tmp_path, bits=4, knobs={"rtn.symmetric": False})
+    made = slimmed("sotu-lm", tmp_path, bits=4, knobs={"rtn.symmetric": False, "rtn.group_size": 64})
     save(made, tmp_path / "out", targets["packed"](), Job())
     found = header(tmp_path / "out" / "model.safetensors")
     assert found["model.layers.0.mlp.up_proj.weight_packed"].shape == (768, 32)
