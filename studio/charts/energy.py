@@ -42,7 +42,7 @@ class EnergyChart(Bars):
         x, low, high = (np.array([getattr(e, f) * 1e3 for e in (before, now)]) for f in ("joules", "low", "high"))
         self.draw(*x)
         self.plot.setXRange(0, float(high.max()) * 1.05, padding=0)
-        self.whisker.setData(x=x, y=np.array([1.0, 0.0]), left=x - low, right=high - x, beam=0.15)
+        self.whisker.setData(pen=pg.mkPen(theme.colour("muted"), width=1), x=x, y=np.array([1.0, 0.0]), left=x - low, right=high - x, beam=0.15)
         range_ = QCoreApplication.translate("EnergyChart", "a {unit}, modelled, ×÷{range}")
         range_ = range_.format(unit=word(now.unit), range=numbers.significant(now.high / now.joules, 2))
         self.text.setText(f"{numbers.si(before.joules, 'J')} → <b>{numbers.si(now.joules, 'J')}</b><br>{range_}")
