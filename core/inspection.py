@@ -142,8 +142,8 @@ def _side(rows: Tensor, edges: Floats, job: Job) -> Side:
         moments += [float(square.sum()), float(square.square().sum())]
         nonzero += int(part.count_nonzero())
         magnitude[at], zeros[at] = _mean(part.abs(), a, len(rows)), _mean((part == 0).float(), a, len(rows))
-    var = moments[0] / n
-    stats = Stats(mean, sqrt(var), moments[1] / n / var**2 if var else 0.0, float(rows.abs().max()), 1 - nonzero / n)
+    var = float(moments[0]) / n
+    stats = Stats(mean, sqrt(var), float(moments[1] / n / var**2) if var else 0.0, float(rows.abs().max()), 1 - nonzero / n)
     return Side(stats, counts, magnitude, zeros, _channels(rows, job), _outliers(rows, stats, job))
 
 
