@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QByteArray, QLocale, QSettings
 
@@ -38,7 +39,7 @@ def set_language(which: str) -> None:
 
 def recent() -> list[Path]:
     """Files opened lately that still exist, newest first."""
-    said = store().value("recent", [])
+    said: Any = store().value("recent", [])
     names = [said] if isinstance(said, str) else list(said or [])
     return [p for p in map(Path, names) if p.exists()]
 
@@ -51,8 +52,8 @@ def remember(path: Path) -> None:
 
 def layout() -> tuple[QByteArray, QByteArray]:
     """(geometry, state) of the main window; empty at first."""
-    s = store()
-    return QByteArray(s.value("geometry", QByteArray())), QByteArray(s.value("state", QByteArray()))
+    found: list[Any] = [store().value(k, QByteArray()) for k in ("geometry", "state")]
+    return found[0], found[1]
 
 
 def keep_layout(geometry: QByteArray, state: QByteArray) -> None:

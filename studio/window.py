@@ -52,7 +52,8 @@ class Notice(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = QLabel(wordWrap=True)
-        close = QToolButton(text="×")
+        close = QToolButton()
+        close.setText("×")
         close.setAccessibleName(self.tr("Close the notice"))
         close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
@@ -105,7 +106,8 @@ class MainWindow(QMainWindow):
     # --- building
 
     def _centre(self) -> None:
-        QHBoxLayout(self.charts_row).setContentsMargins(0, 0, 0, 0)
+        self.charts_line = QHBoxLayout(self.charts_row)
+        self.charts_line.setContentsMargins(0, 0, 0, 0)
         self.tabs.setDocumentMode(True)
         self.tabs.currentChanged.connect(lambda _: self._redraw.start())
         split = QSplitter(Qt.Orientation.Vertical)
@@ -184,7 +186,7 @@ class MainWindow(QMainWindow):
                 self._dock(name, panel, word(panel.title), panel.area)
         for name in sorted(charts, key=lambda n: CHARTS.index(n) if n in CHARTS else len(CHARTS)):
             self.parts[name] = charts[name](self.session, self.charts_row)
-            self.charts_row.layout().addWidget(self.parts[name], 1)
+            self.charts_line.addWidget(self.parts[name], 1)
         self.charts_row.setVisible(len(charts) > 0)
         self.view_menu.addSeparator()
         for dock in self.docks.values():
@@ -212,6 +214,8 @@ class MainWindow(QMainWindow):
         self._draw()
 
     def _widths(self) -> None:
+        if self.session.snapshot.checkpoint is None:
+            return  # resizing would show what the welcome page hides
         wide = [(d, w) for n, w in (("layers", 330), ("plan", 330)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
         if (jobs := self.docks.get("jobs")) is not None:
@@ -230,8 +234,8 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentIndex(1 if opened else 0)
         if opened != self._opened:
             self._opened = opened
-            for name, dock in self.docks.items():
-                dock.setVisible(opened or name == "jobs")
+            for dock in self.docks.values():
+                dock.setVisible(opened)
             if opened:
                 self._widths()
         self._facts(s)

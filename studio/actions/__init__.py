@@ -51,7 +51,7 @@ _found: list[Action] = []
 
 
 def action(
-    name: str, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always
+    name: Any, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always
 ) -> Callable[[Run], Run]:
     """Put the decorated function of the window into a menu; its docstring is the tooltip."""
 

@@ -44,7 +44,7 @@ class ExportDialog(QDialog):
         for key, target in targets.items():
             self.format.addItem(word(target.title), key)
         self.format.setCurrentIndex(self.format.findData(session.snapshot.target.key))
-        self.size, self.runs_in = QLabel(), QLabel(wordWrap=True)
+        self.exact, self.runs_in = QLabel(), QLabel(wordWrap=True)
         self.refused = QPlainTextEdit(readOnly=True)
         self.refused.setMaximumHeight(110)
         self.refused.setAccessibleName(self.tr("Layers stored dense, and why"))
@@ -67,7 +67,7 @@ class ExportDialog(QDialog):
         place.addWidget(browse)
         self.form.addRow(self.tr("Format"), self.format)
         self.form.addRow(self.tr("Runs in"), self.runs_in)
-        self.form.addRow(self.tr("Exact size"), self.size)
+        self.form.addRow(self.tr("Exact size"), self.exact)
         self.form.addRow(self.refused_label, self.refused)
         self.form.addRow(self.tr("Where to"), place)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
@@ -111,7 +111,7 @@ class ExportDialog(QDialog):
             self.reject()
             return
         self.runs_in.setText(word(s.target.runs_in))
-        self.size.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
+        self.exact.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
         refused = [(x.name, s.target.refuses(s.checkpoint, x, s.settings[x.name])) for x in s.layers if not s.settings[x.name].idle]
         lines = [f"{name}: {why}" for name, why in refused if why]
         self.refused.setPlainText("\n".join(lines))

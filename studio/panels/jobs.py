@@ -26,10 +26,13 @@ class Jobs(QWidget):
         self.name, self.detail = QLabel(), QLabel()
         self.bar = QProgressBar(textVisible=False)
         self.bar.setAccessibleName(self.tr("Progress"))
-        self.cancel = QToolButton(text=self.tr("Cancel"), enabled=False)
+        self.cancel = QToolButton()
+        self.cancel.setText(self.tr("Cancel"))
         self.cancel.setToolTip(self.tr("Stop this job; everything finished so far is kept"))
-        self.fold = QToolButton(text=self.tr("Log"), checkable=True)
-        self.log = QPlainTextEdit(readOnly=True, visible=False)
+        self.fold = QToolButton()
+        self.fold.setText(self.tr("Log"))
+        self.fold.setCheckable(True)
+        self.log = QPlainTextEdit(readOnly=True)
         self.log.setAccessibleName(self.tr("Log of finished jobs"))
         self.log.setMinimumHeight(80)
         self._lay_out()
@@ -40,7 +43,7 @@ class Jobs(QWidget):
         session.engine.changed.connect(self._draw)
         self._draw()
 
-    def show(self, snapshot: Snapshot | None = None) -> None:  # type: ignore[override]
+    def show(self, snapshot: Snapshot | None = None) -> None:
         """Jobs follow the engine, not the snapshot."""
 
     def _unfold(self, shown: bool) -> None:

@@ -55,7 +55,7 @@ class Welcome(QWidget):
         """Build the page again: recent files and colours may have changed."""
         while self.column.count():
             item = self.column.takeAt(0)
-            if (w := item.widget()) is not None:
+            if item is not None and (w := item.widget()) is not None:
                 w.deleteLater()
         page = QWidget()
         page.setMaximumWidth(1000)
