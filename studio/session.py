@@ -355,14 +355,17 @@ class Session(QObject):
     def export(self, path: Path) -> None:
         """Write the plan's model and have a fresh process verify it; `exported` follows."""
         s, path = self._shot, Path(path)
+        if s.original is None or s.size is None:
+            return
         data = None if s.runnable else s.data
+        after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
 
         def done(verdict: Verdict) -> None:
             self.exported.emit(path, verdict)
 
         self.engine.run(
-            "export", self.tr("Exporting {name}").format(name=path.name), work.export, self._opened, s.plan, path, s.target, data, s.limit,
-            done=done, failed=self._fail,
+            "export", self.tr("Exporting {name}").format(name=path.name), work.export, self._opened, s.original, after, path, s.target,
+            data, s.limit, done=done, failed=self._fail,
         )  # fmt: skip
 
     # --- telling

@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         self._menu_actions: list[tuple[Action, QAction]] = []
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self.setDockOptions(QMainWindow.DockOption.AnimatedDocks | QMainWindow.DockOption.AllowTabbedDocks)
+        self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks)
         self.notice, self.welcome = Notice(), Welcome(session)
         self.charts_row, self.tabs, self.pages = QWidget(), QTabWidget(), QStackedWidget()
         self._centre()

@@ -163,27 +163,24 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     return look(layer, before, found.stored(layer).dense(), job)
 
 
-def export(opened: Opened, plan: Plan, path: Path, target: Any, data: Path | None, limit: int | None, job: Job) -> Verdict:
-    """Compress (mostly out of the layer store), write, and verify in a fresh process."""
+def export(
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
+) -> Verdict:
+    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it."""
+    from core import report
     from core.export import export as write
+    from core.types import Report
 
     _threads()
-    found = _compressed(opened, plan, data, limit, job)
+    found = _compressed(opened, after.plan, data, limit, job)
     network, batches = None, None
     if data is not None and not runnable(opened.checkpoint):
         network = opened.network(job)
         batches = opened.reference(data, limit, job).batches
-    return write(found, path, target, network, batches, job)
-
-
-def describe(opened: Opened, before: Variant, after: Variant, target: str, path: Path, verdict: Verdict, job: Job) -> tuple[Path, Path]:
-    """The report of an export, as JSON and HTML beside it."""
-    from core.report import write
-    from core.types import Report
-
-    said = Report(str(opened.checkpoint.path), before, after, target, str(path), verdict)
-    job.check()
-    return write(said, path if path.is_dir() else path.parent)
+    verdict = write(found, path, target, network, batches, job)
+    said = replace(after, outcomes=found.outcomes)
+    report.write(Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions()), path)
+    return verdict
 
 
 def now() -> str:
