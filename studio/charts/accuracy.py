@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from core.types import METRICS, Score
@@ -34,7 +35,7 @@ class AccuracyChart(QWidget):
         self.choice.activated.connect(lambda _: self.show(session.snapshot))
         self.plot = Plot(self.tr("Accuracy (measured)"), "MB")
         self.errors = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("muted"), width=1))
-        self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True)
+        self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True, tip=self._tip)
         self.dots.sigClicked.connect(self._clicked)
         self.level = pg.InfiniteLine(angle=0, pen=pg.mkPen(theme.colour("before"), width=1))
         for item in (self.level, self.errors, self.dots):
@@ -94,7 +95,26 @@ class AccuracyChart(QWidget):
         how += "" if score.complete else self.tr(", window {n} of {total}").format(n=score.done, total=score.total)
         self.text.setText(f"{before}<b>{numbers.measured(m.value, m.error)}</b>{also}<br>{how}")
 
-    def _clicked(self, _: Any, points: Any) -> None:
+    def _tip(self, x: float, y: float, data: int) -> str:
+        """The variant under the pointer: its plan, its exact bytes, all its figures."""
+        s = self.session.snapshot
+        if not 0 <= data < len(s.variants):
+            return self.tr("being measured")
+        v, m = s.variants[data], s.variants[data].plan.model
+        name = v.name or self.tr("Variant {n}").format(n=data + 1)
+        plan = f"{m.prune} {numbers.percent(m.amount or 0)}, {m.quantize} {m.bits} bit"
+        own = len(v.plan.groups) + len(v.plan.layers)
+        lines = [name, plan + (f" (+{own})" if own else ""), numbers.exact(v.size.total)]
+        found = v.score.metrics.items() if v.score else ()
+        lines += [f"{word(METRICS[k][0])}: {numbers.measured(x.value, x.error)}" for k, x in found if k in METRICS]
+        return "\n".join([*lines, self.tr("click restores it, Ctrl+click compares it")])
+
+    def _clicked(self, _: Any, points: Any, event: Any = None) -> None:
+        held = event is not None and bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         for p in points[:1]:
-            if p.data() >= 0:
+            if p.data() < 0:
+                continue
+            if held:
+                self.session.compare((*(i for i in self.session.snapshot.compared if i != p.data()), p.data())[-2:])
+            else:
                 self.session.restore(p.data())

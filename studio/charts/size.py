@@ -1,35 +1,95 @@
-"""Exact bytes of the export, before and now."""
+"""Exact bytes of the export by layer group, before (orange) and now (blue)."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication
-from PySide6.QtWidgets import QWidget
+from functools import lru_cache
+from typing import Any
 
-from core.types import Size
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from core.layers import groups
+from core.types import Layer, Size
 
 from .. import numbers
 from ..session import Session
 from ..snapshot import Snapshot
 from . import charts
-from .plots import Bars
+from .plots import plot, solid
+
+MOST = 6  # rows: with more the bars are too thin to hit; all other groups share one row
+
+
+@lru_cache(maxsize=4)
+def rows_of(layers: tuple[Layer, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(label, layer names): the heaviest groups of like layers, and the others together as ""."""
+    found = sorted(groups(layers).items(), key=lambda g: -sum(x.tensor.nbytes for x in g[1]))
+    keep = found if len(found) <= MOST + 1 else found[:MOST]
+    out = [(_short(name), tuple(x.name for x in xs)) for name, xs in keep]
+    rest = tuple(x.name for _, xs in found[len(keep) :] for x in xs)
+    return (*out, ("", rest)) if rest else tuple(out)
+
+
+def _short(group: str) -> str:
+    """The last parts that say something: "mlp.down_proj"."""
+    text = ".".join([p for p in group.split(".") if p != "*"][-2:])
+    return text if len(text) <= 16 else "…" + text[-15:]
 
 
 @charts("size")
-class SizeChart(Bars):
-    """Follows the slider at every tick: the bytes follow from the plan alone."""
+class SizeChart(QWidget):
+    """Follows the slider at every tick: the bytes follow from the plan alone. A click selects a group's layers."""
 
     title = "Size"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(QCoreApplication.translate("SizeChart", "Size"), "MB", False, parent)
+        super().__init__(parent)
+        self.session = session
         self._drawn: Size | None = None
+        self.rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        self.plot = plot(QCoreApplication.translate("SizeChart", "Size"), bottom="MB")
+        self.plot.getPlotItem().invertY(True)
+        self.bars = pg.BarGraphItem(x0=[0], y=[0], width=[0], height=0.36)
+        self.plot.addItem(self.bars)
+        self.plot.scene().sigMouseClicked.connect(self._clicked)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(2, 2, 2, 2)
+        box.addWidget(self.plot)
+        box.addWidget(self.text)
 
     def show(self, snapshot: Snapshot | None = None) -> None:
         if snapshot is None:
             super().show()
-        elif snapshot.size is not None and snapshot.size != self._drawn:
-            s = self._drawn = snapshot.size
-            self.draw(s.original / 1e6, s.total / 1e6)
-            figures = f"{numbers.size(s.original)} → <b>{numbers.size(s.total)}</b>  ({numbers.significant(s.original / s.total)}×)"
-            self.text.setText(f"{figures}<br>" + QCoreApplication.translate("SizeChart", "exact bytes of the export"))
-            self.text.setToolTip(f"{s.original:,} → {s.total:,} B")
+        elif snapshot.size is not None and snapshot.original is not None and snapshot.size != self._drawn:
+            self._drawn = snapshot.size
+            self._draw(snapshot.layers, snapshot.original.size, snapshot.size)
+
+    def _draw(self, layers: tuple[Layer, ...], before: Size, now: Size) -> None:
+        rows = rows_of(layers)
+        n, y = len(rows), np.arange(len(rows), dtype=float)
+        wide = [[sum(s.layers.get(k, 0) for k in names) / 1e6 for _, names in rows] for s in (before, now)]
+        brushes = [solid("before")] * n + [solid("after")] * n
+        self.bars.setOpts(x0=np.zeros(2 * n), y=np.concatenate([y - 0.2, y + 0.2]), width=np.concatenate(wide), brushes=brushes, pen=None)
+        if rows is not self.rows:
+            self.rows = rows
+            rest = QCoreApplication.translate("SizeChart", "{n} others")
+            ticks = [(i, label or rest.format(n=len(names))) for i, (label, names) in enumerate(rows)]
+            self.plot.getAxis("left").setTicks([ticks])
+        self.plot.setXRange(0, max(max(w, default=0.0) for w in wide) * 1.05 or 1.0, padding=0)
+        self.plot.setYRange(-0.6, n - 0.4, padding=0)
+        figures = f"{numbers.size(before.total)} → <b>{numbers.size(now.total)}</b>  ({numbers.significant(before.total / now.total)}×)"
+        self.text.setText(f"{figures}<br>" + QCoreApplication.translate("SizeChart", "exact bytes, orange before, blue now"))
+        self.text.setToolTip(f"{before.total:,} → {now.total:,} B")
+
+    def pick(self, row: int) -> None:
+        """Select the layers of a row everywhere."""
+        if 0 <= row < len(self.rows):
+            self.session.select(self.rows[row][1])
+
+    def _clicked(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.pick(round(self.plot.getPlotItem().vb.mapSceneToView(event.scenePos()).y()))
