@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from core.layers import groups
@@ -17,8 +17,9 @@ from .. import numbers
 from ..session import Session
 from ..snapshot import Snapshot
 from . import charts
-from .plots import plot, solid
+from .plots import Plot, solid
 
+LONGEST = 16  # characters of a label
 MOST = 6  # rows: with more the bars are too thin to hit; all other groups share one row
 
 
@@ -35,7 +36,7 @@ def rows_of(layers: tuple[Layer, ...]) -> tuple[tuple[str, tuple[str, ...]], ...
 def _short(group: str) -> str:
     """The last parts that say something: "mlp.down_proj"."""
     text = ".".join([p for p in group.split(".") if p != "*"][-2:])
-    return text if len(text) <= 16 else "…" + text[-15:]
+    return text if len(text) <= LONGEST else "…" + text[1 - LONGEST :]
 
 
 @charts("size")
@@ -49,7 +50,7 @@ class SizeChart(QWidget):
         self.session = session
         self._drawn: Size | None = None
         self.rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        self.plot = plot(QCoreApplication.translate("SizeChart", "Size"), bottom="MB")
+        self.plot = Plot(QCoreApplication.translate("SizeChart", "Size"), "MB")
         self.plot.getPlotItem().invertY(True)
         self.bars = pg.BarGraphItem(x0=[0], y=[0], width=[0], height=0.36)
         self.plot.addItem(self.bars)
@@ -74,16 +75,24 @@ class SizeChart(QWidget):
         wide = [[sum(s.layers.get(k, 0) for k in names) / 1e6 for _, names in rows] for s in (before, now)]
         brushes = [solid("before")] * n + [solid("after")] * n
         self.bars.setOpts(x0=np.zeros(2 * n), y=np.concatenate([y - 0.2, y + 0.2]), width=np.concatenate(wide), brushes=brushes, pen=None)
-        if rows is not self.rows:
+        if rows is not self.rows and rows:
             self.rows = rows
             rest = QCoreApplication.translate("SizeChart", "{n} others")
             ticks = [(i, label or rest.format(n=len(names))) for i, (label, names) in enumerate(rows)]
             self.plot.getAxis("left").setTicks([ticks])
+            # pyqtgraph fits the axis to its labels only after a first paint, and that frame has none
+            self.plot.getAxis("left").setWidth(max(self.fontMetrics().horizontalAdvance(text) for _, text in ticks) + 16)
         self.plot.setXRange(0, max(max(w, default=0.0) for w in wide) * 1.05 or 1.0, padding=0)
         self.plot.setYRange(-0.6, n - 0.4, padding=0)
         figures = f"{numbers.size(before.total)} → <b>{numbers.size(now.total)}</b>  ({numbers.significant(before.total / now.total)}×)"
         self.text.setText(f"{figures}<br>" + QCoreApplication.translate("SizeChart", "exact bytes, orange before, blue now"))
         self.text.setToolTip(f"{before.total:,} → {now.total:,} B")
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "text"):
+            self._drawn = None
+            self.show(self.session.snapshot)
 
     def pick(self, row: int) -> None:
         """Select the layers of a row everywhere."""
