@@ -179,7 +179,7 @@ def export(
         batches = opened.reference(data, limit, job).batches
     verdict = write(found, path, target, network, batches, job)
     said = replace(after, outcomes=found.outcomes)
-    report.write(Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions()), path)
+    report.write(Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions()), path)  # noqa: E501
     return verdict
 
 
