@@ -7,7 +7,7 @@ import os
 # GOMP_SPINCOUNT: with one competitor two torch threads fall from 206 to 29 tok/s at spinning barriers; the rest keeps libraries quiet.
 VARIABLES = {
     "GOMP_SPINCOUNT": "0", "ORT_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "DO_NOT_TRACK": "1",
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import TracebackType
 from PySide6.QtCore import QLibraryInfo, QTranslator
 from PySide6.QtWidgets import QApplication
 
+from core import environment
 from core.resources import cache_root, root
 
 from . import settings, theme
@@ -20,10 +20,6 @@ from .session import Session
 from .window import MainWindow
 
 log = logging.getLogger("slim")
-QUIET = {
-    "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error", "ORT_DISABLE_TELEMETRY": "1",
-}  # fmt: skip
 
 
 def main(path: Path | None = None) -> int:
@@ -37,8 +33,7 @@ def main(path: Path | None = None) -> int:
 
 def build() -> tuple[QApplication, MainWindow]:
     """The application and its window, not yet shown."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    environment.prepare()
     _log()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
