@@ -138,15 +138,22 @@ class Seen:
     """What a layer met during calibration; fields a method does not need stay None."""
 
     grads: Tensor | None = None  # (out, in ...) = sum over batches of |w * dL/dw|
-    norms: Tensor | None = None  # (in,) = L2 norm of each input over the calibration tokens
-    samples: int = 0
+    hessian: Tensor | None = None  # (in, in) float32 = E[x xT] over the solver's half of the tokens
+    held: Tensor | None = None  # (in, in) float32 = the same over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
+    mean: Tensor | None = None  # (in,) = E[x] over the solver's half
+    samples: int = 0  # tokens, positions or images behind `hessian` or `grads`
+
+    @property
+    def norms(self) -> Tensor | None:
+        """(in,) = L2 norm of each input over the calibration tokens."""
+        return None if self.hessian is None else (self.hessian.diagonal() * self.samples).clamp(min=0).sqrt()
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Statistics of all layers over one data set."""
 
-    seen: Mapping[str, Seen]  # key: Layer.name
+    seen: Mapping[str, Seen]  # key: Layer.name; may compute a block's statistics when one of its layers is asked for
     fingerprint: str  # of the data and of what was collected; part of the layer store's key
 
 
