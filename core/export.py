@@ -15,6 +15,7 @@ from .compress import Compressed
 from .errors import CannotWrite, NotVerified
 from .formats.folder import SIDES
 from .formats.safetensors_write import write
+from .formats.shards import INDEX, index, limit, shards
 from .job import Job
 from .plans import resolve
 from .size import size
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .networks import Network
 
 MARK = "slim-studio.json"  # in every folder we write: what may be replaced later
-OURS = (MARK, "config.json", "*.safetensors", "report.json", "report.html", "recipe.toml", *SIDES)
+OURS = (MARK, "config.json", "*.safetensors", INDEX, "report.json", "report.html", "recipe.toml", *SIDES)
 SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, directory blocks
 
 
@@ -145,7 +146,6 @@ def settings_of(compressed: Compressed) -> dict[str, Setting]:
 def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: Job) -> Written:
     """All files of the export into `folder`."""
     checkpoint, settings = compressed.checkpoint, settings_of(compressed)
-    file = folder / (path.name if single_file(compressed, path) else "model.safetensors")
     if checkpoint.config:
         _sides(compressed, folder, job)
         config = {k: v for k, v in checkpoint.config.items() if k != "torch_dtype"} | target.config(checkpoint, compressed.layers, settings)
@@ -154,9 +154,16 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
         _text(folder / MARK, {"made_by": "Slim Studio", "target": target.key, "source": checkpoint.path.name})
     sums: dict[str, int] = {}
     entries = target.entries(checkpoint, compressed.layers, settings)
-    write(file, entries, _layerwise(compressed, settings, target, sums), job)
-    file.chmod(0o644)
-    return Written(file.name, tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
+    found = shards(entries, limit(checkpoint, target))
+    files = [path.name] if single_file(compressed, path) else [s.file for s in found]
+    for i, (file, shard) in enumerate(zip(files, found, strict=True), 1):
+        phase = "Writing" if len(found) == 1 else f"Writing file {i} of {len(found)}"
+        write(folder / file, shard.entries, _layerwise(compressed, settings, target, sums), job, phase)
+        (folder / file).chmod(0o644)
+    if len(found) > 1:
+        (folder / INDEX).write_bytes(index(found))
+        (folder / INDEX).chmod(0o644)
+    return Written(tuple(files), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
 
 
 def _layerwise(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from . import child
 from .compress import Compressed
 from .formats import open_checkpoint, read
+from .formats.folder import table
 from .formats.safetensors_file import header
+from .formats.shards import INDEX
 from .job import Job
 from .plans import resolve
 from .types import Check, Checkpoint, Entry, Layer, Verdict
@@ -29,9 +31,9 @@ SAMPLES = 4  # of the first batch
 
 @dataclass(frozen=True)
 class Written:
-    """What was put down: the weight file, the planned tensors, the predicted bytes and a checksum of every tensor as handed over."""
+    """What was put down: the weight files, the planned tensors, the predicted bytes and a checksum of every tensor as handed over."""
 
-    file: str
+    files: tuple[str, ...]
     entries: tuple[Entry, ...]
     nbytes: int
     checksums: Mapping[str, int]
@@ -50,7 +52,7 @@ def verify(
     same = {x.tensor.name: x.tensor.dtype for x in compressed.layers if x.name not in compressed.outcomes}
     args: dict[str, Any] = {
         "folder": str(folder), "source": str(checkpoint.path), "total": written.nbytes, "checksums": dict(written.checksums),
-        "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries],
+        "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries], "files": list(written.files),
         "untouched": [e.name for e in written.entries if same.get(e.name) == e.dtype],
         "architecture": (checkpoint.config.get("architectures") or [""])[0], "task": network.task if network else "", "answers": "",
     }  # fmt: skip
@@ -94,6 +96,7 @@ def probe(**args: Any) -> dict[str, Any]:
     tool = f"safetensors {safetensors.__version__}, torch {torch.__version__}"
     entries = [Entry(n, d, tuple(s)) for n, d, s in args["entries"]]
     checks = [_tensors(folder, entries), _bytes(folder, args["total"]), _checksums(folder, args["checksums"])]
+    checks += [_shards(folder, args["files"])] if len(args["files"]) > 1 else []
     if not all(c.passed for c in checks):
         return _told(tool, checks)
     checks.append(_untouched(folder, open_checkpoint(Path(args["source"])) if args["untouched"] else None, args["untouched"]))
@@ -128,8 +131,17 @@ def _tensors(folder: Path, wanted: list[Entry]) -> Check:
 
 
 def _bytes(folder: Path, planned: int) -> Check:
-    there = sum(f.stat().st_size for f in _files(folder))
+    there = sum(f.stat().st_size for f in folder.glob("*.safetensors*"))  # with the index
     return Check("file size", there == planned, f"{there} bytes on disk, {planned} planned")
+
+
+def _shards(folder: Path, files: list[str]) -> Check:
+    """Exactly these files, and an index that finds every tensor where it lies."""
+    where = {n: f.name for f in _files(folder) for n in header(f)}
+    said = table(folder / INDEX).get("weight_map") or {}
+    wrong = sorted({f.name for f in _files(folder)} ^ set(files)) or sorted(n for n in where if said.get(n) != where[n])
+    detail = f"{wrong[0]} is not where the index says" if wrong else f"{len(files)} files, every tensor where the index says"
+    return Check("shards and index", not wrong and said.keys() == where.keys(), detail)
 
 
 def _checksums(folder: Path, wanted: Mapping[str, int]) -> Check:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+SHARD = knob(5.0, 0.001, 1000.0, 1.0, unit="GB", label="Split into files of")  # 5: what transformers' save_pretrained splits at
+
+
 @targets("dense")
 @dataclass(frozen=True, slots=True)
 class DenseTarget:
@@ -23,6 +26,7 @@ class DenseTarget:
     title: ClassVar[str] = "Dense safetensors"
     runs_in: ClassVar[str] = "transformers and everything that reads safetensors"
     dtype: str = knob("source", choices=("source", "F32", "F16", "BF16"))
+    shard_gb: float = SHARD
 
     def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
         return "dense files hold values, not codes: the rounding is kept, the bytes are not saved" if setting.quantize else ""

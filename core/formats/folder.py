@@ -11,9 +11,9 @@ from ..job import Job
 from ..types import Checkpoint, TensorInfo
 from . import readers
 from .safetensors_file import header
+from .shards import INDEX, WHOLE
 from .torchzip import copied
 
-INDEX = "model.safetensors.index.json"
 OLD_INDEX = "pytorch_model.bin.index.json"
 SIDES = (
     "tokenizer*", "vocab*", "merges*", "special_tokens_map*", "added_tokens*", "generation_config*", "preprocessor_config*",
@@ -74,8 +74,8 @@ def _single(path: Path) -> dict[str, TensorInfo]:
     files = sorted(path.glob("*.safetensors"))
     if not files:
         raise BadFile(f"{path.name}: no .safetensors in this folder; choose the folder that holds the weights")
-    if len(files) > 1 and (path / "model.safetensors").exists():
-        files = [path / "model.safetensors"]
+    if len(files) > 1 and (path / WHOLE).exists():
+        files = [path / WHOLE]
     return {name: t for f in files for name, t in header(f).items()}
 
 

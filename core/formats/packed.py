@@ -12,7 +12,7 @@ from ..registry import make
 from ..stored import Quantized, Stored
 from ..types import Checkpoint, Entry, Layer, Setting
 from . import targets
-from .dense import DenseTarget
+from .dense import SHARD, DenseTarget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +25,7 @@ class PackedTarget:
 
     title: ClassVar[str] = "Packed (compressed-tensors)"
     runs_in: ClassVar[str] = "transformers with compressed-tensors installed"
+    shard_gb: float = SHARD
 
     def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
         """Why a quantized layer is stored dense here ("" = packed, or nothing to pack)."""

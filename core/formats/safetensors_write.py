@@ -32,7 +32,7 @@ def header_bytes(entries: Iterable[Entry]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def write(path: Path, entries: Iterable[Entry], tensors: Callable[[str], dict[str, Tensor]], job: Job) -> None:
+def write(path: Path, entries: Iterable[Entry], tensors: Callable[[str], dict[str, Tensor]], job: Job, phase: str = "Writing") -> None:
     """Stream the file; `tensors(layer)` gives a layer's tensors by entry name. Raises OSError as the disk does."""
     import torch
 
@@ -40,7 +40,7 @@ def write(path: Path, entries: Iterable[Entry], tensors: Callable[[str], dict[st
     layer, have = "", dict[str, torch.Tensor]()
     with path.open("wb") as f:
         f.write(header_bytes(entries))
-        for e in job.track(ordered(entries), "Writing"):
+        for e in job.track(ordered(entries), phase):
             if e.layer != layer or e.name not in have:
                 layer, have = e.layer, tensors(e.layer)
             t = have[e.name]

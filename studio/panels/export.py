@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from core.formats import targets
-from core.registry import knobs
 from core.types import Verdict
 
 from .. import numbers
+from ..forms import Form
 from ..session import Session
 from ..snapshot import Snapshot
 from ..words import word
@@ -52,11 +52,11 @@ class ExportDialog(QDialog):
         self.path = QLineEdit(str(self._proposed()))
         self.path.setAccessibleName(self.tr("Where to"))
         self.form = QFormLayout()
-        self.knobs: list[QComboBox] = []
+        self.knobs = Form()
+        self.knobs.edited.connect(self._edited)
         self._lay_out()
         self.format.currentIndexChanged.connect(self._format_changed)
         session.changed.connect(self._draw)
-        self._knobs()
         self._draw(session.snapshot)
 
     def _lay_out(self) -> None:
@@ -66,6 +66,7 @@ class ExportDialog(QDialog):
         place.addWidget(self.path, 1)
         place.addWidget(browse)
         self.form.addRow(self.tr("Format"), self.format)
+        self.form.addRow(self.knobs)
         self.form.addRow(self.tr("Runs in"), self.runs_in)
         self.form.addRow(self.tr("Exact size"), self.exact)
         self.form.addRow(self.refused_label, self.refused)
@@ -80,36 +81,18 @@ class ExportDialog(QDialog):
         column.addStretch(1)
         column.addWidget(box)
 
-    def _knobs(self) -> None:
-        """One list of choices per knob of the format, below it."""
-        for old in self.knobs:
-            self.form.removeRow(old)
-        self.knobs = []
-        key = self.format.currentData()
-        now = asdict(self.session.snapshot.target) if self.session.snapshot.target.key == key else {}
-        for k in knobs(targets[key]):
-            box = QComboBox()
-            label = word(k.label or k.name.replace("_", " "))
-            box.setAccessibleName(label)
-            for choice in k.choices or (False, True):
-                box.addItem(word(str(choice)), choice)
-            box.setProperty("knob", k.name)
-            box.setCurrentIndex(max(0, box.findData(now.get(k.name, k.default))))
-            box.currentIndexChanged.connect(self._set_target)
-            self.form.insertRow(1 + len(self.knobs), label, box)
-            self.knobs.append(box)
-
     def _format_changed(self, _: int) -> None:
-        self._knobs()
-        self._set_target()
+        self.session.set_target(self.format.currentData())
 
-    def _set_target(self, _: int = 0) -> None:
-        self.session.set_target(self.format.currentData(), **{b.property("knob"): b.currentData() for b in self.knobs})
+    def _edited(self, knob: str, value: object, gesture: int) -> None:
+        target = self.session.snapshot.target
+        self.session.set_target(target.key, **{**asdict(target), knob: value})
 
     def _draw(self, s: Snapshot) -> None:
         if s.checkpoint is None or s.size is None:
             self.reject()
             return
+        self.knobs.show_knobs(type(s.target), asdict(s.target))
         self.runs_in.setText(word(s.target.runs_in))
         self.exact.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
         refused = [(x.name, s.target.refuses(s.checkpoint, x, s.settings[x.name])) for x in s.layers if not s.settings[x.name].idle]

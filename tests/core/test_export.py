@@ -22,6 +22,7 @@ from core.job import Job, Progress
 from core.layers import layers
 from core.networks import attach
 from core.plans import MODEL, edit
+from core.registry import make
 from core.resources import root
 from core.size import size
 from core.store import Store
@@ -86,8 +87,8 @@ def test_a_flipped_scale_bit_is_caught(tmp_path: Path) -> None:
     folder.mkdir()
     written = _write(made, folder, tmp_path / "out", targets["packed"](), Job())
     assert verify(folder, written, made, targets["packed"](), None, None, Job()).passed
-    scale = header(folder / written.file)["model.layers.1.mlp.up_proj.weight_scale"]
-    with (folder / written.file).open("r+b") as f:
+    scale = header(folder / written.files[0])["model.layers.1.mlp.up_proj.weight_scale"]
+    with (folder / written.files[0]).open("r+b") as f:
         f.seek(scale.offset + 8)
         byte = f.read(1)[0]
         f.seek(scale.offset + 8)
@@ -101,12 +102,12 @@ def test_a_wrong_scale_is_caught_by_the_answers_alone(tmp_path: Path) -> None:
     target, folder = targets["packed"](), tmp_path / "aside"
     folder.mkdir()
     written = _write(made, folder, tmp_path / "out", target, Job())
-    scale = header(folder / written.file)["model.layers.1.mlp.up_proj.weight_scale"]
-    with (folder / written.file).open("r+b") as f:
+    scale = header(folder / written.files[0])["model.layers.1.mlp.up_proj.weight_scale"]
+    with (folder / written.files[0]).open("r+b") as f:
         f.seek(scale.offset)
         f.write(bytes(scale.nbytes))
     network = attach(made.checkpoint)
-    blind = replace(written, checksums=_now(folder / written.file))
+    blind = replace(written, checksums=_now(folder / written.files[0]))
     verdict = verify(folder, blind, made, target, network, data.load(SAMPLES / "sotu-lm" / "heldout.txt", network, 64), Job())
     assert [c.name for c in verdict.checks if not c.passed] == ["same answers"]
 
@@ -185,3 +186,52 @@ def test_a_value_beyond_half_precision_is_refused_by_name(tmp_path: Path) -> Non
     with pytest.raises(CannotWrite, match="up holds values"):
         save(made, tmp_path / "out.safetensors", targets["dense"](dtype="F16"), Job())
     assert not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("target", ["dense", "packed"])
+def test_an_export_over_the_limit_is_split_and_its_size_still_exact(target: str, tmp_path: Path) -> None:
+    made = slimmed("sotu-lm", tmp_path, bits=4)
+    how = make(targets[target], {"shard_gb": 0.001})
+    held = SAMPLES / "sotu-lm" / "heldout.txt"
+    network = attach(made.checkpoint)
+    verdict = export(made, tmp_path / "out", how, network, data.load(held, network, 64), Job())
+    assert {"shards and index", "opens in transformers", "same answers"} <= {c.name for c in verdict.checks if c.passed}
+    files = sorted(p.name for p in (tmp_path / "out").glob("*.safetensors"))
+    assert files == [f"model-{i + 1:05}-of-{len(files):05}.safetensors" for i in range(len(files))]
+    assert len(files) > 1
+    assert on_disk(tmp_path / "out") == size(made.checkpoint, made.layers, settings_of(made), how).total
+    again = open_checkpoint(tmp_path / "out")
+    assert again.nbytes == sum(e.nbytes for e in how.entries(made.checkpoint, made.layers, settings_of(made)))
+    for file in files:
+        held_there = header(tmp_path / "out" / file)
+        assert sum(t.nbytes for t in held_there.values()) <= 1e6 or len({n.split(".weight")[0] for n in held_there}) == 1
+
+
+def test_a_split_export_replaces_a_whole_one_and_back(tmp_path: Path) -> None:
+    made = slimmed("sotu-lm", tmp_path)
+    for gb in (0.001, 5.0, 0.001):
+        save(made, tmp_path / "out", make(targets["dense"], {"shard_gb": gb}), Job())
+        assert (tmp_path / "out" / "model.safetensors").exists() == (gb == 5.0)
+        assert len(open_checkpoint(tmp_path / "out").tensors) == len(made.layers)
+
+
+def test_a_tensor_that_is_not_where_the_index_says_is_caught(tmp_path: Path) -> None:
+    made = slimmed("sotu-lm", tmp_path)
+    folder, how = tmp_path / "aside", make(targets["dense"], {"shard_gb": 0.001})
+    folder.mkdir()
+    written = _write(made, folder, tmp_path / "out", how, Job())
+    index = folder / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace(written.files[0], written.files[1], 1))
+    bad = [c.name for c in verify(folder, written, made, how, None, None, Job()).checks if not c.passed]
+    assert "shards and index" in bad
+
+
+def test_a_split_model_is_slimmed_like_a_whole_one(tmp_path: Path) -> None:
+    made = slimmed("sotu-lm", tmp_path)
+    save(made, tmp_path / "parts", make(targets["dense"], {"shard_gb": 0.001}), Job())
+    parts = open_checkpoint(tmp_path / "parts")
+    plan = edit(Plan(), MODEL, bits=4, amount=0.3)
+    found = [compress(c, layers(c), plan, None, Store(tmp_path / c.path.name), Job()) for c in (made.checkpoint, parts)]
+    whole, split = (f.weights(Job()) for f in found)
+    assert whole.keys() == split.keys()
+    assert all(torch.equal(whole[n], split[n]) for n in whole)
