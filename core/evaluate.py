@@ -63,12 +63,14 @@ class Tally:
         return Measured(mean, math.sqrt(spread / max(count - 1, 1)))
 
 
-def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job) -> Score:
-    """Score `weights` (None = the original itself), telling the job a partial Score after every window."""
+def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job, network: Network | None = None) -> Score:
+    """Score `weights` (None = the original itself), telling the job a partial Score after every window.
+
+    `network` runs them where the original's can't: other shapes, or activations that are quantized too."""
     import torch
 
     tallies: dict[str, Tally] = {}
-    network, batches = reference.network, reference.batches
+    network, batches = network or reference.network, reference.batches
     start, scored, total = time.monotonic(), 0, len(batches.items)
     score = Score(network.task, {}, 0, batches.unit, batches.source, 0, total)
     pairs: list[tuple[Tensor, Tensor]] = []

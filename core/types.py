@@ -56,6 +56,7 @@ class Checkpoint:
     factory: str = ""  # "file.py:function" of the user's own network, after an explicit yes
     sides: tuple[Path, ...] = ()  # tokenizer, generation and preprocessor files to carry over
     tied: Mapping[str, str] = field(default_factory=dict)  # name that is not stored -> stored name it shares
+    weights: Path | None = None  # the folder of a derived checkpoint's own weights; None = at `path`
 
     @cached_property
     def parameters(self) -> int:
@@ -111,6 +112,8 @@ class Plan:
     groups: Mapping[str, Choice] = field(default_factory=dict)  # key: Layer.group, or a glob over names
     layers: Mapping[str, Choice] = field(default_factory=dict)  # key: Layer.name
     seed: int = 0
+    tune: bool | None = None  # zero-byte tuning afterwards; None = by itself where it pays (recover/tune.py: wanted)
+    tuning: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "steps", "rate"
 
 
 @dataclass(frozen=True)

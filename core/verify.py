@@ -51,7 +51,8 @@ def verify(
     checkpoint = compressed.checkpoint
     same = {x.tensor.name: x.tensor.dtype for x in compressed.layers if x.name not in compressed.outcomes}
     args: dict[str, Any] = {
-        "folder": str(folder), "source": str(checkpoint.path), "total": written.nbytes, "checksums": dict(written.checksums),
+        "folder": str(folder), "source": str(checkpoint.weights or checkpoint.path),
+        "total": written.nbytes, "checksums": dict(written.checksums),
         "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries], "files": list(written.files),
         "untouched": [e.name for e in written.entries if same.get(e.name) == e.dtype],
         "architecture": (checkpoint.config.get("architectures") or [""])[0], "task": network.task if network else "", "answers": "",
