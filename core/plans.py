@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .types import Choice, Layer, Origin, Plan, Setting, Value
 
 FIELDS = ("prune", "amount", "quantize", "bits")
+BY_USER = "protected by you"
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def _settle(
     x: Layer, values: Mapping[str, Any], knobs: Mapping[str, Value], origin: Mapping[str, Origin], protect: bool | None, seed: int
 ) -> Setting:
     """Apply protection, and drop what does nothing (amount 0, 16 bits)."""
-    why = "" if x.prunable else (x.protected or "not a floating-point weight matrix")
+    why = "" if x.prunable else BY_USER if protect else (x.protected or "not a floating-point weight matrix")
     if x.prunable and protect is not False:
-        why = x.protected or ("protected by you" if protect else "")
+        why = x.protected or (BY_USER if protect else "")
     if why:
         return Setting(origin=origin, protected=why, seed=seed)
     prune = values.get("prune", "") if values.get("amount") else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ class Dense:
 
     def dense(self, dtype: torch.dtype | None = None) -> Tensor:
         return self.tensor if dtype is None else self.tensor.to(dtype)
+
+    def scaled(self, rows: Tensor) -> Dense:
+        """Each output row times its factor (out,), rounded to the stored type; zeros stay zeros."""
+        return Dense((self.tensor.float() * rows.view(-1, *[1] * (self.tensor.ndim - 1))).to(self.tensor.dtype))
 
     @property
     def nbytes(self) -> int:
@@ -53,6 +57,10 @@ class Quantized:
         z = float(2 ** (self.bits - 1)) if self.zero is None else self.zero.float().unsqueeze(-1)
         x = (self.codes.float().unflatten(1, (self.scale.shape[1], -1)) - z) * s
         return x.reshape(self.shape).to(dtype or self.scale.dtype)
+
+    def scaled(self, rows: Tensor) -> Quantized:
+        """Each output row times its factor (out,): only the scales change, rounded to their stored type."""
+        return replace(self, scale=(self.scale.float() * rows.unsqueeze(-1)).to(self.scale.dtype))
 
     @property
     def nbytes(self) -> int:

@@ -112,6 +112,7 @@ class Plan:
     groups: Mapping[str, Choice] = field(default_factory=dict)  # key: Layer.group, or a glob over names
     layers: Mapping[str, Choice] = field(default_factory=dict)  # key: Layer.name
     seed: int = 0
+    rotate: bool = False  # the residual stream turned by a Hadamard matrix before anything else (core/rotate.py)
     tune: bool | None = None  # zero-byte tuning afterwards; None = by itself where it pays (recover/tune.py: wanted)
     tuning: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "steps", "rate"
 
