@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .compress import Compressed
-from .errors import CannotWrite, NotVerified
+from .errors import CannotRun, CannotWrite, NotVerified
 from .formats.folder import SIDES
 from .formats.safetensors_write import write
 from .formats.shards import INDEX, index, limit, shards
@@ -146,10 +146,11 @@ def settings_of(compressed: Compressed) -> dict[str, Setting]:
 def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: Job) -> Written:
     """All files of the export into `folder`."""
     checkpoint, settings = compressed.checkpoint, settings_of(compressed)
+    names = _module_names(compressed, target, settings)
     if checkpoint.config:
         _sides(compressed, folder, job)
-        config = {k: v for k, v in checkpoint.config.items() if k != "torch_dtype"} | target.config(checkpoint, compressed.layers, settings)
-        _text(folder / "config.json", config)
+        config = {k: v for k, v in checkpoint.config.items() if k != "torch_dtype"}
+        _text(folder / "config.json", config | target.config(checkpoint, compressed.layers, settings, names))
     if not single_file(compressed, path):
         _text(folder / MARK, {"made_by": "Slim Studio", "target": target.key, "source": checkpoint.path.name})
     sums: dict[str, int] = {}
@@ -164,6 +165,25 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
         (folder / INDEX).write_bytes(index(found))
         (folder / INDEX).chmod(0o644)
     return Written(tuple(files), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
+
+
+def _module_names(compressed: Compressed, target: Any, settings: dict[str, Setting]) -> dict[str, str]:
+    """Layer -> what transformers calls its module, which config.json must say of packed layers; {} = as stored."""
+    checkpoint = compressed.checkpoint
+    if target.key != "packed" or not any(target.packs(checkpoint, x, settings[x.name]) for x in compressed.layers):
+        return {}
+    from .networks.transformers_folder import matched, skeleton
+
+    try:
+        found = matched(skeleton(checkpoint), checkpoint)
+    except CannotRun as e:
+        if "ImageClassification" not in str(checkpoint.config.get("architectures")):
+            return {}  # text networks keep their names
+        raise CannotWrite(f"Packed weights are found by module name, and this network's are not known ({e}); export it dense.") from None
+    out: dict[str, str] = {}
+    for module, tensor in found.items():
+        out.setdefault(tensor.removesuffix(".weight"), module.removesuffix(".weight"))
+    return out
 
 
 def _layerwise(

@@ -48,7 +48,9 @@ class DenseTarget:
 
         return {layer.tensor.name: stored.dense().to(getattr(torch, TORCH[self.of(layer)]))}
 
-    def config(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> dict[str, Any]:
+    def config(
+        self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], names: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         floats = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
         kinds = [floats[d] for x in layers if (d := self.of(x)) in floats]
         return {"dtype": max(kinds, key=kinds.count)} if kinds else {}

@@ -31,8 +31,8 @@ class PackedTarget:
         """Why a quantized layer is stored dense here ("" = packed, or nothing to pack)."""
         if not setting.quantize:
             return ""
-        if "ImageClassification" in str(checkpoint.config.get("architectures")) or not checkpoint.config:
-            return "transformers loads packed weights by layer name, which it changes for image networks or can't know without a config"
+        if not checkpoint.config:
+            return "packed weights are found through config.json, and this model has none"
         if layer.kind != "linear":
             return f"pack-quantized holds linear layers, this is {layer.kind}"
         return "pack-quantized needs one scale per group or channel, not per tensor" if _how(setting)["strategy"] == "tensor" else ""
@@ -63,9 +63,13 @@ class PackedTarget:
         out["shape"] = torch.tensor(stored.shape, dtype=torch.int64)
         return {f"{layer.name}.weight_{k}": v.contiguous() for k, v in out.items()}
 
-    def config(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> dict[str, Any]:
-        """quantization_config as compressed-tensors reads it: every packed layer named, every other linear in `ignore`."""
-        layers = list(layers)
+    def config(
+        self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], names: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """quantization_config as compressed-tensors reads it: every packed layer named, every other linear in `ignore`.
+
+        `names` has the module's name of a layer where transformers renames it on loading (a ViT's layers since 5.0)."""
+        layers, names = list(layers), names or {}
         packed = [x for x in layers if self.packs(checkpoint, x, settings[x.name])]
         base = DenseTarget().config(checkpoint, layers, settings)
         if not packed:
@@ -74,13 +78,13 @@ class PackedTarget:
         hows = {}
         for x in packed:
             how = _how(settings[x.name])
-            alike.setdefault(str(how), []).append(x.name)
+            alike.setdefault(str(how), []).append(names.get(x.name, x.name))
             hows[str(how)] = how
         groups = {
             f"group_{i}": {"targets": names, "weights": hows[k], "input_activations": None} for i, (k, names) in enumerate(alike.items())
         }
         named = {x.name for x in packed}
-        ignore = [x.name for x in layers if x.kind in ("linear", "head") and x.name not in named] + [
+        ignore = [names.get(x.name, x.name) for x in layers if x.kind in ("linear", "head") and x.name not in named] + [
             n.removesuffix(".weight") for n in checkpoint.tied
         ]
         return base | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 from dataclasses import replace
@@ -73,6 +74,17 @@ def test_packed_language_model_is_small_and_keeps_its_codes(tmp_path: Path) -> N
     assert found["model.layers.0.mlp.up_proj.weight_packed"].shape == (768, 32)
     assert found["model.layers.0.mlp.up_proj.weight_zero_point"].shape == (96, 4)
     assert on_disk(tmp_path / "out") < 0.5 * (SAMPLES / "sotu-lm" / "model.safetensors").stat().st_size
+
+
+def test_a_vits_linears_are_packed_under_the_names_transformers_gives_them(tmp_path: Path) -> None:
+    made = slimmed("fashion-vit", tmp_path, bits=4, knobs={"rtn.group_size": 32})
+    passed = sent(made, tmp_path / "out", "packed")
+    assert {"opens in transformers", "same answers"} <= passed.keys()
+    stored = header(tmp_path / "out" / "model.safetensors")
+    assert sum(n.endswith("weight_packed") for n in stored) == 24
+    config = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]
+    assert "vit.layers.0.attention.q_proj" in config["config_groups"]["group_0"]["targets"]
+    assert on_disk(tmp_path / "out") < 0.25 * (SAMPLES / "fashion-vit" / "model.safetensors").stat().st_size
 
 
 def test_packed_says_why_a_convolution_stays_dense(tmp_path: Path) -> None:
