@@ -312,7 +312,7 @@ def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
     if path is None:
         job.note("Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data")
         return None
-    return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit))
+    return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit, job))
 
 
 def _calibration(recipe: Recipe, reference: Any, found: Iterable[Any], job: Job) -> Any:

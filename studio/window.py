@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )  # fmt: skip
 
+from core.data import serves
 from core.types import Verdict
 
 from . import numbers, settings, theme
@@ -302,7 +303,7 @@ class MainWindow(QMainWindow):
         opened = self.session.snapshot.checkpoint is not None
         if path.suffix == ".toml":
             self.session.open_recipe(path)
-        elif path.suffix in (".txt", ".npz") and opened:
+        elif opened and serves(path):
             self.session.set_data(path, self.session.snapshot.limit)
         else:
             self.session.open(path)

@@ -50,7 +50,7 @@ class Opened:
         stamp = (data, limit, data.stat().st_mtime_ns if data.exists() else 0)
         if self._kept.get("stamp") != stamp:
             network = self.network(job)
-            batches = load(data, network, limit)
+            batches = load(data, network, limit, job)
             if "weights" not in self._kept:
                 self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
             self._kept.pop("calibration", None)

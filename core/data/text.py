@@ -9,36 +9,30 @@ from typing import Any
 
 from ..errors import BadData
 from . import Batches, Fed, card, fingerprint
+from .documents import document
 
 CHARACTERS = 40_000  # of a text, when no limit is given
 WINDOW = 512  # tokens; less when the network's context or the sample's card says so
 SENTENCES = 400
+LONG = 1000  # characters a sentence: more than any text has on average
 PER_BATCH = 16
 CUT = re.compile(r"windows of (\d+) tokens")
 
 
 def load(path: Path, network: Fed, limit: int | None) -> Batches:
-    """A UTF-8 text cut into what the network's task needs."""
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise BadData(f"{path.name} is not UTF-8 text (byte {e.start}); convert it to UTF-8 first") from None
-    if not text.strip():
-        raise BadData(f"{path.name} is empty; choose a file with text in it")
+    """A text, table or folder of texts cut into what the network's task needs."""
     if network.task == "encoder":
-        return _sentences(path, raw, text, network, limit)
-    return _windows(path, raw, text, network, limit)
+        return _sentences(path, document(path, (limit or SENTENCES) * LONG), network, limit)
+    # 16 characters a token is more than any tokenizer packs on average: enough text, never all of a long book
+    return _windows(path, document(path, CHARACTERS if limit is None else limit * 16), network, limit)
 
 
-def _windows(path: Path, raw: bytes, text: str, network: Fed, limit: int | None) -> Batches:
+def _windows(path: Path, text: str, network: Fed, limit: int | None) -> Batches:
     """Non-overlapping windows; a window's first token has no context and is not scored."""
     import torch
 
     said = CUT.search(str(card(path).get("score", {}).get("how", "")))
     size = min(int(said[1]) if said else WINDOW, network.context)
-    # 16 characters a token is more than any tokenizer packs on average: enough text, never all of a long book
-    text = text[: CHARACTERS if limit is None else limit * 16]
     ids, ends = _tokens(network.tokenizer, text)
     ids, ends = ids[:limit], ends[:limit]
     if len(ids) < 2:
@@ -47,7 +41,7 @@ def _windows(path: Path, raw: bytes, text: str, network: Fed, limit: int | None)
     items = tuple({"input_ids": torch.tensor([ids[a:b]])} for a, b in cuts)
     nbytes = tuple(len(text[ends[a] : ends[b - 1]].encode()) for a, b in cuts) if ends else ()
     n = sum(b - a - 1 for a, b in cuts)
-    return Batches("text", items, n, "tokens", path.name, fingerprint(raw, limit, size), nbytes)
+    return Batches("text", items, n, "tokens", path.name, fingerprint(text.encode(), limit, size), nbytes)
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:
@@ -57,7 +51,7 @@ def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:
     return list(found["input_ids"]), [b for _, b in found["offset_mapping"]] if fast else []
 
 
-def _sentences(path: Path, raw: bytes, text: str, network: Fed, limit: int | None) -> Batches:
+def _sentences(path: Path, text: str, network: Fed, limit: int | None) -> Batches:
     """Sentences of four words and more, in the order of the text."""
     parts = [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+", text)]
     chosen = [s for s in parts if len(s.split()) >= 4][: limit or SENTENCES]
@@ -68,4 +62,4 @@ def _sentences(path: Path, raw: bytes, text: str, network: Fed, limit: int | Non
     for a, b in pairwise(edges):
         fed = network.tokenizer(chosen[a:b], padding=True, truncation=True, max_length=min(network.context, 256), return_tensors="pt")
         items.append({k: fed[k] for k in ("input_ids", "attention_mask")})
-    return Batches("sentences", tuple(items), len(chosen), "sentences", path.name, fingerprint(raw, limit, "sentences"))
+    return Batches("sentences", tuple(items), len(chosen), "sentences", path.name, fingerprint(text.encode(), limit, "sentences"))

@@ -30,6 +30,7 @@ class Network:
     context: int = 512
     module: nn.Module | None = None  # the skeleton, for hooks that watch inputs or hear a cancel
     names: Mapping[str, str] = field(default_factory=dict)  # module's parameter or buffer -> tensor name
+    pictures: Mapping[str, Any] = field(default_factory=dict)  # how pictures become its input, see core/data/pictures.py
 
 
 def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
+from ..formats.folder import table
 from ..job import Job
 from ..types import Checkpoint, Task
 from . import Network, Run, networks
@@ -39,7 +40,8 @@ class TransformersFolder:
             job.note(f"{len(spare)} stored tensors have no place in the network and do not count in its score: {', '.join(spare[:3])}")
         raw = _raw(module, names, task)
         forward = _pooling(raw) if task == "encoder" else raw
-        return Network(task, forward, raw, tokenizer(checkpoint, task), labels(checkpoint), context(checkpoint), module, names)
+        reads = tokenizer(checkpoint, task)
+        return Network(task, forward, raw, reads, labels(checkpoint), context(checkpoint), module, names, pictures(checkpoint))
 
 
 def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
@@ -165,6 +167,13 @@ def tokenizer(checkpoint: Checkpoint, task: Task) -> Any:
 
 def labels(checkpoint: Checkpoint) -> tuple[str, ...]:
     return tuple(str(v) for v in checkpoint.config.get("id2label", {}).values())
+
+
+def pictures(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Size and channels out of config.json, under what preprocessor_config.json says of pictures."""
+    said = {k: checkpoint.config[k] for k in ("image_size", "num_channels") if k in checkpoint.config}
+    file = next((s for s in checkpoint.sides if s.name == "preprocessor_config.json"), None)
+    return said | (table(file) if file else {})
 
 
 def context(checkpoint: Checkpoint) -> int:

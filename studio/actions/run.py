@@ -8,6 +8,8 @@ from typing import Any
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
 from PySide6.QtWidgets import QFileDialog
 
+from core.data import SUFFIXES
+
 from ..snapshot import Snapshot
 from . import action, opened
 
@@ -28,9 +30,17 @@ def evaluate(window: Any) -> None:
 
 @action(QT_TRANSLATE_NOOP("actions", "Choose data…"), "Ctrl+D", "Run", icon="data", why=opened)
 def data(window: Any) -> None:
-    """Held-out samples to score on: .txt for language models, .npz with images and labels for classifiers"""
-    path, _ = QFileDialog.getOpenFileName(window, window.tr("Held-out data"), "", window.tr("Text or images (*.txt *.npz)"))
+    """Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels for classifiers"""
+    masks = window.tr("Text or images ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
+    path, _ = QFileDialog.getOpenFileName(window, window.tr("Held-out data"), "", masks)
     if path:
+        window.session.set_data(Path(path), window.session.snapshot.limit)
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Choose data folder…"), "Ctrl+Shift+D", "Run", icon="data", why=opened)
+def data_folder(window: Any) -> None:
+    """Held-out samples in a folder: .txt files, or pictures in one subfolder per class"""
+    if path := QFileDialog.getExistingDirectory(window, window.tr("Held-out data")):
         window.session.set_data(Path(path), window.session.snapshot.limit)
 
 
