@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import compress, report
+from .cut import Cut, cut_of
 from .data import default
 from .energy import estimate
 from .errors import BadFile, BadPlan, CannotRun, CannotWrite
@@ -32,7 +33,7 @@ SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
     "": ("version", "model", "plan", "evaluate", "export"),
     "model": ("path", "factory"),
-    "plan": ("prune", "amount", "quantize", "bits", "seed", "knobs", "groups", "layers"),
+    "plan": ("prune", "amount", "quantize", "bits", "seed", "knobs", "groups", "layers", "cuts"),
     "evaluate": ("data", "limit"),
 }
 
@@ -112,6 +113,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     out = ["version = 1"]
     out += _lines("model", {"path": _relative(recipe.source, base), "factory": recipe.factory or None})
     out += _lines("plan", {**_flat(p.model), "seed": p.seed})
+    out += _lines("plan.cuts", p.cuts)
     out += _lines("plan.knobs", p.model.knobs)
     for kind, choices in (("groups", p.groups), ("layers", p.layers)):
         for name, choice in choices.items():
@@ -129,6 +131,8 @@ def check(plan: Plan) -> None:
     scopes |= {f"[plan.layers.{quoted(k)}]": c for k, c in plan.layers.items()}
     for where, choice in scopes.items():
         _choice_fits(where, choice)
+    _known("plan.cuts", plan.cuts, [k.name for k in knobs(Cut)])
+    cut_of(plan)
 
 
 def _choice_fits(where: str, c: Choice) -> None:
@@ -211,7 +215,10 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     first = Plan().model
     model = Choice(*(getattr(first if getattr(model, f.name) is None else model, f.name) for f in fields(Choice)))
     scopes = {kind: {name: _named(_table(said, kind), kind, name) for name in _table(said, kind)} for kind in ("groups", "layers")}
-    return Plan(model, scopes["groups"], scopes["layers"], seed or 0)
+    cuts = _table(said, "cuts")
+    if wrong := next((k for k, v in cuts.items() if not isinstance(v, (bool, int, float, str))), ""):
+        raise BadPlan(f"[plan.cuts] {wrong} must be a number, text or true/false, not {cuts[wrong]!r}")
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, cuts)
 
 
 def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:

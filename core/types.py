@@ -115,6 +115,7 @@ class Plan:
     rotate: bool = False  # the residual stream turned by a Hadamard matrix before anything else (core/rotate.py)
     tune: bool | None = None  # zero-byte tuning afterwards; None = by itself where it pays (recover/tune.py: wanted)
     tuning: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "steps", "rate"
+    cuts: Mapping[str, Value] = field(default_factory=dict)  # knobs of core.cut.Cut: "ffn": 0.5; {} = nothing is cut out
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,26 @@ class Energy:
     how: str  # one sentence: the assumptions
 
 
+@dataclass(frozen=True, slots=True)
+class Median:
+    """A median with the interval that holds the true one in 95 of 100 cases."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Measured on this machine, original and variant in turns."""
+
+    before: Median  # seconds of one forward pass of the original
+    after: Median  # of the variant
+    ratio: Median  # before / after, pass by pass: how many times faster
+    what: str  # "128 tokens read at once"
+    rounds: int
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing an export was held against, and whether it held."""
@@ -294,6 +315,7 @@ class Report:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    latency: Latency | None = None
 
 
 Weights = Mapping[str, "Tensor"]
