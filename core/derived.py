@@ -38,28 +38,33 @@ def identity(checkpoint: Checkpoint) -> str:
 
 def derive(
     source: Checkpoint, how: Mapping[str, Any], entries: Iterable[Entry], tensors: Callable[[str], dict[str, Tensor]],
-    job: Job, **changes: Any,
+    job: Job, texts: Callable[[], Mapping[str, str]] | None = None, **changes: Any,
 ) -> Checkpoint:  # fmt: skip
     """`source` with other weights: `entries` say what is stored, `tensors(layer)` makes a layer's tensors by name when they are missing.
 
-    `how` (JSON) says what was done and by which code; `changes` are fields of Checkpoint, such as a new config. Path and side files stay
-    the source's. Raises CannotWrite; a half-written folder never gets its name."""
+    `how` (JSON) says what was done and by which code; `texts` gives further files to lie beside the weights, by name; `changes` are fields
+    of Checkpoint, such as a new config. Path and side files stay the source's. Raises CannotWrite; a half-written folder never gets its
+    name."""
     text = json.dumps([identity(source), how], sort_keys=True)
     folder = cache_root() / "derived" / hashlib.sha256(text.encode()).hexdigest()
     if not (folder / FILE).is_file():
-        _fill(folder, list(entries), tensors, job)
+        _fill(folder, list(entries), tensors, texts or dict, job)
         _evict(folder)
     with suppress(OSError):
         os.utime(folder)
     return replace(source, tensors=header(folder / FILE), weights=folder, **changes)
 
 
-def _fill(folder: Path, entries: list[Entry], tensors: Callable[[str], dict[str, Tensor]], job: Job) -> None:
+def _fill(
+    folder: Path, entries: list[Entry], tensors: Callable[[str], dict[str, Tensor]], texts: Callable[[], Mapping[str, str]], job: Job
+) -> None:
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         write(aside / FILE, entries, tensors, job)
+        for name, text in texts().items():
+            (aside / name).write_text(text, encoding="utf-8")
         with suppress(FileExistsError):
             os.rename(aside, folder)
     except OSError as e:

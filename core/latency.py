@@ -1,52 +1,34 @@
-"""How long a network takes on this machine, before and after: interleaved, as a median with its 95 % interval."""
+"""How long the original and a variant take on this machine for one forward pass of held-out samples."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .data import Batches
 from .job import Job
+from .measure import Timed, interleaved
 from .networks import Network
 from .types import Latency, Median
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDS = 31
-SECONDS = 8.0  # no further rounds after that, but always LEAST
-LEAST = 9
-TOKENS, IMAGES, SENTENCES = 128, 8, 4  # what one round feeds
+TOKENS, IMAGES, SENTENCES = 128, 8, 4  # what one pass feeds
 
 
 def latency(before: tuple[Network, dict[str, Tensor]], after: tuple[Network, dict[str, Tensor]], batches: Batches, job: Job) -> Latency:
-    """Seconds of one forward pass of both, one after the other in alternating order, so that a busy moment hits both."""
+    """Both in turns, float32, with as many threads as the engine uses."""
+    import torch
+
     item, what = _fed(batches)
-    first: list[float] = []
-    second: list[float] = []
-    for network, weights in (before, after):
-        _timed(network, weights, item)  # buffers, caches, lazy kernels
-    start = time.monotonic()
-    for i in job.track(range(ROUNDS), "Timing"):
-        if i >= LEAST and time.monotonic() - start > SECONDS:
-            break
-        for (network, weights), into in ((before, first), (after, second)) if i % 2 else ((after, second), (before, first)):
-            into.append(_timed(network, weights, item))
-    return Latency(median(first), median(second), median([a / b for a, b in zip(first, second)]), what, len(first))
+    job.check()
+    with torch.inference_mode():
+        found = interleaved(lambda: before[0].forward(before[1], item), lambda: after[0].forward(after[1], item), job)
+    return Latency(_median(found.first), _median(found.second), _median(found.ratio), what, found.rounds)
 
 
-def median(values: Sequence[float]) -> Median:
-    """With the order statistics that enclose the true median in at least 95 of 100 cases (the sign test's interval)."""
-    from math import comb
-
-    n, ordered = len(values), sorted(values)
-    rank, tail = 0, 2.0 / 2**n  # both tails of the binomial beyond rank 0
-    while rank + 1 < n / 2 and tail + 2 * comb(n, rank + 1) / 2**n <= 0.05:
-        rank += 1
-        tail += 2 * comb(n, rank) / 2**n
-    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    return Median(middle, ordered[rank], ordered[n - 1 - rank])
+def _median(t: Timed) -> Median:
+    return Median(t.median, t.low, t.high)
 
 
 def _fed(batches: Batches) -> tuple[dict[str, Tensor], str]:
@@ -57,12 +39,3 @@ def _fed(batches: Batches) -> tuple[dict[str, Tensor], str]:
     n = IMAGES if batches.kind == "images" else SENTENCES
     item = {k: v[:n].contiguous() for k, v in item.items()}
     return item, f"{len(next(iter(item.values())))} {batches.unit} at once"
-
-
-def _timed(network: Network, weights: dict[str, Tensor], item: dict[str, Tensor]) -> float:
-    import torch
-
-    with torch.inference_mode():
-        start = time.perf_counter()
-        network.forward(weights, item)
-        return time.perf_counter() - start

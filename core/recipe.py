@@ -218,7 +218,7 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     cuts = _table(said, "cuts")
     if wrong := next((k for k, v in cuts.items() if not isinstance(v, (bool, int, float, str))), ""):
         raise BadPlan(f"[plan.cuts] {wrong} must be a number, text or true/false, not {cuts[wrong]!r}")
-    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, cuts)
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, cuts=cuts)
 
 
 def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadPlan, CannotWrite
-from ..formats import open_checkpoint, read
-from ..formats.safetensors_write import write
+from ..derived import derive
+from ..errors import BadPlan
+from ..formats import read
 from ..graph import Slice, graph
 from ..job import Job
-from ..resources import cache_root
-from ..types import Checkpoint, Entry, Seen
+from ..layers import layers
+from ..types import Checkpoint, Entry, Layer, Plan
 from .plan import Cut, Widths, cut_of, kept, planned, planned_layers, renumbered, widths
 
 if TYPE_CHECKING:
@@ -28,20 +23,17 @@ if TYPE_CHECKING:
     from ..networks import Network
     from .engine import State
 
-__all__ = ["Cut", "Widths", "cut", "cut_of", "planned", "planned_layers", "widths"]
+__all__ = ["Cut", "Widths", "cut", "cut_of", "fitting", "planned", "planned_layers", "widths"]
 
 CODE = "1"  # raise it when a cut's result changes
-CAP = 20_000_000_000  # bytes of cut checkpoints in the cache
 
 
-def cut(
-    checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batches | None, grads: Mapping[str, Seen] | None, job: Job
-) -> Checkpoint:
+def cut(checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batches | None, job: Job) -> Checkpoint:
     """The checkpoint with units and blocks cut out, in the cache under a hash of what made it; it opens like any other.
 
-    Without network and data only `method = magnitude` with `compensate = false` is possible. BadPlan says what is.
-    """
-    planned(checkpoint, how)  # refuses what can't be
+    `batches` calibrate: give others than those a variant is scored on. Without network and data only `method = magnitude` with
+    `compensate = false` is possible; a BadPlan says so."""
+    slim = planned(checkpoint, how)
     if how.idle:
         return checkpoint
     looks = how.method != "magnitude" or how.compensate or how.blocks
@@ -50,107 +42,101 @@ def cut(
             "Cutting looks at what goes through the network, and it can't run or there is no data; "
             'open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0'
         )
-    data = batches.fingerprint if looks and batches else ""
-    folder = cache_root() / "cuts" / _key(checkpoint, how, data)
-    if not (folder / "config.json").is_file():
-        _make(checkpoint, how, network, batches, grads or {}, folder, job)
-        _evict(folder)
-    with suppress(OSError):
-        os.utime(folder)
-    opened = open_checkpoint(folder, job)
-    return replace(checkpoint, tensors=opened.tensors, config=opened.config, weights=folder)
+    said = {"cut": asdict(how), "code": CODE, "data": batches.fingerprint if looks and batches else ""}
+    made: list[_Made] = []
+
+    def one() -> _Made:
+        if not made:
+            made.append(_make(checkpoint, slim, how, network, batches, job))
+        return made[0]
+
+    def texts() -> dict[str, str]:
+        told = {"kept": one().state.kept, "dropped": one().dropped, **said}
+        return {"cut.json": json.dumps(told, indent=1), "config.json": json.dumps(dict(slim.config), indent=2)}
+
+    entries = [Entry(n, t.dtype, t.shape, n) for n, t in slim.tensors.items()]
+    found = derive(checkpoint, said, entries, lambda n: {n: one().tensor(n)}, job, texts, config=slim.config)
+    _tell(checkpoint, found, how, job)
+    return found
 
 
-def _key(checkpoint: Checkpoint, how: Cut, data: str) -> str:
-    """What a cut depends on: the files' identity, the config, the cut, the data, the code."""
-    files = sorted({t.file for t in checkpoint.tensors.values()})
-    source = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-    text = json.dumps([CODE, source, dict(checkpoint.config), asdict(how), data], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def fitting(plan: Plan, found: list[Layer]) -> Plan:
+    """The plan without what it says of layers that were dropped."""
+    names = {x.name for x in found}
+    return replace(plan, layers={k: v for k, v in plan.layers.items() if k in names})
 
 
-def _make(
-    checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batches | None, grads: Mapping[str, Seen], folder: Path, job: Job
-) -> None:
-    """Drop blocks, cut dimensions, write."""
+@dataclass(frozen=True)
+class _Made:
+    """A finished cut in memory: what it changed, and where the rest is read."""
+
+    source: Checkpoint
+    slim: Checkpoint
+    names: Mapping[str, str]  # tensor of the cut checkpoint -> tensor of the source
+    state: State
+    dropped: list[int]
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor of the cut checkpoint; what the cut does not touch keeps its bits."""
+        import torch
+
+        from ..formats.safetensors_file import TORCH
+
+        t = self.state.weights[name] if name in self._touched else read(self.source.tensors[self.names[name]])
+        for s, units in self._cuts.get(name, []):
+            t = t.index_select(s.axis, (torch.tensor(units)[:, None] * s.span + torch.arange(s.span)).flatten())
+        return t.to(getattr(torch, TORCH[self.slim.tensors[name].dtype]))
+
+    @property
+    def _cuts(self) -> dict[str, list[tuple[Slice, list[int]]]]:
+        out: dict[str, list[tuple[Slice, list[int]]]] = {}
+        for d in self.state.dimensions:
+            for s in (*d.made, *d.used):
+                out.setdefault(s.tensor, []).append((s, self.state.kept[d.name]))
+        return out
+
+    @property
+    def _touched(self) -> set[str]:
+        """Also the biases and running means that took up what was lost."""
+        refitted = [s for d in self.state.dimensions for s in d.used]
+        return {*self._cuts, *(s.bias for s in refitted), *(f"{s.norm}.running_mean" for s in refitted)}
+
+
+def _make(checkpoint: Checkpoint, slim: Checkpoint, how: Cut, network: Network | None, batches: Batches | None, job: Job) -> _Made:
+    """Drop blocks, then cut dimensions."""
+    from ..calibrate import observe
     from . import engine
     from .blocks import staying
 
-    shares = kept(checkpoint, how)
     weights = {n: _floats(read(t)) for n, t in checkpoint.tensors.items()}
-    names, shorter = {n: n for n in checkpoint.tensors}, checkpoint
+    names, shorter, depth = {n: n for n in checkpoint.tensors}, checkpoint, graph(checkpoint).depth
+    stay = list(range(depth))
     if how.blocks and network and batches:
         from ..networks import attach
 
-        depth = graph(checkpoint).depth
         stay = staying(checkpoint, network, weights, batches, depth, how.blocks, job)
-        job.note(f"Blocks dropped: {', '.join(str(i) for i in range(depth) if i not in stay)} of {depth}, by measured KL")
         names, shorter = renumbered(checkpoint, stay), planned(checkpoint, Cut(blocks=how.blocks))
         network = attach(shorter, Job())
-    state = engine.State(graph(shorter), how, shares, {new: weights[old] for new, old in names.items()})
-    old_grads = {new.removesuffix(".weight"): grads[o] for new, old in names.items() if (o := old.removesuffix(".weight")) in grads}
+    state = engine.State(graph(shorter), how, kept(checkpoint, how), {new: weights[old] for new, old in names.items()})
+    grads = {}
+    if how.method == "taylor" and network and batches and state.dimensions:
+        grads = {n: g for n, s in observe(network, state.weights, batches, layers(shorter), job).seen.items() if (g := s.grads) is not None}
     if network and batches and (how.method == "obs" or how.compensate) and state.dimensions:
-        engine.with_data(state, network, batches, old_grads, job)
+        engine.with_data(state, network, batches, grads, job)
     else:
-        engine.without_data(state, old_grads, job)
-    _write(checkpoint, planned(checkpoint, how), names, state, folder, job)
+        engine.without_data(state, grads, job)
+    return _Made(checkpoint, slim, names, state, [i for i in range(depth) if i not in stay])
+
+
+def _tell(checkpoint: Checkpoint, found: Checkpoint, how: Cut, job: Job) -> None:
+    """A line of what was cut, also when it came out of the cache."""
+    shares, offered = kept(checkpoint, how), widths(checkpoint)
+    parts = [f"{kind} {offered[kind].size} → {round(offered[kind].size * share)}" for kind, share in shares.items()]
+    if how.blocks and found.weights:
+        dropped: Any = json.loads((found.weights / "cut.json").read_text(encoding="utf-8"))["dropped"]
+        parts.append(f"blocks {offered['blocks'].size} → {offered['blocks'].size - how.blocks}, without {', '.join(map(str, dropped))}")
+    job.note(f"Cut: {'; '.join(parts) or 'nothing: every share rounds to the full width'}")
 
 
 def _floats(t: Tensor) -> Tensor:
     return t.float() if t.is_floating_point() else t
-
-
-def _write(checkpoint: Checkpoint, slim: Checkpoint, names: Mapping[str, str], state: State, folder: Path, job: Job) -> None:
-    """A dense safetensors folder, written aside and renamed; what the cut did not touch keeps its bits."""
-    cuts: dict[str, list[tuple[Slice, list[int]]]] = {}
-    for d in state.dimensions:
-        for s in (*d.made, *d.used):
-            cuts.setdefault(s.tensor, []).append((s, state.kept[d.name]))
-    touched = {*cuts, *(n for d in state.dimensions for s in d.used for n in (s.bias, f"{s.norm}.running_mean"))}
-
-    def tensors(name: str) -> dict[str, Tensor]:
-        t = state.weights[name] if name in touched else read(checkpoint.tensors[names[name]])
-        for s, units in cuts.get(name, []):
-            t = t.index_select(s.axis, _entries(s, units))
-        return {name: t.to(_type(slim.tensors[name].dtype))}
-
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        aside.mkdir(parents=True, exist_ok=True)
-        write(aside / "model.safetensors", [Entry(n, t.dtype, t.shape, n) for n, t in slim.tensors.items()], tensors, job)
-        _json(aside / "cut.json", {"kept": state.kept, "cut": asdict(state.cut), "source": str(checkpoint.path)})
-        _json(aside / "config.json", slim.config)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(aside, folder)
-    except OSError as e:
-        raise CannotWrite(f"The cut model can't be kept in {folder.parent} ({e}); free some space or set SLIM_CACHE") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _entries(s: Slice, units: list[int]) -> Tensor:
-    import torch
-
-    return (torch.tensor(units)[:, None] * s.span + torch.arange(s.span)).flatten()
-
-
-def _type(dtype: str) -> Any:
-    import torch
-
-    from ..formats.safetensors_file import TORCH
-
-    return getattr(torch, TORCH[dtype])
-
-
-def _json(path: Path, said: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _evict(fresh: Path) -> None:
-    """Drop the least recently used cut checkpoints beyond the cap, never the newest."""
-    found = sorted((p for p in fresh.parent.iterdir() if p != fresh), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-    total = sum(f.stat().st_size for f in fresh.iterdir())
-    for p in found:
-        total += sum(f.stat().st_size for f in p.iterdir()) if p.is_dir() else 0
-        if total > CAP:
-            shutil.rmtree(p, ignore_errors=True)

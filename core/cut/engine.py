@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..data import Batches
+from ..errors import BadPlan
 from ..graph import Dimension, Graph, Slice
 from ..job import Job
 from ..networks import Network
-from ..types import Seen
 from . import obs, watch
 from .plan import Cut, left
 
@@ -37,7 +38,7 @@ class State:
         return [d for d in self.graph.dimensions if left(d, self.shares) < d.size]
 
 
-def with_data(state: State, network: Network, batches: Batches, grads: Mapping[str, Seen], job: Job) -> None:
+def with_data(state: State, network: Network, batches: Batches, grads: Mapping[str, Tensor], job: Job) -> None:
     """Choose and refit consumer by consumer; each sees the inputs it will have, and is fitted to the output it had."""
     original = dict(state.weights)
     reads = {s.tensor: (d, s) for d in state.dimensions for s in d.used}
@@ -61,7 +62,7 @@ def steps(state: State, batches: Batches, sequence: list[str]) -> list[list[str]
     held = sum(8.0 * state.weights[n][0].numel() ** 2 for n in sequence)
     passes = min(len(sequence), max(passes, int(held / MEMORY) + 1))
     bounds = [round(i * len(sequence) / passes) for i in range(passes + 1)]
-    return [sequence[a:b] for a, b in zip(bounds, bounds[1:])]
+    return [sequence[a:b] for a, b in pairwise(bounds)]
 
 
 def _with_siblings(names: list[str], reads: Mapping[str, tuple[Dimension, Slice]], state: State) -> dict[str, str]:
@@ -70,13 +71,13 @@ def _with_siblings(names: list[str], reads: Mapping[str, tuple[Dimension, Slice]
     return {n: reads[n][1].stream for n in (*names, *(s.tensor for d in dims for s in d.used))}
 
 
-def without_data(state: State, grads: Mapping[str, Seen], job: Job) -> None:
+def without_data(state: State, grads: Mapping[str, Tensor], job: Job) -> None:
     """Choose by the weights alone; nothing is refitted."""
     for d in job.track(state.dimensions, "Cutting"):
         choose(state, d, {}, grads, job)
 
 
-def choose(state: State, d: Dimension, found: Mapping[str, obs.Moments], grads: Mapping[str, Seen], job: Job) -> None:
+def choose(state: State, d: Dimension, found: Mapping[str, obs.Moments], grads: Mapping[str, Tensor], job: Job) -> None:
     """Fix which units of a dimension stay, and zero the others."""
     n = left(d, state.shares)
     if state.cut.method == "obs":
@@ -145,14 +146,11 @@ def _magnitude(state: State, d: Dimension) -> Tensor:
     return torch.stack([p / p.mean().clamp(min=1e-30) for p in parts]).sum(0)
 
 
-def _taylor(state: State, d: Dimension, grads: Mapping[str, Seen]) -> Tensor:
+def _taylor(state: State, d: Dimension, grads: Mapping[str, Tensor]) -> Tensor:
     """Sum of |w * dL/dw| over all that goes with a unit (Molchanov et al. 2019)."""
     import torch
 
-    from ..errors import BadPlan
-
-    members = [(s, seen.grads) for s in (*d.made, *d.used) if (seen := grads.get(s.tensor.removesuffix(".weight"))) is not None]
-    found = [_units(g, s) for s, g in members if g is not None]
+    found = [_units(g, s) for s in (*d.made, *d.used) if (g := grads.get(s.tensor.removesuffix(".weight"))) is not None]
     if not found:
         raise BadPlan("method = taylor needs gradients: a network that runs, and data with labels or text; choose obs or magnitude")
     return torch.stack(found).sum(0)
