@@ -16,7 +16,7 @@ from .job import Job, Progress
 from .layers import groups, layers
 from .prune import pruners
 from .quantize import quantizers
-from .recipe import Recipe, load, run
+from .recipe import ORDERS, Recipe, load, run
 from .registry import knobs
 from .report import from_json
 from .types import METRICS, Choice, Plan, Report, TensorInfo
@@ -62,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     e.add_argument("--format", default="dense", choices=list(targets))
     e.add_argument("--data", type=Path)
     e.add_argument("--limit", type=int)
+    for x in (r, e):
+        x.add_argument("--calibrate", type=Path, metavar="FILE", help="calibration data; without it, what the evaluation leaves over")
+        x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
+        x.add_argument("--order", choices=ORDERS, help="sequential: each block is calibrated behind the compressed blocks before it")
     e.add_argument("--seed", type=int, default=0)
     _command(sub, "methods", methods, "every method with its knobs")
     return p
@@ -109,13 +113,20 @@ def run_(args: argparse.Namespace, job: Job) -> None:
     recipe = load(args.recipe)
     if recipe.factory and not args.trust:
         raise BadPlan(f"The recipe wants to run Python code ({recipe.factory}); look at it, and add --trust if you do")
-    tell(run(replace(recipe, out=args.out or recipe.out), job).report)
+    tell(run(replace(_calibrated(recipe, args), out=args.out or recipe.out), job).report)
 
 
 def export(args: argparse.Namespace, job: Job) -> None:
     given = dict(_knob(k) for k in args.knob)
     plan = Plan(Choice(args.prune, args.amount, args.quantize, args.bits, given), seed=args.seed)
-    tell(run(Recipe(args.path, plan, args.data, args.limit, args.format, {}, args.out), job).report)
+    tell(run(_calibrated(Recipe(args.path, plan, args.data, args.limit, args.format, {}, args.out), args), job).report)
+
+
+def _calibrated(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says of calibration."""
+    return replace(
+        recipe, calibrate=args.calibrate or recipe.calibrate, tokens=args.tokens or recipe.tokens, order=args.order or recipe.order
+    )
 
 
 def _knob(text: str) -> tuple[str, Any]:

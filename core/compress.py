@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from .calibrate import Statistics
 from .errors import BadFile, BadPlan
 from .formats import read
 from .job import Job
@@ -113,27 +115,91 @@ def compress(
     for x in busy:
         if why := fits(x, settings[x.name]):
             raise BadPlan(f"{x.name}: {why}")
-    seen = calibration.seen if calibration else {}
-    settings = {**settings, **_spread(busy, settings, seen, job)}
+    walk = _Walk(store, job, calibration)
+    settings = {**settings, **_spread(busy, settings, walk)}
+    keys = walk.keys(busy, settings)
     outcomes: dict[str, Outcome] = {}
-    for x in job.track(busy, "Compressing"):
-        outcomes[x.name] = _one(x, settings[x.name], seen.get(x.name, Seen()), calibration.fingerprint if calibration else "", store, job)
+    for x in job.track(walk.ordered(busy, settings, keys), "Compressing"):
+        outcomes[x.name] = walk.one(x, settings[x.name], keys[x.name])
         job.point((x.name, outcomes[x.name]))
-    return Compressed(checkpoint, layers, plan, settings, outcomes, store)
+    if blind := [n for n, o in outcomes.items() if o.blind]:
+        job.note(f"{len(blind)} layers met no calibration data and were compressed without: {', '.join(sorted(blind)[:3])}")
+    if reused := sum(o.reused for o in outcomes.values()):
+        job.note(f"{reused} of {len(outcomes)} layers were taken from the layer store")
+    return Compressed(checkpoint, layers, plan, settings, {x.name: outcomes[x.name] for x in busy}, store)
 
 
-def _one(x: Layer, setting: Setting, seen: Seen, calibration: str, store: Store, job: Job) -> Outcome:
-    """One layer through the store."""
-    at = key(x.tensor, setting, calibration if _needs(setting) else "")
-    found = store.get(at)
-    reused = found is not None
-    w = _weight(x)
-    if found is None:
-        found = _make(w, x, setting, seen, job)
-        store.put(at, found)
-    q = found.dense().float()
-    error = float((w.float() - q).square().sum() / w.float().square().sum().clamp(min=1e-30))
-    return Outcome(setting, error, 1 - float(q.count_nonzero()) / q.numel(), at, reused)
+class _Walk:
+    """One walk's statistics and what it has made so far."""
+
+    def __init__(self, store: Store, job: Job, calibration: Calibration | None) -> None:
+        self.store, self.job = store, job
+        self.calibration = calibration.fingerprint if calibration else ""
+        self._made: dict[str, str] = {}  # tensor name -> key of what stands for it
+        seen: Mapping[str, Seen] = calibration.seen if calibration else {}
+        self.seen = seen.under(job, self._changed) if isinstance(seen, Statistics) else seen
+        self.sequential = isinstance(seen, Statistics) and seen.order == "sequential"
+
+    def _changed(self, tensor: str) -> Tensor | None:
+        found = self.store.get(self._made[tensor]) if tensor in self._made else None
+        return None if found is None else found.dense()
+
+    def place(self, x: Layer) -> int:
+        return self.seen.place(x.name) if isinstance(self.seen, Statistics) else 0
+
+    def keys(self, busy: list[Layer], settings: Mapping[str, Setting]) -> dict[str, str]:
+        """The store's key of every layer; in sequential order it takes in what stands before the layer's block."""
+        if not self.sequential:
+            return {x.name: self._key(x, settings[x.name], self.calibration) for x in busy}
+        out: dict[str, str] = {}
+        before, prefix, at = "", self.calibration, -1
+        for x in sorted(busy, key=self.place):
+            if self.place(x) != at:
+                at, prefix = self.place(x), f"{self.calibration}:{sha256(before.encode()).hexdigest()}"
+            out[x.name] = self._key(x, settings[x.name], prefix)
+            before += out[x.name]
+        return out
+
+    @staticmethod
+    def _key(x: Layer, setting: Setting, calibration: str) -> str:
+        return key(x.tensor, setting, calibration if _needs(setting) else "")
+
+    def ordered(self, busy: list[Layer], settings: Mapping[str, Setting], keys: Mapping[str, str]) -> list[Layer]:
+        """By block where statistics will be collected, so that every block is run once."""
+        if self.sequential or any(_needs(settings[x.name]) and self.store.said(keys[x.name]) is None for x in busy):
+            return sorted(busy, key=self.place)
+        return busy
+
+    def one(self, x: Layer, setting: Setting, at: str) -> Outcome:
+        """One layer through the store."""
+        said = self.store.said(at)
+        reused = said is not None and "error" in said
+        if said is None or not reused:
+            said = self._compressed(x, setting, at)
+        self._made[x.tensor.name] = at
+        return Outcome(setting, float(said["error"]), float(said["sparsity"]), at, reused, bool(said["blind"]))
+
+    def _compressed(self, x: Layer, setting: Setting, at: str) -> dict[str, str]:
+        w = _weight(x)
+        seen = self.seen.get(x.name, Seen()) if _needs(setting) else Seen()
+        found = _make(w, x, setting, seen, self.job)
+        q = found.dense().float()
+        error = float((w.float() - q).square().sum() / w.float().square().sum().clamp(min=1e-30))
+        blind = "yes" if _needs(setting) and seen.samples == 0 else ""
+        said = {"error": repr(error), "sparsity": repr(1 - float(q.count_nonzero()) / q.numel()), "blind": blind}
+        self.store.put(at, found, said)
+        return said
+
+    def histogram(self, x: Layer, setting: Setting) -> Tensor:
+        """How a layer's scores are spread under a global threshold; kept in the store like a layer, so that it too is made once."""
+        at = self._key(x, Setting(setting.prune, prune_knobs={"scope": "histogram"}), self.calibration)
+        found = self.store.find(at)
+        if found is None:
+            pruner = make(pruners[setting.prune], {"scope": "global"})
+            counts = histogram(pruner.score(_weight(x), self.seen.get(x.name, Seen())))
+            self.store.keep(at, {"counts": counts}, {})
+            return counts
+        return found[0]["counts"]
 
 
 def _needs(setting: Setting) -> frozenset[str]:
@@ -175,16 +241,15 @@ def _scale_dtype(x: Layer) -> torch.dtype:
     return getattr(torch, SCALES.get(x.tensor.dtype, "float16"))
 
 
-def _spread(busy: list[Layer], settings: Mapping[str, Setting], seen: Mapping[str, Seen], job: Job) -> dict[str, Setting]:
+def _spread(busy: list[Layer], settings: Mapping[str, Setting], walk: _Walk) -> dict[str, Setting]:
     """Global scope becomes each layer's own amount: the share of its scores under one common threshold."""
     out: dict[str, Setting] = {}
     alike: dict[tuple[str, float], list[Layer]] = {}
     for x in busy:
         if settings[x.name].prune_knobs.get("scope") == "global":
             alike.setdefault((settings[x.name].prune, settings[x.name].amount), []).append(x)
-    for (method, amount), members in alike.items():
-        pruner = make(pruners[method], {"scope": "global"})
-        counts = [histogram(pruner.score(_weight(x), seen.get(x.name, Seen()))) for x in job.track(members, "Ranking weights")]
+    for (_, amount), members in alike.items():
+        counts = [walk.histogram(x, settings[x.name]) for x in walk.job.track(members, "Ranking weights")]
         for x, n in zip(members, spread(counts, amount)):
             out[x.name] = replace(settings[x.name], amount=n / x.tensor.parameters)
     return out

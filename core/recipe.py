@@ -20,22 +20,25 @@ from .errors import BadFile, BadPlan, CannotRun, CannotWrite
 from .formats import open_checkpoint, targets
 from .job import Job
 from .layers import layers
+from .plans import resolve
 from .prune import pruners
 from .quantize import quantizers
 from .registry import Registry, knobs, make
 from .size import size
 from .store import Store
-from .types import Choice, Plan, Report, Score, Size, Value, Variant
+from .types import Checkpoint, Choice, Layer, Plan, Report, Score, Size, Value, Variant
 
 VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
-    "": ("version", "model", "plan", "evaluate", "export"),
+    "": ("version", "model", "plan", "calibrate", "evaluate", "export"),
     "model": ("path", "factory"),
     "plan": ("prune", "amount", "quantize", "bits", "seed", "knobs", "groups", "layers", "cuts"),
+    "calibrate": ("data", "tokens", "order"),
     "evaluate": ("data", "limit"),
 }
+ORDERS = ("parallel", "sequential")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Recipe:
     target_knobs: Mapping[str, Value] = field(default_factory=dict)
     out: Path | None = None
     factory: str = ""  # "file.py:function"
+    calibrate: Path | None = None  # None: what the evaluation leaves over, or the bundled text
+    tokens: int | None = None  # of calibration data; None: 16384 tokens, 512 sentences or 256 images
+    order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
 
 
 @dataclass(frozen=True)
@@ -91,16 +97,17 @@ def loads(text: str, base: Path | None = None) -> Recipe:
     _known("", said)
     if said.get("version") != VERSION:
         raise BadPlan(f"version = {said.get('version')!r}: this studio reads recipes of version {VERSION}; put version = {VERSION} first")
-    model, plan, evaluate, export = (_table(said, name) for name in ("model", "plan", "evaluate", "export"))
-    for name, table in (("model", model), ("plan", plan), ("evaluate", evaluate)):
+    model, plan, calibrate, evaluate, export = (_table(said, name) for name in ("model", "plan", "calibrate", "evaluate", "export"))
+    for name, table in (("model", model), ("plan", plan), ("calibrate", calibrate), ("evaluate", evaluate)):
         _known(name, table)
     source = _path(model, "path", base, "model")
     if source is None:
         raise BadPlan('The recipe names no model; add [model] path = "…"')
     found = Recipe(
-        source, _plan(plan), _path(evaluate, "data", base, "evaluate"), _limit(evaluate),
+        source, _plan(plan), _path(evaluate, "data", base, "evaluate"), _count(evaluate, "limit", "evaluate", "score"),
         _text(export, "format", "export") or "dense", {k: v for k, v in export.items() if k not in ("format", "path")},
         _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
+        _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),
     )  # fmt: skip
     check(found.plan)
     make(_method(targets, found.target, "export format"), found.target_knobs)
@@ -119,6 +126,8 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
         for name, choice in choices.items():
             head = f"plan.{kind}.{quoted(name)}"
             out += _lines(head, _flat(choice), always=True) + _lines(f"{head}.knobs", choice.knobs)
+    order = None if recipe.order == ORDERS[0] else recipe.order
+    out += _lines("calibrate", {"data": _relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order})
     out += _lines("evaluate", {"data": _relative(recipe.data, base), "limit": recipe.limit})
     out += _lines("export", {"format": recipe.target, "path": _relative(recipe.out, base), **recipe.target_knobs})
     return "\n".join(out) + "\n"
@@ -202,11 +211,18 @@ def _factory(text: str, base: Path | None) -> str:
     return f"{os.path.normpath((base or Path()) / file)}:{function}" if file else text
 
 
-def _limit(table: Mapping[str, Any]) -> int | None:
-    limit = _typed(table, "limit", int, "evaluate", "a whole number")
-    if limit is not None and limit < 2:
-        raise BadPlan(f"[evaluate] limit = {limit} leaves nothing to score; give at least 2")
-    return int(limit) if limit is not None else None
+def _count(table: Mapping[str, Any], key: str, where: str, what: str) -> int | None:
+    n = _typed(table, key, int, where, "a whole number")
+    if n is not None and n < 2:
+        raise BadPlan(f"[{where}] {key} = {n} leaves nothing to {what}; give at least 2")
+    return int(n) if n is not None else None
+
+
+def _order(table: Mapping[str, Any]) -> str:
+    found = _text(table, "order", "calibrate") or ORDERS[0]
+    if found not in ORDERS:
+        raise BadPlan(f"[calibrate] order = {found!r} is unknown{nearest(found, ORDERS)}; it is one of {', '.join(ORDERS)}")
+    return found
 
 
 def _plan(said: Mapping[str, Any]) -> Plan:
@@ -289,7 +305,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     target = make(targets[recipe.target], recipe.target_knobs)
     whole = compress.original(checkpoint, found, store)
     reference = _reference(recipe, whole, job)
-    done = compress.compress(checkpoint, found, plan, _calibration(recipe, reference, found, job), store, job)
+    done = compress.compress(checkpoint, found, plan, _calibration(recipe, reference, found, checkpoint, job), store, job)
     made = time.monotonic()
     scores = [evaluate.judge(reference, w, job) for w in (None, done.weights(job))] if reference else [None, None]
     judged = time.monotonic()
@@ -322,15 +338,21 @@ def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
     return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit, job))
 
 
-def _calibration(recipe: Recipe, reference: Any, found: Iterable[Any], job: Job) -> Any:
-    """What the plan's methods ask for, or None."""
+def _calibration(recipe: Recipe, reference: Any, found: Iterable[Layer], checkpoint: Checkpoint, job: Job) -> Any:
+    """What the plan's methods ask for, or None; the data is never what the variants are scored on."""
     from .calibrate import observe
+    from .data.calibration import calibrating
 
-    if not compress.needs(recipe.plan, found):
+    asked = compress.needs(recipe.plan, found)
+    if not asked:
         return None
     if reference is None:
-        raise BadPlan("Gradient pruning needs a network that runs and data; choose magnitude, or open a folder with config.json")
-    return observe(reference.network, reference.weights, reference.batches, found, job)
+        raise BadPlan("The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn")  # noqa: E501
+    data = calibrating(recipe.calibrate, reference.network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens)
+    job.note(f"{data.told}: {data.size}")
+    busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
+    order: Any = recipe.order
+    return observe(reference.network, checkpoint, data, busy, asked, job, order)
 
 
 def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:

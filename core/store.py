@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import CannotWrite
 from .resources import cache_root
 from .stored import Stored, whole
 from .types import Setting, TensorInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CODE = "4"  # raise it when a method's result changes
 CAP = 20_000_000_000  # bytes
@@ -33,28 +37,51 @@ class Store:
 
     def get(self, key: str) -> Stored | None:
         """The layer, mapped from disk; None when it is not there (or was cut off by another hand)."""
+        found = self.find(key)
+        return whole(*found) if found is not None and "kind" in found[1] else None
+
+    def said(self, key: str) -> dict[str, str] | None:
+        """What was noted with a layer, from the file's header alone; None when the layer is not there."""
         from safetensors import SafetensorError, safe_open
 
         path = self._path(key)
         try:
             with safe_open(path, "pt") as f:
-                found = whole({k: f.get_tensor(k) for k in f.keys()}, f.metadata())  # noqa: SIM118 (not a dict)
+                found = dict(f.metadata())
             os.utime(path)
-        except (OSError, SafetensorError, KeyError):
+        except (OSError, SafetensorError, TypeError):
             return None
         return found
 
-    def put(self, key: str, stored: Stored) -> None:
-        """Write durably under the key, then evict what was not used longest."""
+    def put(self, key: str, stored: Stored, said: Mapping[str, str] | None = None) -> None:
+        """Write durably under the key, with a few words beside it, then evict what was not used longest."""
+        tensors, meta = stored.parts()
+        self.keep(key, tensors, {**(said or {}), **meta})
+
+    def find(self, key: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        """Tensors and words under a key, mapped from disk; None when they are not there."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._path(key)
+        try:
+            with safe_open(path, "pt") as f:
+                found = {k: f.get_tensor(k) for k in f.keys()}, dict(f.metadata())  # noqa: SIM118 (not a dict)
+            os.utime(path)
+        except (OSError, SafetensorError, TypeError):
+            return None
+        return found
+
+    def keep(self, key: str, tensors: dict[str, Tensor], said: dict[str, str]) -> None:
+        """Write aside and rename, so that a key that exists is whole whatever happens to the process."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         path = self._path(key)
         aside = path.with_suffix(f".{os.getpid()}.tmp")
-        tensors, meta = stored.parts()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, aside, meta)
+            save_file(tensors, aside, said)
+            size = aside.stat().st_size
             os.replace(aside, path)
         except (OSError, SafetensorError) as e:
             aside.unlink(missing_ok=True)
@@ -64,9 +91,18 @@ class Store:
         if not self._counted:
             self._counted.append(self.stats()[1])
         else:
-            self._counted[0] += stored.nbytes
+            self._counted[0] += size
         if self._counted[0] > self.cap:
             self.evict()
+
+    def clear(self) -> tuple[int, int]:
+        """Drop everything; (layers, bytes) that were there."""
+        found = self.stats()
+        for _, _, path in list(self._files()):
+            with suppress(OSError):
+                path.unlink()
+        self._counted[:] = [0]
+        return found
 
     def evict(self) -> None:
         """Drop the least recently used until nine tenths of the cap hold, so that not every further write counts all files."""

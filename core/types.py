@@ -171,6 +171,7 @@ class Outcome:
     sparsity: float  # share of exact zeros, 0 to 1
     key: str = ""  # in the layer store; "" when the layer was left alone
     reused: bool = False  # came out of the store
+    blind: bool = False  # its method asks for calibration data and this layer met none
 
 
 @dataclass(frozen=True, slots=True)

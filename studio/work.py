@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.compress import Compressed, compress, fits, needs, original
 from core.energy import estimate
@@ -53,21 +53,34 @@ class Opened:
             batches = load(data, network, limit, job)
             if "weights" not in self._kept:
                 self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
-            self._kept.pop("calibration", None)
             self._kept["reference"], self._kept["stamp"] = Reference(network, self._kept["weights"], batches), stamp
         return self._kept["reference"]
 
-    def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
-        """What the plan's methods must have seen; None when they need nothing."""
-        if not needs(plan, self.layers):
+    def calibration(
+        self, plan: Plan, data: Path | None, limit: int | None, job: Job,
+        calibrate: Path | None = None, tokens: int | None = None, order: Literal["parallel", "sequential"] = "parallel",
+    ) -> Calibration | None:  # fmt: skip
+        """What the plan's methods must have seen; None when they need nothing. Nothing is computed before a layer asks."""
+        asked = needs(plan, self.layers)
+        if not asked:
             return None
-        if data is None:
+        if data is None and calibrate is None:
             raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
-        if "calibration" not in self._kept:
-            from core.calibrate import observe
+        from core.calibrate import observe
+        from core.data.calibration import calibrating
 
-            found = self.reference(data, limit, job)
-            self._kept["calibration"] = observe(found.network, found.weights, found.batches, self.layers, job)
+        network = self.network(job)
+        stamp = (calibrate, data, limit, tokens, *(p.stat().st_mtime_ns for p in (calibrate, data) if p and p.exists()))
+        if self._kept.get("calibrating") != stamp:
+            self._kept["data"], self._kept["calibrating"] = calibrating(calibrate, network, data, limit, tokens), stamp
+        found = self._kept["data"]
+        job.note(f"{found.told}: {found.size}")
+        settings = resolve(plan, self.layers)
+        busy = tuple(x for x in self.layers if not settings[x.name].idle)
+        key = (stamp, asked, tuple(x.name for x in busy), order)
+        if self._kept.get("observed") != key:
+            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, order)
+            self._kept["observed"] = key
         return self._kept["calibration"]
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from core.calibrate import observe
 from core.compress import Compressed, compress, fits, needs
 from core.data import default, load
+from core.data.calibration import Calibrating
 from core.errors import BadFile, BadPlan, Cancelled
 from core.evaluate import Reference, judge
 from core.formats import open_checkpoint, read
@@ -224,7 +225,7 @@ def test_gradients_agree_with_a_step_along_one_weight(digits: Reference) -> None
     checkpoint = opened("digits-cnn")
     x = next(x for x in layers(checkpoint) if not x.protected)
     one = replace(digits.batches, items=digits.batches.items[:1])
-    grads = observe(digits.network, digits.weights, one, [x], Job()).seen[x.name].grads
+    grads = observe(digits.network, checkpoint, Calibrating(one, one, ""), [x], {"grads"}, Job()).seen[x.name].grads
     assert grads is not None
     at, step, sides = int(grads.argmax()), 1e-2, []
     for sign in (1, -1):
@@ -242,7 +243,8 @@ def test_gradient_pruning_beats_random_on_real_digits(digits: Reference, store: 
         plan = edit(Plan(), MODEL, prune=method, amount=0.5)
         asked = needs(plan, layers(checkpoint))
         assert asked == ({"grads"} if method == "gradient" else frozenset())
-        seen = observe(digits.network, digits.weights, digits.batches, layers(checkpoint), Job()) if asked else None
+        data = Calibrating(digits.batches, digits.batches, "")
+        seen = observe(digits.network, checkpoint, data, layers(checkpoint), asked, Job()) if asked else None
         weights = done(checkpoint, plan, store, None, seen).weights(Job())
         kl[method] = judge(digits, weights, Job()).metrics["kl"].value
     assert kl["gradient"] < kl["random"] / 2
@@ -251,7 +253,7 @@ def test_gradient_pruning_beats_random_on_real_digits(digits: Reference, store: 
 def test_gradients_of_other_data_are_another_layer(digits: Reference, store: Store) -> None:
     checkpoint = opened("digits-cnn")
     plan = edit(Plan(), MODEL, prune="gradient", amount=0.5)
-    seen = observe(digits.network, digits.weights, digits.batches, layers(checkpoint), Job())
+    seen = observe(digits.network, checkpoint, Calibrating(digits.batches, digits.batches, ""), layers(checkpoint), {"grads"}, Job())
     done(checkpoint, plan, store, None, seen)
     assert all(o.reused for o in done(checkpoint, plan, store, None, seen).outcomes.values())
     other = done(checkpoint, plan, store, None, replace(seen, fingerprint="other"))
@@ -260,7 +262,8 @@ def test_gradients_of_other_data_are_another_layer(digits: Reference, store: Sto
 
 def test_labels_an_encoder_does_not_have_are_not_made_up(digits: Reference) -> None:
     with pytest.raises(BadPlan, match="encoder"):
-        observe(replace(digits.network, task="encoder"), digits.weights, digits.batches, [], Job())
+        data = Calibrating(digits.batches, digits.batches, "")
+        observe(replace(digits.network, task="encoder"), opened("digits-cnn"), data, [], {"grads"}, Job())
 
 
 def test_the_store_drops_what_was_not_used_longest(tmp_path: Path) -> None:

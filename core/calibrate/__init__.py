@@ -1,0 +1,222 @@
+"""Collects what data-aware methods need to know of every layer, block by block and only when a layer asks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from ..data.calibration import Calibrating
+from ..errors import CannotRun
+from ..formats import read
+from ..job import Job
+from ..layers import layers as layers_of
+from ..networks import Network
+from ..types import Calibration, Checkpoint, Layer, Seen
+from . import blocks, gradients
+from .moments import Moments, watched
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["Order", "Statistics", "observe"]
+
+CODE = "1"  # raise it when statistics change
+Order = Literal["parallel", "sequential"]
+Changed = Callable[[str], "Tensor | None"]  # tensor name -> its compressed values; None where it is as it was
+
+
+def observe(
+    network: Network, checkpoint: Checkpoint, data: Calibrating, layers: Iterable[Layer], needs: Iterable[str], job: Job,
+    order: Order = "parallel",
+) -> Calibration:  # fmt: skip
+    """Statistics of the layers a walk may ask for: nothing is computed yet. Outside the blocks only the named `layers` are watched."""
+    wanted = {x.name: x for x in layers if x.prunable}
+    work = _Work(network, checkpoint, data, wanted, frozenset(needs))
+    if "grads" in work.needs:
+        gradients.check(network)
+    return Calibration(Statistics(work, job, order), _fingerprint(checkpoint, data, order))
+
+
+def _fingerprint(checkpoint: Checkpoint, data: Calibrating, order: Order) -> str:
+    """Of the whole network's files (every layer's inputs hang on all before it), the data and the code."""
+    files = sorted({t.file for t in checkpoint.tensors.values()})
+    said = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    text = json.dumps([CODE, said, checkpoint.factory, data.fingerprint, order], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class _Work:
+    """What the views of one calibration share; only the worker that walks touches it."""
+
+    network: Network
+    checkpoint: Checkpoint
+    data: Calibrating
+    wanted: Mapping[str, Layer]
+    needs: frozenset[str]
+    modules: dict[str, tuple[str, nn.Module]] = field(default_factory=dict)  # layer -> where its weight runs
+    chain: blocks.Chain | None = None
+    scouted: bool = False
+    calls: list[blocks.Call] = field(default_factory=list)  # of the batches, solver's first
+    at: int = -1  # the block whose inputs `calls` hold
+    seen: dict[str, Seen] = field(default_factory=dict)  # of the block last asked for
+    grads: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def items(self) -> list[dict[str, Tensor]]:
+        return [*self.data.solver.items, *self.data.held.items]
+
+
+class Statistics(Mapping[str, Seen]):
+    """Layer.name -> Seen, computed a block at a time when one of its layers is asked for, and kept until another block is."""
+
+    def __init__(self, work: _Work, job: Job, order: Order = "parallel", changed: Changed | None = None) -> None:
+        self.order = order
+        self._work, self._job, self._changed = work, job, changed
+
+    def under(self, job: Job, changed: Changed | None = None) -> Statistics:
+        """The same statistics reporting to another job; in sequential order `changed` gives what is compressed already."""
+        if self.order == "parallel":
+            return Statistics(self._work, job)
+        w = self._work  # what was collected behind another prefix is of no use
+        fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.modules, w.chain, w.scouted)
+        return Statistics(fresh, job, self.order, changed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._work.wanted)
+
+    def __len__(self) -> int:
+        return len(self._work.wanted)
+
+    def place(self, name: str) -> int:
+        """The number of the block a layer belongs to; layers outside come after the last. Walk in this order."""
+        self._scout()
+        c, found = self._work.chain, self._work.modules.get(name)
+        k = c.of(found[0]) if c and found else None
+        return k if k is not None else len(c.blocks) if c else 0
+
+    def __getitem__(self, name: str) -> Seen:
+        if name not in self._work.wanted:
+            raise KeyError(name)
+        out = self._moments(name) if "hessian" in self._work.needs else Seen()
+        if "grads" in self._work.needs:
+            out = replace(out, grads=self._grads().get(name), samples=out.samples or self._work.data.solver.n)
+        return out
+
+    def _grads(self) -> dict[str, Tensor]:
+        w = self._work
+        if not w.grads:
+            weights = blocks.outside(w.network, None, self._source, [], whole=True)
+            w.grads = gradients.collect(w.network, weights, w.data.solver, w.wanted.values(), self._job)
+        return w.grads
+
+    def _source(self, name: str) -> Tensor:
+        return read(self._work.checkpoint.tensors[name])
+
+    def _settled(self, name: str) -> Tensor:
+        """A tensor of a block that lies behind: compressed where the walk has compressed it."""
+        found = self._changed(name) if self._changed else None
+        return found if found is not None else self._source(name)
+
+    def _scout(self) -> None:
+        """Find the modules the layers run in, and the blocks."""
+        w = self._work
+        if w.scouted:
+            return
+        if w.network.module is None:
+            raise CannotRun("This network can't be watched while it runs, so no statistics can be collected; choose a method without data")
+        w.modules.update(_modules(w.network, w.checkpoint))
+        w.chain = blocks.chain(w.network, self._source, w.items[0], self._job)
+        w.scouted = True
+
+    def _moments(self, name: str) -> Seen:
+        w, k = self._work, self.place(name)
+        if name not in w.modules:
+            return Seen()
+        if name not in w.seen:
+            w.seen.clear()
+            import torch
+
+            with torch.no_grad():
+                w.seen.update(self._block(k) if w.chain and k < len(w.chain.blocks) else self._outside())
+        return w.seen.get(name, Seen())
+
+    def _outside(self) -> dict[str, Seen]:
+        """Layers before and after the blocks; of a network without blocks, all layers in one go."""
+        w, c = self._work, self._work.chain
+        inside = {n for n, (m, _) in w.modules.items() if c and c.of(m) is not None}
+        watching = Moments({n: m for n, (_, m) in w.modules.items() if n not in inside and n in w.wanted})
+        if c:
+            self._reach(len(c.blocks))
+        weights = blocks.outside(w.network, c, self._source, [], whole=True)
+        for i, solver, item in self._batches("Statistics"):
+            with watching.watching(item.get("attention_mask"), solver, self._job):
+                if c:
+                    blocks.left(w.network, c, weights, w.calls[i], item)
+                else:
+                    w.network.forward(weights, item)
+        return watching.seen()
+
+    def _block(self, k: int) -> dict[str, Seen]:
+        """Every layer of block k, whether the plan asks for it now or later."""
+        w, c = self._work, self._work.chain
+        assert c is not None
+        self._reach(k)
+        watching = Moments({n: m for n, (path, m) in w.modules.items() if c.of(path) == k})
+        self._pass(c, k, watching)
+        return watching.seen()
+
+    def _reach(self, k: int) -> None:
+        """Bring the hidden states to the input of block k."""
+        w, c = self._work, self._work.chain
+        assert c is not None
+        if w.at < 0 or w.at > k:
+            weights = blocks.outside(w.network, c, self._source, w.items)
+            w.calls = [self._enter(c, weights, item) for item in self._job.track(w.items, "Reading the calibration data")]
+            w.at = 0
+        while w.at < k:
+            self._pass(c, w.at, None)
+
+    def _enter(self, c: blocks.Chain, weights: dict[str, Tensor], item: dict[str, Tensor]) -> blocks.Call:
+        found = blocks.entered(self._work.network, c, weights, item, self._job)
+        if found is None:
+            raise CannotRun(f"The network stopped being a chain of blocks on a batch of {self._work.data.solver.source}; choose other data")
+        return found
+
+    def _pass(self, c: blocks.Chain, k: int, watching: Moments | None) -> None:
+        """All batches through block k. What is watched runs on the original's weights, so that it can't hang on which of its layers
+        are compressed already; in sequential order it does not move on, as the block's outputs are not settled yet."""
+        w = self._work
+        weights = blocks.block_weights(w.network, c, k, self._settled if watching is None else self._source)
+        after: list[Tensor] = []
+        for i, solver, item in self._batches(f"{'Statistics' if watching else 'Running'}, block {k + 1} of {len(c.blocks)}"):
+            if watching is None:
+                after.append(blocks.passed(c, k, weights, w.calls[i]))
+            else:
+                with watching.watching(item.get("attention_mask"), solver, self._job):
+                    after.append(blocks.passed(c, k, weights, w.calls[i]))
+        if watching is not None and self.order == "sequential":
+            return
+        for call, hidden in zip(w.calls, after, strict=True):  # all at once: a cancelled pass leaves every batch where it was
+            call.hidden = hidden
+        w.at = k + 1
+
+    def _batches(self, phase: str) -> Iterator[tuple[int, bool, dict[str, Tensor]]]:
+        solver = len(self._work.data.solver.items)
+        for i, item in enumerate(self._job.track(self._work.items, phase)):
+            yield i, i < solver, item
+
+
+def _modules(network: Network, checkpoint: Checkpoint) -> dict[str, tuple[str, nn.Module]]:
+    """Layer.name -> the linear or convolution that holds its weight; embeddings, transposed and grouped ones are left out."""
+    by_name = dict(network.module.named_modules()) if network.module is not None else {}
+    layers = {x.tensor.name: x for x in layers_of(checkpoint) if x.prunable}
+    out: dict[str, tuple[str, nn.Module]] = {}
+    for parameter, tensor in network.names.items():
+        path = parameter.removesuffix(".weight")
+        if tensor in layers and path != parameter and watched(by_name.get(path)):
+            out[layers[tensor].name] = (path, by_name[path])
+    return out
