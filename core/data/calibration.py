@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadData
 from ..resources import root
-from . import Batches, Fed, arrays, load, text
+from . import Batches, Fed, load, text
+from .documents import document
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,10 @@ def _default(network: Fed) -> int:
 
 
 def _same(a: Path, b: Path) -> bool:
-    return a.exists() and b.exists() and (a.samefile(b) or (a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()))
+    """One file or folder, or a copy of it."""
+    if not a.exists() or not b.exists() or a.samefile(b):
+        return a.exists() and b.exists()
+    return a.is_file() and b.is_file() and a.stat().st_size == b.stat().st_size and a.read_bytes() == b.read_bytes()
 
 
 def _apart(network: Fed, scored: Path | None, limit: int | None, tokens: int | None) -> tuple[Batches, str]:
@@ -72,7 +76,7 @@ def _apart(network: Fed, scored: Path | None, limit: int | None, tokens: int | N
     wanted = tokens or _default(network)
     bundled = root() / "samples" / "sotu-lm" / "heldout.txt"
     for path in (scored, bundled):
-        if path is not None and path.is_file() and path.suffix.lower() == ".txt" and (rest := _rest(path, network, limit, wanted)):
+        if path is not None and path.exists() and (rest := _rest(path, network, limit, wanted)):
             return rest, f"Calibrated on the part of {path.name} after what is scored"
     raise BadData("There is no text to calibrate on apart from the scored one; choose a calibration file")
 
@@ -83,7 +87,7 @@ def _images(network: Fed, scored: Path | None, limit: int | None, wanted: int) -
         return load(beside, network, wanted), f"Calibrated on {beside.parent.name}/{beside.name}"
     if scored is None or limit is None:
         raise BadData("Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)")
-    found = arrays.load(scored, network, limit + wanted)
+    found = load(scored, network, limit + wanted)
     items = _skip(found.items, limit)
     if not items:
         raise BadData(f"{scored.name} holds no images beyond the {limit} that are scored; choose a calibration file (.npz)")
@@ -104,17 +108,14 @@ def _skip(items: tuple[dict[str, Tensor], ...], n: int) -> tuple[dict[str, Tenso
 
 def _rest(path: Path, network: Fed, limit: int | None, wanted: int) -> Batches | None:
     """The text after its scored part: after a full evaluation's characters even when a preview scores fewer."""
-    try:
-        whole = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
     if network.task == "encoder":
-        return _sentences(path, whole, network, limit, wanted)
-    rest = whole[max(text.CHARACTERS, _end(whole, network.tokenizer, limit)) :]
+        return _sentences(path, network, limit, wanted)
+    whole = document(path, max(text.CHARACTERS, 16 * (limit or 0)) + 16 * wanted)
+    rest = whole[max(text.CHARACTERS, _end(whole, network.tokenizer, limit)) :][: 16 * wanted]
     if len(rest) < LEAST * 2:
         return None
-    found = text._windows(path, rest.encode(), rest, network, wanted)
-    return found if found.n >= LEAST or found.n >= wanted - len(found.items) else None
+    found = text._windows(path, rest, network, wanted)
+    return found if found.n >= min(LEAST, wanted // 2) else None
 
 
 def _end(whole: str, tokenizer: Any, limit: int | None) -> int:
@@ -125,9 +126,9 @@ def _end(whole: str, tokenizer: Any, limit: int | None) -> int:
     return (ends[min(limit, len(ends)) - 1] if ends else limit * 16) if ids else 0
 
 
-def _sentences(path: Path, whole: str, network: Fed, limit: int | None, wanted: int) -> Batches | None:
+def _sentences(path: Path, network: Fed, limit: int | None, wanted: int) -> Batches | None:
     skip = max(limit or 0, text.SENTENCES)
-    found = text._sentences(path, whole.encode(), whole, network, skip + wanted)
+    found = text.load(path, network, skip + wanted)
     items = found.items[-(-skip // text.PER_BATCH) :]
     n = sum(len(i["input_ids"]) for i in items)
     return replace(found, items=items, n=n) if n >= 16 else None

@@ -261,8 +261,8 @@ def test_gradients_of_other_data_are_another_layer(digits: Reference, store: Sto
 
 
 def test_labels_an_encoder_does_not_have_are_not_made_up(digits: Reference) -> None:
+    data = Calibrating(digits.batches, digits.batches, "")
     with pytest.raises(BadPlan, match="encoder"):
-        data = Calibrating(digits.batches, digits.batches, "")
         observe(replace(digits.network, task="encoder"), opened("digits-cnn"), data, [], {"grads"}, Job())
 
 
