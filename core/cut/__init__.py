@@ -104,7 +104,7 @@ class _Made:
 
 def _make(checkpoint: Checkpoint, slim: Checkpoint, how: Cut, network: Network | None, batches: Batches | None, job: Job) -> _Made:
     """Drop blocks, then cut dimensions."""
-    from ..calibrate import observe
+    from ..calibrate import gradients
     from . import engine
     from .blocks import staying
 
@@ -120,7 +120,8 @@ def _make(checkpoint: Checkpoint, slim: Checkpoint, how: Cut, network: Network |
     state = engine.State(graph(shorter), how, kept(checkpoint, how), {new: weights[old] for new, old in names.items()})
     grads = {}
     if how.method == "taylor" and network and batches and state.dimensions:
-        grads = {n: g for n, s in observe(network, state.weights, batches, layers(shorter), job).seen.items() if (g := s.grads) is not None}
+        gradients.check(network)
+        grads = gradients.collect(network, state.weights, batches, layers(shorter), job)
     if network and batches and (how.method == "obs" or how.compensate) and state.dimensions:
         engine.with_data(state, network, batches, grads, job)
     else:
