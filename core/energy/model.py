@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..types import Checkpoint, Energy, Layer, Setting, Size, Task
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The reference laptop: four fast cores with AVX2 and two channels of DDR4-3200. All are assumptions to compare plans with.
 FLOPS = 200e9  # float32, reached in a good matrix product: 4 cores x 3.2 GHz x 32 flop, half of it
@@ -28,51 +31,60 @@ FLOAT = 4  # bytes of an activation
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one layer does for one token or sample."""
+    """What the layers (and, last, the key-value cache) do for one token or sample, apart from the bytes they are stored in."""
 
-    macs: float
-    weights: float  # bytes moved
-    activations: float  # bytes moved
+    macs: np.ndarray
+    moved: np.ndarray  # share of its stored bytes that a layer moves
+    activations: np.ndarray  # bytes moved
 
 
 def estimate(
     checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], size: Size, target: Any, task: Task
 ) -> Energy:
     """Modelled joules of one token (written one at a time) or of one sample. A zero saves nothing: dense kernels multiply it too."""
-    found = list(layers)
-    stored = sum(size.layers.values()) or 1
-    hit = min(1.0, CACHE / stored)
+    import numpy as np
+
+    found = tuple(layers)
+    hit = min(1.0, CACHE / (sum(size.layers.values()) or 1))
     pace = hit / CACHED + (1 - hit) / READ  # seconds a byte of weight takes
-    parts = {"arithmetic": 0.0, "weights": 0.0, "activations": 0.0}
-    for w in works(checkpoint, found, size, task):
-        computing, reading = 2 * w.macs / FLOPS, w.weights * pace + w.activations / CACHED
-        if computing >= reading:
-            parts["arithmetic"] += COMPUTING * computing
-        else:
-            parts["weights"] += READING * w.weights * pace
-            parts["activations"] += READING * w.activations / CACHED
+    w, kept = work(checkpoint, found, task), size.layers
+    stored = np.array([kept[x.name] if x.name in kept else x.tensor.nbytes for x in found] + [0.0])
+    computing, weights, moving = 2 * w.macs / FLOPS, stored * w.moved * pace, w.activations / CACHED
+    busy = computing >= weights + moving
+    parts = {
+        "arithmetic": COMPUTING * float(computing[busy].sum()), "weights": READING * float(weights[~busy].sum()),
+        "activations": READING * float(moving[~busy].sum()),
+    }  # fmt: skip
     joules = sum(parts.values())
     return Energy(
         joules, joules / RANGE, joules * RANGE, parts, "token" if task == "causal-lm" else "sample", how(target, task, checkpoint)
     )
 
 
-def works(checkpoint: Checkpoint, layers: list[Layer], size: Size, task: Task) -> Iterable[Work]:
-    """Every layer's work, and the key-value cache's."""
-    tied = bool(checkpoint.tied)
-    active = _active(checkpoint.config)
+def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Work:
+    """Every layer's work, from the headers alone; kept, because a slider asks again at every tick."""
+    import numpy as np
+
+    last: tuple[tuple[Layer, ...], Task, Work] | None = checkpoint.kept.get("work")
+    if last is not None and last[1] == task and last[0] == layers:
+        return last[2]
+    tied, active = bool(checkpoint.tied), _active(checkpoint.config)
     positions = _positions(checkpoint, layers, task)
-    for x in layers:
-        shape, count, stored = x.tensor.shape, x.tensor.parameters, size.layers.get(x.name, x.tensor.nbytes)
-        times = positions[x.name]
-        if x.kind == "embedding" and not (tied and task == "causal-lm"):
-            yield Work(0, stored / max(shape[0], 1) * min(times, shape[0]), 0)  # only the rows looked up
-            continue
-        share = active if ".experts." in x.name else 1.0
-        wide = shape[0] + (count // max(shape[0], 1) if len(shape) == 2 else shape[0]) if len(shape) > 1 else count
-        yield Work(count * times * share if len(shape) > 1 else 0, stored * share, FLOAT * wide * times)
-    if task == "causal-lm":
-        yield _attention(checkpoint.config)
+    rows = [_row(x, positions[x.name], active, x.kind == "embedding" and not (tied and task == "causal-lm")) for x in layers]
+    rows.append(_attention(checkpoint.config) if task == "causal-lm" else (0.0, 0.0, 0.0))
+    found = Work(*np.array(rows).T)
+    checkpoint.kept["work"] = (layers, task, found)
+    return found
+
+
+def _row(x: Layer, times: float, active: float, looked_up: bool) -> tuple[float, float, float]:
+    """A layer's multiplications, share of stored bytes moved, and bytes of activations."""
+    shape, count = x.tensor.shape, x.tensor.parameters
+    if looked_up:
+        return 0.0, min(times, shape[0]) / max(shape[0], 1), 0.0  # only the rows looked up
+    share = active if ".experts." in x.name else 1.0
+    wide = shape[0] + (count // max(shape[0], 1) if len(shape) == 2 else shape[0]) if len(shape) > 1 else count
+    return count * times * share if len(shape) > 1 else 0.0, share, FLOAT * wide * times
 
 
 def how(target: Any, task: Task, checkpoint: Checkpoint) -> str:
@@ -93,7 +105,7 @@ def how(target: Any, task: Task, checkpoint: Checkpoint) -> str:
     )
 
 
-def _positions(checkpoint: Checkpoint, layers: list[Layer], task: Task) -> dict[str, float]:
+def _positions(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> dict[str, float]:
     """Layer name -> how many times its weights are applied for one token or sample."""
     if task == "causal-lm":
         return {x.name: 1.0 for x in layers}
@@ -106,7 +118,7 @@ def _positions(checkpoint: Checkpoint, layers: list[Layer], task: Task) -> dict[
     return _sides(checkpoint, layers)
 
 
-def _sides(checkpoint: Checkpoint, layers: list[Layer]) -> dict[str, float]:
+def _sides(checkpoint: Checkpoint, layers: tuple[Layer, ...]) -> dict[str, float]:
     """A convolutional network by custom: a 7-wide stem and its pooling each halve the side, and so does every doubling of channels."""
     side, widest, out = float(_side(checkpoint)), 0, {}
     for x in layers:
@@ -125,12 +137,12 @@ def _sides(checkpoint: Checkpoint, layers: list[Layer]) -> dict[str, float]:
     return out
 
 
-def _attention(config: Mapping[str, Any]) -> Work:
+def _attention(config: Mapping[str, Any]) -> tuple[float, float, float]:
     """Scores and mixing over the cached keys and values of one token."""
     depth, heads, width = (int(config.get(k) or 0) for k in ("num_hidden_layers", "num_attention_heads", "hidden_size"))
     size = int(config.get("head_dim") or (width // heads if heads else 0))
     kept = int(config.get("num_key_value_heads") or heads)
-    return Work(2 * depth * heads * size * CONTEXT, 0, 2 * depth * kept * size * CONTEXT * FLOAT)
+    return 2.0 * depth * heads * size * CONTEXT, 0.0, 2.0 * depth * kept * size * CONTEXT * FLOAT
 
 
 def _active(config: Mapping[str, Any]) -> float:

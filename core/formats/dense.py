@@ -34,6 +34,10 @@ class DenseTarget:
     def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
         return [Entry(x.tensor.name, self.of(x), x.tensor.shape, x.name) for x in layers]
 
+    def hangs_on(self, setting: Setting) -> tuple[object, ...]:
+        """All of a setting that `entries` looks at; layers of one kind, type and shape that agree in it are stored alike."""
+        return ()
+
     def of(self, layer: Layer) -> str:
         """The type a tensor is stored in: integers stay, GGUF blocks become F16, a chosen type holds for all floats."""
         source = layer.tensor.dtype

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..quantize import quantizers
 from ..registry import make
 from ..stored import Quantized, Stored
-from ..types import Checkpoint, Entry, Layer, Setting
+from ..types import Checkpoint, Entry, Layer, Setting, Value
 from . import targets
 from .dense import SHARD, DenseTarget
 
@@ -44,11 +45,12 @@ class PackedTarget:
         dense = DenseTarget()
         out: list[Entry] = []
         for x in layers:
-            s = settings[x.name]
-            out += (
-                _entries(x, s, dense.of(x)) if self.packs(checkpoint, x, s) else [Entry(x.tensor.name, dense.of(x), x.tensor.shape, x.name)]
-            )
+            s, dtype = settings[x.name], dense.of(x)
+            out += _entries(x, s, dtype) if self.packs(checkpoint, x, s) else [Entry(x.tensor.name, dtype, x.tensor.shape, x.name)]
         return out
+
+    def hangs_on(self, setting: Setting) -> tuple[object, ...]:
+        return _key(setting)
 
     def tensors(self, checkpoint: Checkpoint, layer: Layer, setting: Setting, stored: Stored) -> dict[str, Tensor]:
         if not isinstance(stored, Quantized) or not self.packs(checkpoint, layer, setting):
@@ -95,10 +97,21 @@ class PackedTarget:
         }  # fmt: skip
 
 
+def _key(setting: Setting) -> tuple[Any, ...]:
+    """All of a setting that the stored form hangs on."""
+    return setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items())
+
+
 def _how(setting: Setting) -> dict[str, Any]:
-    m = make(quantizers[setting.quantize], setting.quantize_knobs)
+    return dict(_scheme(*_key(setting)))
+
+
+@lru_cache(maxsize=256)
+def _scheme(quantize: str, bits: int, *knobs: tuple[str, Value]) -> Mapping[str, Any]:
+    """A layer's `weights` in compressed-tensors' words; making the method anew for each of 500 layers was most of a slider's tick."""
+    m = make(quantizers[quantize], dict(knobs))
     group = m.group_size if m.granularity == "group" else None
-    return {"num_bits": setting.bits, "type": "int", "symmetric": m.symmetric, "strategy": m.granularity, "group_size": group}
+    return {"num_bits": bits, "type": "int", "symmetric": m.symmetric, "strategy": m.granularity, "group_size": group}
 
 
 def _entries(x: Layer, s: Setting, dtype: str) -> list[Entry]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from ..types import Checkpoint, Entry
-from .safetensors_write import header_bytes
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -28,21 +27,28 @@ def limit(checkpoint: Checkpoint, target: Any) -> float:
     return target.shard_gb * 1e9 if checkpoint.config else float("inf")
 
 
+def cuts(sizes: Iterable[int], most: float) -> list[int]:
+    """Which layers begin a file, when files of at most `most` bytes are filled in order and a layer is never cut."""
+    starts, held = [0], 0
+    for i, nbytes in enumerate(sizes):
+        if held and held + nbytes > most:
+            starts.append(i)
+            held = 0
+        held += nbytes
+    return starts
+
+
+def names(count: int) -> list[str]:
+    """File names of so many shards."""
+    return [WHOLE] if count == 1 else [f"model-{i:05}-of-{count:05}.safetensors" for i in range(1, count + 1)]
+
+
 def shards(entries: Iterable[Entry], most: float) -> list[Shard]:
     """Files of at most `most` bytes of tensors, filled in the order given; a layer's tensors stay together (one alone may be larger)."""
-    parts: list[list[Entry]] = [[]]
-    held = 0
-    for _, group in groupby(entries, lambda e: e.layer):
-        layer = list(group)
-        nbytes = sum(e.nbytes for e in layer)
-        if parts[-1] and held + nbytes > most:
-            parts.append([])
-            held = 0
-        parts[-1] += layer
-        held += nbytes
-    if len(parts) == 1:
-        return [Shard(WHOLE, tuple(parts[0]))]
-    return [Shard(f"model-{i:05}-of-{len(parts):05}.safetensors", tuple(p)) for i, p in enumerate(parts, 1)]
+    layers = [tuple(group) for _, group in groupby(entries, lambda e: e.layer)]
+    starts = cuts((sum(e.nbytes for e in layer) for layer in layers), most)
+    parts = [layers[i:j] for i, j in zip(starts, [*starts[1:], len(layers)])]
+    return [Shard(file, tuple(chain.from_iterable(part))) for file, part in zip(names(len(parts)), parts)]
 
 
 def index(found: Iterable[Shard]) -> bytes:
@@ -50,10 +56,3 @@ def index(found: Iterable[Shard]) -> bytes:
     entries = [(e, s.file) for s in found for e in s.entries]
     table = {"metadata": {"total_size": sum(e.nbytes for e, _ in entries)}, "weight_map": {e.name: file for e, file in entries}}
     return (json.dumps(table, indent=2, sort_keys=True) + "\n").encode()
-
-
-def nbytes(entries: Iterable[Entry], most: float) -> int:
-    """All bytes of the weight files, their headers and the index."""
-    found = shards(entries, most)
-    inside = sum(len(header_bytes(s.entries)) + sum(e.nbytes for e in s.entries) for s in found)
-    return inside + (len(index(found)) if len(found) > 1 else 0)
