@@ -48,7 +48,7 @@ def estimate(
     hit = min(1.0, CACHE / (sum(size.layers.values()) or 1))
     pace = hit / CACHED + (1 - hit) / READ  # seconds a byte of weight takes
     w, kept = work(checkpoint, found, task), size.layers
-    stored = np.array([kept[x.name] if x.name in kept else x.tensor.nbytes for x in found] + [0.0])
+    stored = np.array([kept.get(x.name, x.tensor.nbytes) for x in found] + [0.0])
     computing, weights, moving = 2 * w.macs / FLOPS, stored * w.moved * pace, w.activations / CACHED
     busy = computing >= weights + moving
     parts = {

@@ -74,7 +74,10 @@ def test_the_quick_sum_is_the_length_of_the_real_header_for_any_plan(name: str, 
             assert (fast.total, fast.layers) == slowly(checkpoint, shown, settings, how)
 
 
-@given(st.lists(st.tuples(st.text(max_size=9), st.lists(st.integers(0, 3000), max_size=3), st.sampled_from(["F32", "F16", "U8"])), max_size=9))
+SHAPES = st.lists(st.integers(0, 3000), max_size=3)
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), SHAPES, st.sampled_from(["F32", "F16", "U8"])), max_size=9))
 def test_any_names_and_shapes_have_the_size_their_header_says(tensors: list[tuple[str, list[int], str]]) -> None:
     infos = {n: TensorInfo(n, tuple(shape), kind, 0, Path(__file__)) for n, shape, kind in tensors}
     checkpoint = Checkpoint(Path(), "safetensors", infos)
@@ -93,7 +96,7 @@ def test_50_ticks_on_10_000_layers_ask_the_target_twice() -> None:
     class Counting(PackedTarget):
         def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
             asked.extend(x.name for x in layers)
-            return super(Counting, self).entries(checkpoint, layers, settings)
+            return super().entries(checkpoint, layers, settings)
 
     for tick in range(50):
         size(checkpoint, found, resolve(edit(Plan(), MODEL, bits=(4, 3)[tick % 2], amount=tick / 100), found), Counting())
