@@ -57,24 +57,24 @@ def from_json(text: str) -> Report:
         said = json.loads(text)
         if said.pop("version") != 1:
             raise BadFile("This report was written by a newer studio; open it there")
-        found: Report = _build(Report, said)
+        found: Report = build(Report, said)
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadFile(f"This is no report of Slim Studio ({type(e).__name__}: {e}); choose a report.json") from None
     return found
 
 
-def _build(kind: Any, value: Any) -> Any:
+def build(kind: Any, value: Any) -> Any:
     """JSON back into the dataclasses, mappings and tuples its annotations name."""
     inside = get_args(kind)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{k: _build(hints[k], v) for k, v in value.items()})
+        return kind(**{k: build(hints[k], v) for k, v in value.items()})
     if isinstance(value, dict) and inside and get_origin(kind) is Mapping:
-        return {k: _build(inside[1], v) for k, v in value.items()}
+        return {k: build(inside[1], v) for k, v in value.items()}
     if isinstance(value, list):
-        return tuple(_build(inside[0], v) for v in value)
+        return tuple(build(inside[0], v) for v in value)
     noun = next((t for t in inside if is_dataclass(t)), None)
-    return _build(noun, value) if noun and value is not None else value
+    return build(noun, value) if noun and value is not None else value
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("slim-studio", description="Make neural networks smaller by hand and eye.")
     parser.add_argument("path", nargs="?", type=Path, help="model file or folder to open")
     parser.add_argument("--tour", type=Path, metavar="DIR", help="open a sample, slim, measure and export it, and save screenshots to DIR")
+    parser.add_argument("--empty", action="store_true", help="start empty instead of with the last session")
     args = parser.parse_args()
     if args.tour:
         from .tour import tour
@@ -19,7 +20,7 @@ def main() -> int:
         return tour(args.tour)
     from .app import main as start
 
-    return start(args.path)
+    return start(args.path, args.empty)
 
 
 if __name__ == "__main__":

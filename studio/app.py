@@ -8,7 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QLibraryInfo, QTranslator
+from PySide6.QtCore import QCoreApplication, QLibraryInfo, Qt, QTimer, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from core import environment
@@ -16,19 +16,26 @@ from core.resources import cache_root, root
 
 from . import settings, theme
 from .engine import Engine
+from .keeper import Keeper
 from .session import Session
 from .window import MainWindow
 
 log = logging.getLogger("slim")
 
 
-def main(path: Path | None = None) -> int:
-    """Open the window, and `path` in it if given; returns the exit status."""
+def main(path: Path | None = None, empty: bool = False) -> int:
+    """Open the window, and `path` in it if given, else what was open last; returns the exit status."""
     app, window = build()
     window.show()
+    keeper = Keeper(window.session, app)
+    _serve(app, window, keeper)
     if path:
         window.session.open(path.absolute())
-    return app.exec()
+    elif settings.restores() and not empty:
+        keeper.start()
+    status = app.exec()
+    keeper.close()
+    return status
 
 
 def build() -> tuple[QApplication, MainWindow]:
@@ -44,12 +51,15 @@ def build() -> tuple[QApplication, MainWindow]:
     theme.apply(app, settings.theme())
     engine = Engine(app)
     window = MainWindow(Session(engine, app), engine)
-    _catch(window)
+    _catch(window.session)
     return app, window
 
 
 def translate(app: QApplication) -> None:
-    """Chinese when the setting or the system says so and the compiled texts are there."""
+    """Put the chosen language's texts in place of those in force."""
+    for old in app.findChildren(QTranslator, options=Qt.FindChildOption.FindDirectChildrenOnly):
+        app.removeTranslator(old)
+        old.deleteLater()
     if settings.language() != "zh_CN":
         return
     qt = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
@@ -57,6 +67,22 @@ def translate(app: QApplication) -> None:
         translator = QTranslator(app)
         if translator.load(name, folder):
             app.installTranslator(translator)
+
+
+def again(app: QApplication, window: MainWindow) -> MainWindow:
+    """The same session in a new window that speaks the language chosen now."""
+    translate(app)
+    other = MainWindow(window.session, window.engine)
+    window.leave_to(other)
+    other.show()
+    return other
+
+
+def _serve(app: QApplication, window: MainWindow, keeper: Keeper) -> None:
+    """What a window asks of the application."""
+    window.reopen.connect(keeper.restore)
+    # not from within the old window's own menu: it is still on the stack there
+    window.spoken.connect(lambda: QTimer.singleShot(0, lambda: _serve(app, again(app, window), keeper)))
 
 
 def _log() -> None:
@@ -67,9 +93,9 @@ def _log() -> None:
         log.setLevel(logging.INFO)
 
 
-def _catch(window: MainWindow) -> None:
+def _catch(session: Session) -> None:
     """An error in a slot is logged and said once, quietly; the window lives on."""
-    said: set[str] = set()
+    told: set[str] = set()
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
@@ -77,10 +103,9 @@ def _catch(window: MainWindow) -> None:
             return
         log.error("unexpected", exc_info=(kind, error, trace))
         text = f"{kind.__name__}: {error}"
-        if text not in said:
-            said.add(text)
-            window.session.notice.emit(
-                "error", window.tr("Something went wrong and was logged ({what}); your plan is safe.").format(what=text)
-            )
+        if text not in told:
+            told.add(text)
+            said = QCoreApplication.translate("app", "Something went wrong and was logged ({what}); your plan is safe.")
+            session.notice.emit("error", said.format(what=text))
 
     sys.excepthook = hook

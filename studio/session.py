@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from core import plans
 from core.data import default as default_data
@@ -18,34 +18,12 @@ from core.layers import groups
 from core.registry import make
 from core.types import Layer, Outcome, Plan, Score, Value, Variant, Verdict
 
-from . import work
+from . import kept, work
+from .edit import Edit
 from .engine import Engine
-from .snapshot import Row, Snapshot
+from .snapshot import Snapshot, side_by_side
 
 REST = 180  # ms of quiet before the true measurement begins
-
-
-class Edit(QUndoCommand):
-    """One change of the plan; changes of one drag (same gesture) are one undo step."""
-
-    def __init__(self, session: Session, label: str, new: Plan, gesture: int | None) -> None:
-        super().__init__(label)
-        self.session, self.old, self.new, self.gesture = session, session.snapshot.plan, new, gesture
-
-    def id(self) -> int:
-        return -1 if self.gesture is None else self.gesture
-
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, Edit) or other.gesture != self.gesture:
-            return False
-        self.new = other.new
-        return True
-
-    def redo(self) -> None:
-        self.session._take(self.new)
-
-    def undo(self) -> None:
-        self.session._take(self.old)
 
 
 class Session(QObject):
@@ -79,10 +57,19 @@ class Session(QObject):
     def open(self, path: Path, factory: str = "") -> None:
         """Open on the worker; what is open stays until the new one is there."""
         path = Path(path)
-        self.engine.run(
-            "open", self.tr("Opening {name}").format(name=path.name), work.open_model, path, factory,
-            done=self._show, failed=self._fail,
-        )  # fmt: skip
+        self._open(path, factory, lambda _: self._begin())
+
+    def resume(self, found: kept.Kept) -> None:
+        """Open the model of a kept session and put its plan, its data and what was measured back; its factory is not run again."""
+        self._open(found.path, "", lambda opened: self._put_back(found, opened))
+
+    def _open(self, path: Path, factory: str, then: Callable[[work.Opened], None]) -> None:
+        def done(opened: work.Opened) -> None:
+            self._show(opened)
+            then(opened)
+
+        title = self.tr("Opening {name}").format(name=path.name)
+        self.engine.run("open", title, work.open_model, path, factory, done=done, failed=self._fail)
 
     def close(self) -> None:
         """Nothing open; running work is dropped."""
@@ -95,7 +82,7 @@ class Session(QObject):
 
     def _show(self, opened: work.Opened) -> None:
         """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export"):
+        for key in ("preview", "first", "inspect", "export", "zeros"):
             self.engine.cancel(key)
         self._rest.stop()
         self._opened, self._basis = opened, []
@@ -110,7 +97,46 @@ class Session(QObject):
         self.undo_stack.clear()
         self._plan = work.first_plan(opened.layers)
         self._take(self._plan)
+
+    def _begin(self) -> None:
+        """What a freshly opened model has measured of itself."""
         self._first()
+        if self._shot.checkpoint and self._shot.checkpoint.nbytes <= work.COUNTED:
+            self.count_zeros()
+
+    def _put_back(self, found: kept.Kept, opened: work.Opened) -> None:
+        s = self._shot
+        data = found.basis[0] if found.basis[0] and found.basis[0].exists() else s.data
+        same = found.stamp == kept.stamp(opened.checkpoint)
+        variants = tuple(kept.placed(v, opened.layers) for v, _ in found.variants) if same else ()
+        self._basis = [b for _, b in found.variants] if same else []
+        score = found.score if same and data == found.basis[0] else None
+        before = replace(s.original, score=score) if s.original else None
+        self._set(replace(s, original=before, variants=variants, data=data, limit=found.basis[1], selection=found.selection))
+        try:
+            self.set_target(found.target, **found.target_knobs)
+        except SlimError as e:  # a format this studio no longer has
+            self.notice.emit("warning", str(e))
+        self._take(found.plan)
+        self._begin() if score is None else self.count_zeros()
+        if found.variants and not same:
+            self.notice.emit("warning", self.tr("The weights have changed since they were measured, so the history was left out."))
+        if found.factory:
+            self.notice.emit("info", self.tr("Your own network was not run again; Model › Use my own network… does so after your yes."))
+
+    def bases(self) -> list[kept.Basis]:
+        """What each variant was measured on."""
+        return list(self._basis)
+
+    def count_zeros(self) -> None:
+        """How sparse every tensor is as it is stored; the tree fills while they are read."""
+        if self._shot.checkpoint is None:
+            return
+
+        def count(point: dict[str, float]) -> None:
+            self._set(replace(self._shot, zeros={**self._shot.zeros, **point}))
+
+        self.engine.run("zeros", self.tr("Counting the zeros"), work.zeros, self._opened, point=count, failed=self._fail)
 
     def _first(self) -> None:
         """Score the original, so that every later number has something beside it."""
@@ -287,16 +313,8 @@ class Session(QObject):
         found = tuple(indices)
         rows = None
         if len(found) == 2:
-            a, b = (self._variant(i) for i in found)
-            rows = tuple(
-                Row(x.name, a.outcomes.get(x.name), b.outcomes.get(x.name), a.size.layers.get(x.name, 0), b.size.layers.get(x.name, 0))
-                for x in self._shot.layers
-            )
+            rows = side_by_side(self._shot, *found)
         self._set(replace(self._shot, compared=found, comparison=rows))
-
-    def _variant(self, index: int) -> Variant:
-        assert self._shot.original is not None
-        return self._shot.variants[index] if index >= 0 else self._shot.original
 
     def inspect(self, name: str) -> None:
         """Look inside one layer, before and after."""
@@ -334,18 +352,10 @@ class Session(QObject):
 
     def save_recipe(self, path: Path) -> None:
         """The plan with its model, data and target as TOML, for the command line and for later."""
-        from dataclasses import asdict
-
         from core import recipe
 
-        s = self._shot
-        assert s.checkpoint is not None
         try:
-            said = recipe.Recipe(
-                source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data,
-                limit=s.limit, target=s.target.key, target_knobs=asdict(s.target),
-            )  # fmt: skip
-            recipe.save(said, Path(path))
+            recipe.save(kept.recipe_of(self._shot), Path(path))
         except (SlimError, OSError) as e:
             self.notice.emit("error", str(e))
             return

@@ -1,4 +1,4 @@
-"""What the studio remembers between starts: language, theme, recent files and the layout of the window."""
+"""What the studio remembers between starts: language, theme, recent files, layout, and whether to go on where one left off."""
 
 from __future__ import annotations
 
@@ -27,14 +27,47 @@ def set_theme(which: str) -> None:
     store().setValue("theme", which)
 
 
+def chosen_language() -> str:
+    """ "en", "zh_CN" or "system"."""
+    return str(store().value("language", "system"))
+
+
 def language() -> str:
     """ "en" or "zh_CN": what was chosen, else what the system speaks."""
-    chosen = str(store().value("language", "system"))
+    chosen = chosen_language()
     return ("zh_CN" if QLocale.system().name().startswith("zh") else "en") if chosen == "system" else chosen
 
 
 def set_language(which: str) -> None:
     store().setValue("language", which)
+
+
+def restores() -> bool:
+    """Whether the next start opens what was open."""
+    return store().value("restores", "true") in (True, "true")
+
+
+def set_restores(on: bool) -> None:
+    store().setValue("restores", "true" if on else "false")
+
+
+def toured() -> bool:
+    """Whether the first-run tour was seen or skipped."""
+    return store().value("toured", "false") in (True, "true")
+
+
+def set_toured(seen: bool = True) -> None:
+    store().setValue("toured", "true" if seen else "false")
+
+
+def state(name: str) -> QByteArray:
+    """How a part of the window was left (columns, splitter); empty at first."""
+    found: Any = store().value(f"state/{name}", QByteArray())
+    return found
+
+
+def keep_state(name: str, state: QByteArray) -> None:
+    store().setValue(f"state/{name}", state)
 
 
 def recent() -> list[Path]:

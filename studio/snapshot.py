@@ -36,6 +36,7 @@ class Snapshot:
     original: Variant | None = None
     score: Score | None = None  # the current plan's; partial while it streams in
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    zeros: Mapping[str, float] = field(default_factory=dict)  # Layer.name -> share of exact zeros as stored, once counted
     variants: tuple[Variant, ...] = ()
     current: int = -1  # index in variants of the measured current plan
     compared: tuple[int, ...] = ()  # indices in variants; -1 is the original
@@ -51,3 +52,13 @@ class Snapshot:
     dirty: bool = False
     recipe_path: Path | None = None
     busy: bool = False
+
+
+def side_by_side(s: Snapshot, first: int, second: int) -> tuple[Row, ...]:
+    """A row per layer for two variants; -1 is the original."""
+    assert s.original is not None
+    a, b = (s.variants[i] if i >= 0 else s.original for i in (first, second))
+    return tuple(
+        Row(x.name, a.outcomes.get(x.name), b.outcomes.get(x.name), a.size.layers.get(x.name, 0), b.size.layers.get(x.name, 0))
+        for x in s.layers
+    )

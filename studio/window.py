@@ -6,21 +6,17 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QTabWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )  # fmt: skip
@@ -29,13 +25,16 @@ from core.data import serves
 from core.types import Verdict
 
 from . import numbers, settings, theme
-from .actions import MENUS, Action, actions
+from .coach import Coach
 from .engine import Engine
+from .explain import explain
+from .menus import Menus
+from .notice import Notice
 from .panels.export import VerdictDialog
 from .panels.welcome import Welcome
 from .session import Session
 from .snapshot import Snapshot
-from .words import word
+from .words import said, word
 
 AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea, "right": Qt.DockWidgetArea.RightDockWidgetArea,
@@ -43,55 +42,32 @@ AREAS = {
 }  # fmt: skip
 ORDER = ("plan", "history", "inspector", "compare", "jobs", "log")
 CHARTS = ("size", "accuracy", "energy")
-SHOWN = 8000  # ms an informative notice stays
 REDRAW = 33  # ms: many changes, one redraw
-
-
-class Notice(QFrame):
-    """One line above the work that never asks for a click."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.text = QLabel(wordWrap=True)
-        close = QToolButton()
-        close.setText("×")
-        close.setAccessibleName(self.tr("Close the notice"))
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 4, 6, 4)
-        row.addWidget(self.text, 1)
-        row.addWidget(close)
-        self._timer = QTimer(self, interval=SHOWN, singleShot=True)
-        self._timer.timeout.connect(self.hide)
-        self.hide()
-
-    def say(self, level: str, text: str) -> None:
-        """Show it; errors stay until they are closed."""
-        colour = theme.colour({"error": "danger", "warning": "warning"}.get(level, "accent")).name()
-        self.setStyleSheet(f"Notice {{ border: 0; border-left: 4px solid {colour}; background: {theme.colour('base').name()}; }}")
-        self.text.setText(text)
-        self.show()
-        self._timer.start() if level == "info" else self._timer.stop()
 
 
 class MainWindow(QMainWindow):
     """Draws the session's snapshots; every change goes through the session."""
+
+    reopen = Signal()  # the last session is asked for
+    spoken = Signal()  # another language was chosen: a new window takes this one's place
 
     def __init__(self, session: Session, engine: Engine) -> None:
         super().__init__()
         self.session, self.engine = session, engine
         self.parts: dict[str, Any] = {}  # panels and charts by registered name
         self.docks: dict[str, QDockWidget] = {}
+        self.coach: Coach | None = None
+        self._replaced = False
         self._drawn: dict[str, Snapshot] = {}
         self._opened: bool | None = None  # whether the docks were last arranged for a document
-        self._menu_actions: list[tuple[Action, QAction]] = []
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks)
         self.notice, self.welcome = Notice(), Welcome(session)
         self.charts_row, self.tabs, self.pages = QWidget(), QTabWidget(), QStackedWidget()
         self._centre()
-        self._menus()
+        self.menus = Menus(self)
+        self._entries()
         self._redraw = QTimer(self, interval=REDRAW, singleShot=True)
         self._redraw.timeout.connect(self._draw)
         session.changed.connect(lambda _: self._redraw.isActive() or self._redraw.start())
@@ -111,7 +87,7 @@ class MainWindow(QMainWindow):
         self.charts_line.setContentsMargins(0, 0, 0, 0)
         self.tabs.setDocumentMode(True)
         self.tabs.currentChanged.connect(lambda _: self._redraw.start())
-        split = QSplitter(Qt.Orientation.Vertical)
+        self.split = split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.charts_row)
         split.addWidget(self.tabs)
         split.setSizes([270, 330])
@@ -130,44 +106,9 @@ class MainWindow(QMainWindow):
         self.statusBar().addWidget(self.facts, 1)
         self.statusBar().addPermanentWidget(self.local)
 
-    def _menus(self) -> None:
-        self.bar = QToolBar(self.tr("Main"), self)
-        self.bar.setObjectName("main")
-        self.bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        menus = {name: self.menuBar().addMenu(self._menu_title(name)) for name in MENUS}
-        found = actions()
-        for a in found:
-            q = QAction(a.label, self)
-            q.setShortcut(QKeySequence(a.shortcut))
-            q.triggered.connect(lambda _=False, a=a: a.run(self))
-            menus[a.menu].addAction(q)
-            if a.bar:
-                self.bar.addAction(q)
-            self._menu_actions.append((a, q))
-        self.view_menu = menus["View"]
-        self.addToolBar(self.bar)
-        space = QWidget()
-        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.bar.addWidget(space)
-        self.data = QLabel()
-        self.bar.addWidget(self.data)
-        self.welcome.folder.connect(lambda: self._named("Open folder…").trigger())
-        self.welcome.file.connect(lambda: self._named("Open file…").trigger())
-        self._icons()
-
-    def _menu_title(self, name: str) -> str:
-        return {
-            "File": self.tr("&File"), "Edit": self.tr("&Edit"), "Model": self.tr("&Model"), "Run": self.tr("&Run"), "View": self.tr("&View"),
-            "Help": self.tr("&Help"),
-        }[name]  # fmt: skip
-
-    def _named(self, name: str) -> QAction:
-        return next(q for a, q in self._menu_actions if a.name == name)
-
-    def _icons(self) -> None:
-        for a, q in self._menu_actions:
-            if a.icon:
-                q.setIcon(theme.icon(a.icon))
+    def _entries(self) -> None:
+        self.welcome.folder.connect(lambda: self.menus.named("Open folder…").trigger())
+        self.welcome.file.connect(lambda: self.menus.named("Open file…").trigger())
 
     def _build(self) -> None:
         """Charts, panels and docks: after the first paint."""
@@ -189,9 +130,9 @@ class MainWindow(QMainWindow):
             self.parts[name] = charts[name](self.session, self.charts_row)
             self.charts_line.addWidget(self.parts[name], 1)
         self.charts_row.setVisible(len(charts) > 0)
-        self.view_menu.addSeparator()
+        self.menus.menus["View"].addSeparator()
         for dock in self.docks.values():
-            self.view_menu.addAction(dock.toggleViewAction())
+            self.menus.menus["View"].addAction(dock.toggleViewAction())
         self._default = self.saveState()
         _, state = settings.layout()
         if state.isEmpty() or not self.restoreState(state):
@@ -247,15 +188,11 @@ class MainWindow(QMainWindow):
 
     def _facts(self, s: Snapshot) -> None:
         """Title, toolbar and status line."""
-        for a, q in self._menu_actions:
-            why = a.why(s)
-            q.setEnabled(not why)
-            keys = f" ({q.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})" if a.shortcut else ""
-            q.setToolTip(a.tip + keys + (f"\n{why}" if why else ""))
+        self.menus.show(s)
         if s.checkpoint is None:
             self.setWindowTitle("Slim Studio")
             self.facts.clear()
-            self.data.clear()
+            self.menus.data.clear()
             return
         name = s.checkpoint.path.name
         self.setWindowTitle(name + (self.tr(" ● unsaved plan") if s.dirty else "") + " – Slim Studio")
@@ -264,10 +201,10 @@ class MainWindow(QMainWindow):
             parts.append(numbers.change(s.size.original, s.size.total))
         if s.runnable:
             parts.append(self.tr("can't be scored here"))
-            self.facts.setToolTip(s.runnable)
+            self.facts.setToolTip(said(s.runnable))
         self.facts.setText("   ·   ".join(parts))
-        self.data.setText(self.tr("Data: {name}").format(name=s.data.name) if s.data else self.tr("No data chosen"))
-        self.data.setToolTip(s.runnable or (str(s.data) if s.data else self.tr("Choose held-out samples under Run › Choose data…")))
+        self.menus.data.setText(self.tr("Data: {name}").format(name=s.data.name) if s.data else self.tr("No data chosen"))
+        self.menus.data.setToolTip(said(s.runnable) or (str(s.data) if s.data else self.tr("Choose held-out samples under Run › Choose data…")))
 
     def set_theme(self, which: str) -> None:
         """Light, dark or as the system, at once."""
@@ -275,10 +212,48 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, which)
-        self._icons()
+        self.menus.icons()
         self.welcome.refresh()
         self._drawn.clear()
         self._draw()
+
+    def set_language(self, which: str) -> None:
+        """Chinese, English or the system's, at once."""
+        settings.set_language(which)
+        self.spoken.emit()
+
+    def tour(self) -> None:
+        """The three notes of the first run."""
+        if self.coach is not None:
+            self.coach.end()
+        self.coach = Coach(self)
+        self.coach.destroyed.connect(lambda: setattr(self, "coach", None))
+
+    def explain(self) -> str:
+        """Say what lies under the pointer."""
+        return explain(self)
+
+    def compare(self) -> None:
+        """The measured plan beside the original, layer by layer."""
+        if (at := self.session.snapshot.current) >= 0:
+            self.session.compare((-1, at))
+            self.tabs.setCurrentWidget(self.parts["compare"])
+        else:
+            self.session.notice.emit("info", self.tr("Measure the plan first: let the sliders rest."))
+
+    def leave_to(self, other: MainWindow) -> None:
+        """Another window shows the same session from now on."""
+        self._keep_layout()
+        self._replaced = True
+        other.setGeometry(self.geometry())
+        self.close()
+        self.deleteLater()
+
+    def _keep_layout(self) -> None:
+        settings.keep_layout(self.saveGeometry(), self.saveState())
+        settings.keep_state("split", self.split.saveState())
+        if "layers" in self.parts:
+            settings.keep_state("layers", self.parts["layers"].tree.header().saveState())
 
     def _exported(self, path: Path, verdict: Verdict) -> None:
         self.session.notice.emit("info", self.tr("{name} was exported and verified.").format(name=path.name))
@@ -309,6 +284,7 @@ class MainWindow(QMainWindow):
             self.session.open(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        settings.keep_layout(self.saveGeometry(), self.saveState())
-        self.engine.close()
+        if not self._replaced:
+            self._keep_layout()
+            self.engine.close()
         event.accept()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Setting, Si
 if TYPE_CHECKING:
     from core.evaluate import Reference
     from core.inspection import Inspection
+
+COUNTED = 2_000_000_000  # bytes: up to here the zeros of a model are counted when it is opened
+PIECE = 1 << 22  # weights between two looks at the job
 
 
 @dataclass
@@ -194,6 +198,22 @@ def export(
     said = replace(after, outcomes=found.outcomes)
     report.write(Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions()), path)  # noqa: E501
     return verdict
+
+
+def zeros(opened: Opened, job: Job) -> None:
+    """Stream {layer: share of exact zeros as stored}, a few layers at a time; tensors are read in pieces of their mapped file."""
+    found: dict[str, float] = {}
+    told = time.monotonic()
+    for x in job.track([x for x in opened.layers if x.prunable], "Counting"):
+        t, nonzero = read(x.tensor), 0
+        for part in t.flatten().split(PIECE):
+            job.check()
+            nonzero += int(part.count_nonzero())
+        found[x.name] = 1 - nonzero / max(1, t.numel())
+        if time.monotonic() - told > 0.3:
+            job.point(found)
+            found, told = {}, time.monotonic()
+    job.point(found)
 
 
 def now() -> str:

@@ -14,6 +14,7 @@ from ..snapshot import Snapshot
 
 Run = Callable[[Any], None]
 Why = Callable[[Snapshot], str]
+translate = QCoreApplication.translate
 MENUS = ("File", "Edit", "Model", "Run", "View", "Help")
 
 
@@ -23,7 +24,7 @@ def always(_: Snapshot) -> str:
 
 def opened(s: Snapshot) -> str:
     """Needs a model."""
-    return "" if s.checkpoint else QCoreApplication.translate("actions", "Open a model first.")
+    return "" if s.checkpoint else translate("actions", "Open a model first.")
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,31 @@ class Action:
     bar: bool  # also on the toolbar
     why: Why
     run: Run
+    under: str  # title of a submenu, "" for none
+    on: Callable[[], bool] | None  # whether its tick is set; None = it has no tick
+    keys: str  # a key that the layer tree and the charts hear themselves, shown beside the name
+    n: int  # a number in its name
 
     @property
     def tip(self) -> str:
-        return QCoreApplication.translate("actions", (self.run.__doc__ or "").strip())
+        return translate("actions", (self.run.__doc__ or "").strip())
 
     @property
     def label(self) -> str:
-        return QCoreApplication.translate("actions", self.name)
+        return translate("actions", self.name).format(n=self.n)
 
 
 _found: list[Action] = []
 
 
 def action(
-    name: Any, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always
-) -> Callable[[Run], Run]:
+    name: Any, shortcut: str = "", menu: str = "File", *, icon: str = "", bar: bool = False, why: Why = always, under: Any = "",
+    on: Callable[[], bool] | None = None, keys: str = "", n: int = 0,
+) -> Callable[[Run], Run]:  # fmt: skip
     """Put the decorated function of the window into a menu; its docstring is the tooltip."""
 
     def keep(run: Run) -> Run:
-        _found.append(Action(name, shortcut, menu, icon, bar, why, run))
+        _found.append(Action(name, shortcut, menu, icon, bar, why, run, under, on, keys, n))
         return run
 
     return keep

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
+from PySide6.QtCore import QT_TRANSLATE_NOOP
 from PySide6.QtWidgets import QFileDialog
 
 from core.data import SUFFIXES
 
 from ..snapshot import Snapshot
-from . import action, opened
+from . import action, opened, translate
 
 
 def _measurable(s: Snapshot) -> str:
@@ -19,7 +19,7 @@ def _measurable(s: Snapshot) -> str:
 
 
 def _working(s: Snapshot) -> str:
-    return "" if s.busy else QCoreApplication.translate("actions", "Nothing is running.")
+    return "" if s.busy else translate("actions", "Nothing is running.")
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Evaluate"), "F5", "Run", icon="play", bar=True, why=_measurable)
@@ -31,8 +31,8 @@ def evaluate(window: Any) -> None:
 @action(QT_TRANSLATE_NOOP("actions", "Choose data…"), "Ctrl+D", "Run", icon="data", why=opened)
 def data(window: Any) -> None:
     """Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels for classifiers"""
-    masks = window.tr("Text or images ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
-    path, _ = QFileDialog.getOpenFileName(window, window.tr("Held-out data"), "", masks)
+    masks = translate("actions", "Text or images ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
+    path, _ = QFileDialog.getOpenFileName(window, translate("actions", "Held-out data"), "", masks)
     if path:
         window.session.set_data(Path(path), window.session.snapshot.limit)
 
@@ -40,8 +40,21 @@ def data(window: Any) -> None:
 @action(QT_TRANSLATE_NOOP("actions", "Choose data folder…"), "Ctrl+Shift+D", "Run", icon="data", why=opened)
 def data_folder(window: Any) -> None:
     """Held-out samples in a folder: .txt files, or pictures in one subfolder per class"""
-    if path := QFileDialog.getExistingDirectory(window, window.tr("Held-out data")):
+    if path := QFileDialog.getExistingDirectory(window, translate("actions", "Held-out data")):
         window.session.set_data(Path(path), window.session.snapshot.limit)
+
+
+SPACE: Any = QT_TRANSLATE_NOOP("actions", "Space")
+
+
+def _comparable(s: Snapshot) -> str:
+    return opened(s) or ("" if s.current >= 0 else translate("actions", "Measure the plan first: let the sliders rest."))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Compare with the original"), "", "Run", why=_comparable, keys=SPACE)
+def compare(window: Any) -> None:
+    """Put the measured plan and the original side by side, layer by layer"""
+    window.compare()
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Cancel"), "Esc", "Run", icon="stop", why=_working)

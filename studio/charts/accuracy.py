@@ -12,11 +12,12 @@ from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 from core.types import METRICS, Score
 
 from .. import numbers, theme
+from ..pictures import Rows
+from ..plots import Plot, solid
 from ..session import Session
 from ..snapshot import Snapshot
 from ..words import word
 from . import charts
-from .plots import Plot, solid
 
 ORDER = ("perplexity", "top1", "cosine", "kl", "agreement", "bits_per_byte")
 
@@ -34,6 +35,7 @@ class AccuracyChart(QWidget):
         self.choice.setAccessibleName(self.tr("Measure of accuracy"))
         self.choice.activated.connect(lambda _: self.show(session.snapshot))
         self.plot = Plot(self.tr("Accuracy (measured)"), "MB")
+        self.plot.rows, self.plot.fail = self.table, lambda why: session.notice.emit("error", why)
         self.errors = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("muted"), width=1))
         self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True, tip=self._tip)
         self.dots.sigClicked.connect(self._clicked)
@@ -43,7 +45,7 @@ class AccuracyChart(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
-        box.setContentsMargins(2, 2, 2, 2)
+        box.setContentsMargins(4, 2, 4, 2)
         for part in (self.choice, self.plot, self.text):
             box.addWidget(part)
 
@@ -59,6 +61,18 @@ class AccuracyChart(QWidget):
         self._offer(score)
         self._points(snapshot, score, self.choice.currentData())
         self._say(snapshot, score, self.choice.currentData())
+
+    def table(self) -> Rows:
+        """Every measured plan with all its figures."""
+        s = self.session.snapshot
+        keys = sorted({k for v in s.variants if v.score for k in v.score.metrics})
+        head = ("variant", "bytes", *(t for k in keys for t in (k, f"{k} standard error")), "n", "unit", "measured")
+        rows = []
+        for i, v in enumerate(s.variants):
+            found = v.score.metrics if v.score else {}
+            figures = [x for k in keys for x in ((found[k].value, found[k].error) if k in found else ("", ""))]
+            rows.append((v.name or str(i + 1), v.size.total, *figures, *((v.score.n, v.score.unit) if v.score else ("", "")), v.when))
+        return [head, *rows]
 
     def _offer(self, score: Score) -> None:
         """The metrics this task has; the human one first."""

@@ -14,10 +14,11 @@ from core.layers import groups
 from core.types import Layer, Size
 
 from .. import numbers
+from ..pictures import Rows
+from ..plots import Plot, solid
 from ..session import Session
 from ..snapshot import Snapshot
 from . import charts
-from .plots import Plot, solid
 
 LONGEST = 16  # characters of a label
 MOST = 6  # rows: with more the bars are too thin to hit; all other groups share one row
@@ -51,6 +52,7 @@ class SizeChart(QWidget):
         self._drawn: Size | None = None
         self.rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
         self.plot = Plot(QCoreApplication.translate("SizeChart", "Size"), "MB")
+        self.plot.rows, self.plot.tip, self.plot.fail = self.table, self.tip, lambda why: session.notice.emit("error", why)
         self.plot.getPlotItem().invertY(True)
         self.bars = pg.BarGraphItem(x0=[0], y=[0], width=[0], height=0.36)
         self.plot.addItem(self.bars)
@@ -58,7 +60,7 @@ class SizeChart(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
-        box.setContentsMargins(2, 2, 2, 2)
+        box.setContentsMargins(4, 2, 4, 2)
         box.addWidget(self.plot)
         box.addWidget(self.text)
 
@@ -77,8 +79,7 @@ class SizeChart(QWidget):
         self.bars.setOpts(x0=np.zeros(2 * n), y=np.concatenate([y - 0.2, y + 0.2]), width=np.concatenate(wide), brushes=brushes, pen=None)
         if rows is not self.rows and rows:
             self.rows = rows
-            rest = QCoreApplication.translate("SizeChart", "{n} others")
-            ticks = [(i, label or rest.format(n=len(names))) for i, (label, names) in enumerate(rows)]
+            ticks = [(i, label) for i, (label, _) in enumerate(self._rows_named())]
             self.plot.getAxis("left").setTicks([ticks])
             # pyqtgraph fits the axis to its labels only after a first paint, and that frame has none
             self.plot.getAxis("left").setWidth(max(self.fontMetrics().horizontalAdvance(text) for _, text in ticks) + 16)
@@ -93,6 +94,30 @@ class SizeChart(QWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "text"):
             self._drawn = None
             self.show(self.session.snapshot)
+
+    def table(self) -> Rows:
+        """Group, layers, bytes before and now."""
+        head = ("group", "layers", "bytes before", "bytes now")
+        return [head, *((label, len(names), *self._bytes(names)) for label, names in self._rows_named())]
+
+    def tip(self, x: float, y: float) -> str:
+        """The group under the pointer with its exact bytes."""
+        row = round(y)
+        if not 0 <= row < len(self.rows):
+            return ""
+        label, names = self._rows_named()[row]
+        before, now = self._bytes(names)
+        how = QCoreApplication.translate("SizeChart", "{n} layers; a click selects them").format(n=len(names))
+        return f"{label}\n{numbers.exact(before)} → {numbers.exact(now)} ({numbers.ratio(before, now)})\n{how}"
+
+    def _rows_named(self) -> list[tuple[str, tuple[str, ...]]]:
+        rest = QCoreApplication.translate("SizeChart", "{n} others")
+        return [(label or rest.format(n=len(names)), names) for label, names in self.rows]
+
+    def _bytes(self, names: tuple[str, ...]) -> tuple[int, int]:
+        s = self.session.snapshot
+        sizes = [x.layers if x else {} for x in (s.original.size if s.original else None, s.size)]
+        return sum(sizes[0].get(n, 0) for n in names), sum(sizes[1].get(n, 0) for n in names)
 
     def pick(self, row: int) -> None:
         """Select the layers of a row everywhere."""

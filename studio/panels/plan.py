@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -75,7 +75,7 @@ class Half(QWidget):
         self.registry, self.field, self.slider = registry, field, slider
         self.title, self.value, self.origin = QLabel(f"<b>{title}</b>"), QLabel(), QLabel()
         self.combo, self.form, self.from_ = QComboBox(), Form(), QLabel()
-        self.combo.setAccessibleName(panel.tr("{title} method").format(title=title))
+        self.combo.setAccessibleName(QCoreApplication.translate("Half", "{title} method").format(title=title))
         for key, method in registry.items():
             self.combo.addItem(word(method.title), key)
             self.combo.setItemData(self.combo.count() - 1, word(method.__doc__ or ""), Qt.ItemDataRole.ToolTipRole)
@@ -84,7 +84,8 @@ class Half(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
-        for i, (a, b, c) in enumerate(((self.title, self.value, self.origin), (QLabel(panel.tr("Method")), self.combo, self.from_))):
+        how = QLabel(QCoreApplication.translate("Half", "Method"))
+        for i, (a, b, c) in enumerate(((self.title, self.value, self.origin), (how, self.combo, self.from_))):
             for j, w in enumerate((a, b, c)):
                 grid.addWidget(w, 2 * i, j)
         grid.addWidget(slider, 1, 0, 1, 3)

@@ -37,7 +37,7 @@ def window(session: Session, qtbot: QtBot) -> MainWindow:
 
 
 def action(window: MainWindow, name: str) -> object:
-    return next(q for a, q in window._menu_actions if a.name == name)
+    return next(q for a, q in window.menus.actions if a.name == name)
 
 
 def test_the_window_is_painted_before_torch_and_pyqtgraph() -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtGui import QBrush, QPalette
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtGui import QBrush, QContextMenuEvent, QHelpEvent, QPalette
+from PySide6.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 
-from .. import theme
+from . import pictures, theme
 
 
 class Plot(pg.PlotWidget):
-    """Recoloured whenever the palette changes, because pyqtgraph does not follow it."""
+    """Recoloured whenever the palette changes, because pyqtgraph does not follow it; a right click copies or saves it."""
 
-    def __init__(self, title: str, bottom: str = "") -> None:
+    def __init__(self, title: str, bottom: str = "", left: str = "", zoom: bool = False) -> None:
         super().__init__(background=None)
-        self.title, self.bottom = title, bottom
+        self.title, self.bottom, self.left = title, bottom, left
+        self.rows: Callable[[], pictures.Rows] = list  # what a copy as CSV holds
+        self.tip: Callable[[float, float], str] = lambda x, y: ""  # what stands at a place of the plot
+        self.fail: Callable[[str], None] = lambda why: None  # hears why a file could not be written
         item = self.getPlotItem()
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("bottom").enableAutoSIPrefix(False)
-        item.setMouseEnabled(x=False, y=False)
+        item.setMouseEnabled(x=zoom, y=zoom)
+        item.setMenuEnabled(False)
         item.hideButtons()
         self.setAccessibleName(title)
         self.recolour()
@@ -29,15 +35,28 @@ class Plot(pg.PlotWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "title"):
             self.recolour()
 
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        pictures.menu(self, self.title, self.rows, self.fail).popup(event.globalPos())
+        event.accept()
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Show what stands under the pointer."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            at = self.getPlotItem().vb.mapSceneToView(self.mapToScene(event.pos()))
+            if text := self.tip(at.x(), at.y()):
+                QToolTip.showText(event.globalPos(), text, self)
+                return True
+        return super().viewportEvent(event)
+
     def recolour(self) -> None:
         item = self.getPlotItem()
         self.setBackground(self.palette().color(QPalette.ColorRole.Window))
         item.setTitle(self.title, color=theme.colour("text"), size="10pt")
-        for side in ("left", "bottom"):
+        for side, text in (("left", self.left), ("bottom", self.bottom)):
             item.getAxis(side).setPen(pg.mkPen(theme.colour("grid"), width=1))
             item.getAxis(side).setTextPen(theme.colour("muted"))
-        if self.bottom:
-            item.setLabel("bottom", self.bottom, color=theme.colour("muted").name())
+            if text:
+                item.setLabel(side, text, color=theme.colour("muted").name())
 
 
 def solid(name: str) -> QBrush:
@@ -62,7 +81,7 @@ class Bars(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
-        box.setContentsMargins(2, 2, 2, 2)
+        box.setContentsMargins(4, 2, 4, 2)
         box.addWidget(self.plot)
         box.addWidget(self.text)
 

@@ -1,0 +1,1935 @@
+<?xml version='1.0' encoding='utf-8'?>
+<TS version="2.1" language="zh_CN">
+  <context>
+    <name>AccuracyChart</name>
+    <message>
+      <source>Measure of accuracy</source>
+      <translation>精度指标</translation>
+    </message>
+    <message>
+      <source>Accuracy (measured)</source>
+      <translation>精度(实测)</translation>
+    </message>
+    <message>
+      <source>The original is being measured.</source>
+      <translation>正在评测原模型。</translation>
+    </message>
+    <message>
+      <source>Let the slider rest: the plan is measured by itself.</source>
+      <translation>停下滑块,方案会自动评测。</translation>
+    </message>
+    <message>
+      <source>measured on {n} {unit}</source>
+      <translation>在 {n} {unit}上实测</translation>
+    </message>
+    <message>
+      <source>, window {n} of {total}</source>
+      <translation>,第 {n}/{total} 个窗口</translation>
+    </message>
+    <message>
+      <source>being measured</source>
+      <translation>正在评测</translation>
+    </message>
+    <message>
+      <source>Variant {n}</source>
+      <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>click restores it, Ctrl+click compares it</source>
+      <translation>单击恢复,Ctrl+单击对比</translation>
+    </message>
+  </context>
+  <context>
+    <name>Bars</name>
+    <message>
+      <source>now</source>
+      <translation>现在</translation>
+    </message>
+    <message>
+      <source>before</source>
+      <translation>之前</translation>
+    </message>
+  </context>
+  <context>
+    <name>Compare</name>
+    <message>
+      <source>Choose two points of the history to compare them layer by layer.</source>
+      <translation>在历史中选择两个变体,即可逐层对比。</translation>
+    </message>
+    <message>
+      <source>Layer</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source>Plan</source>
+      <translation>方案</translation>
+    </message>
+    <message>
+      <source>Zeros</source>
+      <translation>零值</translation>
+    </message>
+    <message>
+      <source>Bytes</source>
+      <translation>字节</translation>
+    </message>
+    <message>
+      <source>Error</source>
+      <translation>误差</translation>
+    </message>
+    <message>
+      <source>Comparison</source>
+      <translation>对比</translation>
+    </message>
+    <message>
+      <source>A {a}, B {b}</source>
+      <translation>A {a},B {b}</translation>
+    </message>
+  </context>
+  <context>
+    <name>EnergyChart</name>
+    <message>
+      <source>Energy (modelled)</source>
+      <translation>能耗(模型估算)</translation>
+    </message>
+    <message>
+      <source>Modelled when the network can run.</source>
+      <translation>网络可以运行时才能估算。</translation>
+    </message>
+    <message>
+      <source>{low} to {high} (90 %), modelled</source>
+      <translation>{low} 到 {high}(90 %),模型估算</translation>
+    </message>
+    <message>
+      <source>a {unit}, modelled, ×÷{range}</source>
+      <translation>每{unit},模型估算,×÷{range}</translation>
+    </message>
+  </context>
+  <context>
+    <name>ExportDialog</name>
+    <message>
+      <source>Export</source>
+      <translation>导出</translation>
+    </message>
+    <message>
+      <source>Format</source>
+      <translation>格式</translation>
+    </message>
+    <message>
+      <source>Layers stored dense, and why</source>
+      <translation>以稠密形式存储的层及原因</translation>
+    </message>
+    <message>
+      <source>Stored dense</source>
+      <translation>稠密存储</translation>
+    </message>
+    <message>
+      <source>Where to</source>
+      <translation>保存位置</translation>
+    </message>
+    <message>
+      <source>Browse…</source>
+      <translation>浏览…</translation>
+    </message>
+    <message>
+      <source>Runs in</source>
+      <translation>可用于</translation>
+    </message>
+    <message>
+      <source>Exact size</source>
+      <translation>精确大小</translation>
+    </message>
+    <message>
+      <source>Export and verify</source>
+      <translation>导出并验证</translation>
+    </message>
+    <message>
+      <source>Folder to export into</source>
+      <translation>导出到的文件夹</translation>
+    </message>
+  </context>
+  <context>
+    <name>FactoryDialog</name>
+    <message>
+      <source>Run this code?</source>
+      <translation>运行这段代码?</translation>
+    </message>
+    <message>
+      <source>Function that returns the network</source>
+      <translation>返回网络的函数</translation>
+    </message>
+    <message>
+      <source>The code that will run</source>
+      <translation>将要运行的代码</translation>
+    </message>
+    <message>
+      <source>Yes, run this code</source>
+      <translation>是,运行这段代码</translation>
+    </message>
+    <message>
+      <source>{name} can do anything you can do on this computer. Run it only if you know where it comes from.</source>
+      <translation>{name} 能在这台电脑上做您能做的任何事。只有清楚它的来源时才运行。</translation>
+    </message>
+    <message>
+      <source>Function that returns the network, called without arguments:</source>
+      <translation>返回网络的函数(调用时不带参数):</translation>
+    </message>
+  </context>
+  <context>
+    <name>Form</name>
+    <message>
+      <source> (mixed)</source>
+      <translation>(不一致)</translation>
+    </message>
+  </context>
+  <context>
+    <name>HistoryPanel</name>
+    <message>
+      <source>Measured variants</source>
+      <translation>已评测的变体</translation>
+    </message>
+    <message>
+      <source>Click restores a variant's plan; Ctrl+click a second one to compare both</source>
+      <translation>单击恢复该变体的方案;Ctrl+单击另一个可对比两者</translation>
+    </message>
+    <message>
+      <source>Every measured plan appears here: move a slider and rest</source>
+      <translation>每个评测过的方案都会出现在这里:移动滑块,然后停下</translation>
+    </message>
+    <message>
+      <source>Variant {n}</source>
+      <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>measured on {n} {unit}</source>
+      <translation>在 {n} {unit}上实测</translation>
+    </message>
+  </context>
+  <context>
+    <name>Inspector</name>
+    <message>
+      <source>Select one layer to look inside it.</source>
+      <translation>选择一个层,查看其内部。</translation>
+    </message>
+    <message>
+      <source>logarithmic</source>
+      <translation>对数坐标</translation>
+    </message>
+    <message>
+      <source>Magnitude</source>
+      <translation>幅值</translation>
+    </message>
+    <message>
+      <source>Zeros</source>
+      <translation>零值</translation>
+    </message>
+    <message>
+      <source>What the map shows</source>
+      <translation>热图显示的内容</translation>
+    </message>
+    <message>
+      <source>Histogram</source>
+      <translation>直方图</translation>
+    </message>
+    <message>
+      <source>Map</source>
+      <translation>热图</translation>
+    </message>
+    <message>
+      <source>Range of each output channel</source>
+      <translation>各输出通道的取值范围</translation>
+    </message>
+    <message>
+      <source>error left {e}</source>
+      <translation>压缩误差 {e}</translation>
+    </message>
+    <message>
+      <source>left as it is</source>
+      <translation>保持原样</translation>
+    </message>
+    <message>
+      <source>before: {what}</source>
+      <translation>之前:{what}</translation>
+    </message>
+    <message>
+      <source>after: {what}</source>
+      <translation>之后:{what}</translation>
+    </message>
+    <message>
+      <source>standard deviation {std}, largest {most}, kurtosis {k}, zeros {z}, outliers {n}</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>Jobs</name>
+    <message>
+      <source>Progress</source>
+      <translation>进度</translation>
+    </message>
+    <message>
+      <source>Cancel</source>
+      <translation>取消</translation>
+    </message>
+    <message>
+      <source>Stop this job; everything finished so far is kept</source>
+      <translation>停止此任务;已完成的部分会保留</translation>
+    </message>
+    <message>
+      <source>Log</source>
+      <translation>日志</translation>
+    </message>
+    <message>
+      <source>Log of finished jobs</source>
+      <translation>已结束任务的日志</translation>
+    </message>
+    <message>
+      <source>Nothing is running.</source>
+      <translation>没有正在运行的任务。</translation>
+    </message>
+    <message>
+      <source>{time} left</source>
+      <translation>剩余 {time}</translation>
+    </message>
+    <message>
+      <source>done</source>
+      <translation>完成</translation>
+    </message>
+    <message>
+      <source>failed</source>
+      <translation>失败</translation>
+    </message>
+    <message>
+      <source>cancelled</source>
+      <translation>已取消</translation>
+    </message>
+  </context>
+  <context>
+    <name>LayersModel</name>
+    <message>
+      <source>Layer</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source>Type</source>
+      <translation>类型</translation>
+    </message>
+    <message>
+      <source>Shape</source>
+      <translation>形状</translation>
+    </message>
+    <message>
+      <source>Parameters</source>
+      <translation>参数量</translation>
+    </message>
+    <message>
+      <source>Stored</source>
+      <translation>存储</translation>
+    </message>
+    <message>
+      <source>Dtype</source>
+      <translation>数据类型</translation>
+    </message>
+    <message>
+      <source>Sparsity</source>
+      <translation>稀疏度</translation>
+    </message>
+    <message>
+      <source>Plan</source>
+      <translation>方案</translation>
+    </message>
+    <message>
+      <source>Planned</source>
+      <translation>方案大小</translation>
+    </message>
+    <message>
+      <source>Error</source>
+      <translation>误差</translation>
+    </message>
+    <message>
+      <source>Share of exact zeros, measured after compression; – until it was measured</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Bits and share to prune. ● said by the layer itself, ◐ by its group; unmarked comes from the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it</source>
+      <translation>导出将写入的精确字节数。外框为现有存储,填充为方案大小,均以同级最大的一行为基准</translation>
+    </message>
+    <message>
+      <source>Measured: squared distance to the original over its squared norm. Line: one value per block</source>
+      <translation>实测:与原权重之差的平方和除以原权重的平方和。折线:每个块一个值</translation>
+    </message>
+    <message>
+      <source>{n} tensors</source>
+      <translation>{n} 个张量</translation>
+    </message>
+    <message>
+      <source>Left alone: {why}</source>
+      <translation>保持原样:{why}</translation>
+    </message>
+    <message>
+      <source>mixed</source>
+      <translation>不一致</translation>
+    </message>
+    <message>
+      <source>protected</source>
+      <translation>受保护</translation>
+    </message>
+  </context>
+  <context>
+    <name>LayersView</name>
+    <message>
+      <source>Search layers</source>
+      <translation>搜索层</translation>
+    </message>
+    <message>
+      <source>Part of a name (down_proj) or a type (linear, conv, norm)</source>
+      <translation>名称的一部分(down_proj)或类型(linear、conv、norm)</translation>
+    </message>
+    <message>
+      <source>Open a model to see its layers here</source>
+      <translation>打开模型后,这里会显示它的层</translation>
+    </message>
+    <message>
+      <source>{n} bits</source>
+      <translation>{n} 位</translation>
+    </message>
+    <message>
+      <source>Prune {n} %</source>
+      <translation>剪枝 {n} %</translation>
+    </message>
+    <message>
+      <source>Layers</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source>2 to 8 set the bits of the selection, 0 leaves it at 16, [ and ] prune less and more</source>
+      <translation>按 2 到 8 设置所选层的位数,0 保持 16 位,[ 和 ] 减少和增加剪枝</translation>
+    </message>
+    <message>
+      <source>Select similar</source>
+      <translation>选择同类层</translation>
+    </message>
+    <message>
+      <source>Select nothing (whole model)</source>
+      <translation>取消选择(整个模型)</translation>
+    </message>
+    <message>
+      <source>Expand all</source>
+      <translation>全部展开</translation>
+    </message>
+    <message>
+      <source>Collapse all</source>
+      <translation>全部折叠</translation>
+    </message>
+  </context>
+  <context>
+    <name>MainWindow</name>
+    <message>
+      <source>nothing leaves this machine</source>
+      <translation>数据不会离开本机</translation>
+    </message>
+    <message>
+      <source>Main</source>
+      <translation>主工具栏</translation>
+    </message>
+    <message>
+      <source>&amp;File</source>
+      <translation>文件(&amp;F)</translation>
+    </message>
+    <message>
+      <source>&amp;Edit</source>
+      <translation>编辑(&amp;E)</translation>
+    </message>
+    <message>
+      <source>&amp;Model</source>
+      <translation>模型(&amp;M)</translation>
+    </message>
+    <message>
+      <source>&amp;Run</source>
+      <translation>运行(&amp;R)</translation>
+    </message>
+    <message>
+      <source>&amp;View</source>
+      <translation>视图(&amp;V)</translation>
+    </message>
+    <message>
+      <source>&amp;Help</source>
+      <translation>帮助(&amp;H)</translation>
+    </message>
+    <message>
+      <source>Layers</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source> ● unsaved plan</source>
+      <translation> ● 方案未保存</translation>
+    </message>
+    <message>
+      <source>{n} parameters</source>
+      <translation>{n} 个参数</translation>
+    </message>
+    <message>
+      <source>can't be scored here</source>
+      <translation>无法在此评测</translation>
+    </message>
+    <message>
+      <source>Data: {name}</source>
+      <translation>数据:{name}</translation>
+    </message>
+    <message>
+      <source>No data chosen</source>
+      <translation>未选择数据</translation>
+    </message>
+    <message>
+      <source>Choose held-out samples under Run › Choose data…</source>
+      <translation>在“运行 › 选择数据…”中选择留出样本</translation>
+    </message>
+    <message>
+      <source>{name} was exported and verified.</source>
+      <translation>{name} 已导出并通过验证。</translation>
+    </message>
+  </context>
+  <context>
+    <name>Notice</name>
+    <message>
+      <source>Close the notice</source>
+      <translation>关闭通知</translation>
+    </message>
+  </context>
+  <context>
+    <name>PlanPanel</name>
+    <message>
+      <source>Compress it anyway</source>
+      <translation>仍然压缩</translation>
+    </message>
+    <message>
+      <source>Reset</source>
+      <translation>重置</translation>
+    </message>
+    <message>
+      <source>Prune</source>
+      <translation>剪枝</translation>
+    </message>
+    <message>
+      <source>Share to prune</source>
+      <translation>剪枝比例</translation>
+    </message>
+    <message>
+      <source>Bits</source>
+      <translation>位数</translation>
+    </message>
+    <message>
+      <source>{n} bits</source>
+      <translation>{n} 位</translation>
+    </message>
+    <message>
+      <source>as stored</source>
+      <translation>保持原样</translation>
+    </message>
+    <message>
+      <source>mixed, first {shown}</source>
+      <translation>不一致,第一个为 {shown}</translation>
+    </message>
+    <message>
+      <source>mixed</source>
+      <translation>不一致</translation>
+    </message>
+    <message>
+      <source>The selected layers use different methods; choosing one gives it to all</source>
+      <translation>所选各层使用不同的方法;选定一种后将用于所有所选层</translation>
+    </message>
+    <message>
+      <source>Left alone: {why}</source>
+      <translation>保持原样:{why}</translation>
+    </message>
+    <message>
+      <source>{n} of {m} left alone: {why}</source>
+      <translation>{m} 个中有 {n} 个保持原样:{why}</translation>
+    </message>
+    <message>
+      <source>Only floating-point weight matrices can be compressed</source>
+      <translation>只能压缩浮点权重矩阵</translation>
+    </message>
+    <message>
+      <source>Lift the protection for the selection</source>
+      <translation>解除所选层的保护</translation>
+    </message>
+    <message>
+      <source>Open a model first</source>
+      <translation>请先打开模型</translation>
+    </message>
+    <message>
+      <source>Share of the weights set to exact zero</source>
+      <translation>被置为零的权重所占比例</translation>
+    </message>
+    <message>
+      <source>Bits of each weight; 16 leaves it as stored</source>
+      <translation>每个权重的位数;16 表示保持原样</translation>
+    </message>
+    <message>
+      <source>{target} stores {n} of {m} dense: {why}</source>
+      <translation>{target} 以稠密形式存储 {m} 个中的 {n} 个:{why}</translation>
+    </message>
+    <message>
+      <source>Say nothing of its own again and inherit</source>
+      <translation>不再单独设定,改为继承</translation>
+    </message>
+    <message>
+      <source>Leave the whole model as it was stored</source>
+      <translation>让整个模型保持原样</translation>
+    </message>
+    <message>
+      <source>Nothing to reset: nothing is said here</source>
+      <translation>无需重置:这里没有单独设定</translation>
+    </message>
+    <message>
+      <source>Whole model</source>
+      <translation>整个模型</translation>
+    </message>
+    <message>
+      <source>{n} layers</source>
+      <translation>{n} 层</translation>
+    </message>
+    <message>
+      <source>from model</source>
+      <translation>来自模型</translation>
+    </message>
+    <message>
+      <source>from group</source>
+      <translation>来自组</translation>
+    </message>
+    <message>
+      <source>own</source>
+      <translation>单独设定</translation>
+    </message>
+    <message>
+      <source>Prune {n} %</source>
+      <translation>剪枝 {n} %</translation>
+    </message>
+    <message>
+      <source>Protection</source>
+      <translation>保护</translation>
+    </message>
+  </context>
+  <context>
+    <name>Session</name>
+    <message>
+      <source>Opening {name}</source>
+      <translation>打开 {name}</translation>
+    </message>
+    <message>
+      <source>Scoring the original</source>
+      <translation>评测原模型</translation>
+    </message>
+    <message>
+      <source>Reset</source>
+      <translation>重置</translation>
+    </message>
+    <message>
+      <source>Measuring the plan</source>
+      <translation>评测方案</translation>
+    </message>
+    <message>
+      <source>Restore variant {n}</source>
+      <translation>恢复变体 {n}</translation>
+    </message>
+    <message>
+      <source>Inspecting {name}</source>
+      <translation>检视 {name}</translation>
+    </message>
+    <message>
+      <source>Open the recipe's model first: {source}</source>
+      <translation>请先打开配方所用的模型:{source}</translation>
+    </message>
+    <message>
+      <source>Open recipe {name}</source>
+      <translation>打开配方 {name}</translation>
+    </message>
+    <message>
+      <source>Exporting {name}</source>
+      <translation>导出 {name}</translation>
+    </message>
+  </context>
+  <context>
+    <name>SizeChart</name>
+    <message>
+      <source>Size</source>
+      <translation>大小</translation>
+    </message>
+    <message>
+      <source>exact bytes, orange before, blue now</source>
+      <translation>精确字节数,橙色为之前,蓝色为现在</translation>
+    </message>
+    <message>
+      <source>{n} layers; a click selects them</source>
+      <translation>{n} 层;单击选中它们</translation>
+    </message>
+    <message>
+      <source>{n} others</source>
+      <translation>其他 {n} 个</translation>
+    </message>
+  </context>
+  <context>
+    <name>VerdictDialog</name>
+    <message>
+      <source>Exported and verified</source>
+      <translation>已导出并通过验证</translation>
+    </message>
+    <message>
+      <source>The export differs</source>
+      <translation>导出结果不一致</translation>
+    </message>
+    <message>
+      <source>{path}
+reopened in a fresh process by {tool}</source>
+      <translation>{path}
+已在新进程中用 {tool} 重新打开</translation>
+    </message>
+  </context>
+  <context>
+    <name>Welcome</name>
+    <message>
+      <source>Slim Studio</source>
+      <translation>Slim Studio</translation>
+    </message>
+    <message>
+      <source>Make a neural network smaller and greener, and see at once what it costs. Begin with a sample:</source>
+      <translation>让神经网络更小、更节能,代价一目了然。从一个示例开始:</translation>
+    </message>
+    <message>
+      <source>Open folder…</source>
+      <translation>打开文件夹…</translation>
+    </message>
+    <message>
+      <source>Open file…</source>
+      <translation>打开文件…</translation>
+    </message>
+    <message>
+      <source>or drop a model here: a transformers folder, .safetensors, .gguf, .pt</source>
+      <translation>或将模型拖到这里:transformers 文件夹、.safetensors、.gguf、.pt</translation>
+    </message>
+    <message>
+      <source>Recent</source>
+      <translation>最近打开</translation>
+    </message>
+    <message>
+      <source>{metric} {value}, uncompressed</source>
+      <translation>{metric} {value}(未压缩)</translation>
+    </message>
+  </context>
+  <context>
+    <name>actions</name>
+    <message>
+      <source>Open a model first.</source>
+      <translation>请先打开模型。</translation>
+    </message>
+    <message>
+      <source>Open folder…</source>
+      <translation>打开文件夹…</translation>
+    </message>
+    <message>
+      <source>Open file…</source>
+      <translation>打开文件…</translation>
+    </message>
+    <message>
+      <source>Open recipe…</source>
+      <translation>打开配方…</translation>
+    </message>
+    <message>
+      <source>Save recipe</source>
+      <translation>保存配方</translation>
+    </message>
+    <message>
+      <source>Export…</source>
+      <translation>导出…</translation>
+    </message>
+    <message>
+      <source>Close model</source>
+      <translation>关闭模型</translation>
+    </message>
+    <message>
+      <source>Quit</source>
+      <translation>退出</translation>
+    </message>
+    <message>
+      <source>Nothing to undo.</source>
+      <translation>没有可撤销的操作。</translation>
+    </message>
+    <message>
+      <source>Nothing to redo.</source>
+      <translation>没有可重做的操作。</translation>
+    </message>
+    <message>
+      <source>Undo</source>
+      <translation>撤销</translation>
+    </message>
+    <message>
+      <source>Redo</source>
+      <translation>重做</translation>
+    </message>
+    <message>
+      <source>Reset selection to inherited</source>
+      <translation>将所选层重置为继承</translation>
+    </message>
+    <message>
+      <source>Use my own network…</source>
+      <translation>使用我自己的网络…</translation>
+    </message>
+    <message>
+      <source>Nothing is running.</source>
+      <translation>没有正在运行的任务。</translation>
+    </message>
+    <message>
+      <source>Evaluate</source>
+      <translation>评测</translation>
+    </message>
+    <message>
+      <source>Choose data…</source>
+      <translation>选择数据…</translation>
+    </message>
+    <message>
+      <source>Cancel</source>
+      <translation>取消</translation>
+    </message>
+    <message>
+      <source>Light</source>
+      <translation>浅色</translation>
+    </message>
+    <message>
+      <source>Dark</source>
+      <translation>深色</translation>
+    </message>
+    <message>
+      <source>As the system</source>
+      <translation>跟随系统</translation>
+    </message>
+    <message>
+      <source>Reset layout</source>
+      <translation>重置布局</translation>
+    </message>
+    <message>
+      <source>About Slim Studio</source>
+      <translation>关于 Slim Studio</translation>
+    </message>
+  </context>
+  <context>
+    <name>core</name>
+    <message>
+      <source>Compare</source>
+      <translation>对比</translation>
+    </message>
+    <message>
+      <source>Inspector</source>
+      <translation>检视器</translation>
+    </message>
+    <message>
+      <source>Jobs</source>
+      <translation>任务</translation>
+    </message>
+  </context>
+  <context>
+    <name>panel</name>
+    <message>
+      <source>{title} method</source>
+      <translation>{title}方法</translation>
+    </message>
+    <message>
+      <source>Method</source>
+      <translation>方法</translation>
+    </message>
+  </context>
+  <context>
+    <name>pictures</name>
+    <message>
+      <source>{path} can't be written ({why}); choose another place.</source>
+      <translation>无法写入 {path}({why});请换一个位置。</translation>
+    </message>
+    <message>
+      <source>Copy as {kind}</source>
+      <translation>复制为 {kind}</translation>
+    </message>
+    <message>
+      <source>Save as…</source>
+      <translation>另存为…</translation>
+    </message>
+    <message>
+      <source>Save the chart</source>
+      <translation>保存图表</translation>
+    </message>
+  </context>
+  <context>
+    <name>window</name>
+    <message>
+      <source>Open a model folder</source>
+      <translation>打开模型文件夹</translation>
+    </message>
+    <message>
+      <source>Weights ({suffixes});;All files (*)</source>
+      <translation>权重 ({suffixes});;所有文件 (*)</translation>
+    </message>
+    <message>
+      <source>Open a weights file</source>
+      <translation>打开权重文件</translation>
+    </message>
+    <message>
+      <source>Open a recipe</source>
+      <translation>打开配方</translation>
+    </message>
+    <message>
+      <source>Recipes (*.toml)</source>
+      <translation>配方 (*.toml)</translation>
+    </message>
+    <message>
+      <source>Save the recipe</source>
+      <translation>保存配方</translation>
+    </message>
+    <message>
+      <source>Python file with your network</source>
+      <translation>定义网络的 Python 文件</translation>
+    </message>
+    <message>
+      <source>Python (*.py)</source>
+      <translation>Python (*.py)</translation>
+    </message>
+    <message>
+      <source>Held-out data</source>
+      <translation>留出数据</translation>
+    </message>
+    <message>
+      <source>Text or images (*.txt *.npz)</source>
+      <translation>文本或图像 (*.txt *.npz)</translation>
+    </message>
+    <message>
+      <source>About Slim Studio</source>
+      <translation>关于 Slim Studio</translation>
+    </message>
+    <message>
+      <source>Slim Studio makes neural networks smaller and greener by hand and eye.</source>
+      <translation>Slim Studio:用手和眼,让神经网络更小、更节能。</translation>
+    </message>
+    <message>
+      <source>Apache-2.0. Log and cache: {path}</source>
+      <translation>Apache-2.0。日志与缓存:{path}</translation>
+    </message>
+    <message>
+      <source>Something went wrong and was logged ({what}); your plan is safe.</source>
+      <translation>出现了意外错误,已记入日志({what});您的方案没有丢失。</translation>
+    </message>
+  </context>
+  <context>
+    <name>actions</name>
+    <message>
+      <source>All docks back to where they were at first</source>
+      <translation>所有面板恢复到最初的位置</translation>
+    </message>
+    <message>
+      <source>Back to the welcome page</source>
+      <translation>回到欢迎页</translation>
+    </message>
+    <message>
+      <source>Build the network with a Python function of yours, after you have read and confirmed it</source>
+      <translation>用您自己的 Python 函数构建网络,运行前需阅读并确认代码</translation>
+    </message>
+    <message>
+      <source>Chinese, from the next start</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Compress and score the current plan on the held-out data now</source>
+      <translation>立即压缩当前方案并在留出数据上评测</translation>
+    </message>
+    <message>
+      <source>Dark colours</source>
+      <translation>深色配色</translation>
+    </message>
+    <message>
+      <source>Do it again</source>
+      <translation>重新执行刚撤销的操作</translation>
+    </message>
+    <message>
+      <source>English, from the next start</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Held-out samples to score on: .txt for language models, .npz with images and labels for classifiers</source>
+      <translation>用于评测的留出样本:语言模型用 .txt,分类器用含图像和标签的 .npz</translation>
+    </message>
+    <message>
+      <source>Leave the studio</source>
+      <translation>退出 Slim Studio</translation>
+    </message>
+    <message>
+      <source>Let the selected layers (or the model) follow the plan above them again</source>
+      <translation>让所选层(或整个模型)重新遵循上级方案</translation>
+    </message>
+    <message>
+      <source>Light colours</source>
+      <translation>浅色配色</translation>
+    </message>
+    <message>
+      <source>Light or dark as the system is</source>
+      <translation>随系统选择浅色或深色</translation>
+    </message>
+    <message>
+      <source>Open a model folder with its config.json and weights</source>
+      <translation>打开含 config.json 和权重的模型文件夹</translation>
+    </message>
+    <message>
+      <source>Open one file of weights</source>
+      <translation>打开单个权重文件</translation>
+    </message>
+    <message>
+      <source>Stop the running work; everything finished so far is kept</source>
+      <translation>停止正在运行的任务;已完成的部分会保留</translation>
+    </message>
+    <message>
+      <source>Take back the last change of the plan</source>
+      <translation>撤销对方案的上一次修改</translation>
+    </message>
+    <message>
+      <source>Take plan, data and format from a recipe file</source>
+      <translation>从配方文件载入方案、数据和格式</translation>
+    </message>
+    <message>
+      <source>Version, licence, and where the log lies</source>
+      <translation>版本、许可证以及日志位置</translation>
+    </message>
+    <message>
+      <source>Write the plan as a recipe that the command line can run</source>
+      <translation>将方案保存为命令行也能运行的配方</translation>
+    </message>
+    <message>
+      <source>Write the slimmed model and have it verified in a fresh process</source>
+      <translation>写出压缩后的模型,并在新进程中验证</translation>
+    </message>
+  </context>
+  <context>
+    <name>core</name>
+    <message>
+      <source>1:4</source>
+      <translation>1:4</translation>
+    </message>
+    <message>
+      <source>2:4</source>
+      <translation>2:4</translation>
+    </message>
+    <message>
+      <source>3:4</source>
+      <translation>3:4</translation>
+    </message>
+    <message>
+      <source>4:8</source>
+      <translation>4:8</translation>
+    </message>
+    <message>
+      <source>; transformers unpacks packed weights when it loads them, so this saving needs a runtime that streams them packed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A limit of {0} leaves nothing to score; give at least 2</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Agreement</source>
+      <translation>一致率</translation>
+    </message>
+    <message>
+      <source>Answering for comparison</source>
+      <translation>计算对照输出</translation>
+    </message>
+    <message>
+      <source>BF16</source>
+      <translation>BF16</translation>
+    </message>
+    <message>
+      <source>Bits per byte</source>
+      <translation>每字节比特数</translation>
+    </message>
+    <message>
+      <source>Cancelled; everything finished so far is kept.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Collecting gradients</source>
+      <translation>收集梯度</translation>
+    </message>
+    <message>
+      <source>Comparing</source>
+      <translation>对比</translation>
+    </message>
+    <message>
+      <source>Compressing</source>
+      <translation>压缩</translation>
+    </message>
+    <message>
+      <source>Cosine to the original</source>
+      <translation>与原模型的余弦相似度</translation>
+    </message>
+    <message>
+      <source>Dense safetensors</source>
+      <translation>稠密 safetensors</translation>
+    </message>
+    <message>
+      <source>Dtype</source>
+      <translation>数据类型</translation>
+    </message>
+    <message>
+      <source>Evaluating</source>
+      <translation>评测</translation>
+    </message>
+    <message>
+      <source>F16</source>
+      <translation>F16</translation>
+    </message>
+    <message>
+      <source>F32</source>
+      <translation>F32</translation>
+    </message>
+    <message>
+      <source>False</source>
+      <translation>否</translation>
+    </message>
+    <message>
+      <source>Gradient</source>
+      <translation>梯度</translation>
+    </message>
+    <message>
+      <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Gradient pruning needs a network that runs and data; choose magnitude, or open a folder with config.json</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Gradient pruning needs labels, and an encoder has none; choose magnitude</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Granularity</source>
+      <translation>粒度</translation>
+    </message>
+    <message>
+      <source>Grid</source>
+      <translation>网格</translation>
+    </message>
+    <message>
+      <source>Group size</source>
+      <translation>分组大小</translation>
+    </message>
+    <message>
+      <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>KL to the original</source>
+      <translation>与原模型的 KL 散度</translation>
+    </message>
+    <message>
+      <source>Keep the N largest of every M neighbouring weights (Mishra et al. 2021); any amount above 0 turns the pattern on.</source>
+      <translation>每 M 个相邻权重只保留最大的 N 个(Mishra 等,2021);比例大于 0 即启用该模式。</translation>
+    </message>
+    <message>
+      <source>Kullback-Leibler divergence of the output to the original's, nats per token or sample</source>
+      <translation>输出相对原模型输出的 Kullback-Leibler 散度,单位为每词元或每样本奈特</translation>
+    </message>
+    <message>
+      <source>L1 magnitude</source>
+      <translation>L1 幅值</translation>
+    </message>
+    <message>
+      <source>Loading</source>
+      <translation>加载</translation>
+    </message>
+    <message>
+      <source>Modelled, not measured: {0} on a laptop of {1} GFLOP/s ({2} W) reading {3} GB/s ({4} W), 90 % within x/÷ {5}; weights move in the bytes they are stored in, arithmetic is float32, zeros save nothing{6}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>N:M pattern</source>
+      <translation>N:M 模式</translation>
+    </message>
+    <message>
+      <source>Packed (compressed-tensors)</source>
+      <translation>打包(compressed-tensors)</translation>
+    </message>
+    <message>
+      <source>Packed weights need a config.json that says how they are packed, and this model has none; export it dense.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Pattern</source>
+      <translation>模式</translation>
+    </message>
+    <message>
+      <source>Perplexity</source>
+      <translation>困惑度</translation>
+    </message>
+    <message>
+      <source>Plain safetensors: loads everywhere; pruned and quantized values are rounded in place, so that bytes fall only with the type.</source>
+      <translation>普通 safetensors,随处可加载;剪枝和量化后的值原位存储,因此只有改变数据类型才会减小字节数。</translation>
+    </message>
+    <message>
+      <source>Random</source>
+      <translation>随机</translation>
+    </message>
+    <message>
+      <source>Ranking weights</source>
+      <translation>权重排序</translation>
+    </message>
+    <message>
+      <source>Reading PyTorch files</source>
+      <translation>读取 PyTorch 文件</translation>
+    </message>
+    <message>
+      <source>Round every weight to the nearest point of an even grid, per tensor, channel or group (Jacob et al. 2018).</source>
+      <translation>将每个权重舍入到均匀网格上最近的点,可按张量、通道或分组进行(Jacob 等,2018)。</translation>
+    </message>
+    <message>
+      <source>Round to nearest</source>
+      <translation>就近舍入(RTN)</translation>
+    </message>
+    <message>
+      <source>Scope</source>
+      <translation>范围</translation>
+    </message>
+    <message>
+      <source>Symmetric</source>
+      <translation>对称</translation>
+    </message>
+    <message>
+      <source>The GGUF's tokenizer could not be converted ({0}); take tokenizer.json from the original model.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The layer store {0} can't be written ({1}); free some space or set SLIM_CACHE to another folder</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The network answers with infinities or NaN: these weights are broken; use more bits or prune less</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The network can't take images of {0}: {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The network wants {0} {1} and the file doesn't have it; check that the factory builds this model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The recipe is not valid TOML: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The recipe names no model; add [model] path = "…"</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The recipe wants to run Python code ({0}); look at it, and add --trust if you do</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>These weights come without a description of their network: they can be slimmed, inspected and exported, but accuracy can't be measured. Open the folder with its config.json to measure it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This GGUF file can be slimmed but not evaluated: {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This checkpoint is already quantized, so it can't be scored here; open the original instead</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This is no report of Slim Studio ({0}: {1}); choose a report.json</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This report was written by a newer studio; open it there</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Top-1 accuracy</source>
+      <translation>Top-1 准确率</translation>
+    </message>
+    <message>
+      <source>True</source>
+      <translation>是</translation>
+    </message>
+    <message>
+      <source>Writing</source>
+      <translation>写入</translation>
+    </message>
+    <message>
+      <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
+      <translation>将绝对值最小的权重置零,可逐层或在整个模型范围内进行(Han 等,2015)。</translation>
+    </message>
+    <message>
+      <source>Zero the weights with the smallest |w * dL/dw| summed over batches: a first-order estimate of the loss (Molchanov et al. 2017).</source>
+      <translation>将各批次累加的 |w * dL/dw| 最小的权重置零:这是对损失的一阶估计(Molchanov 等,2017)。</translation>
+    </message>
+    <message>
+      <source>Zero weights drawn at random from a private generator: same seed, same zeros. A baseline, not a recommendation.</source>
+      <translation>用独立的随机数生成器随机选择权重置零:种子相同,零的位置就相同。仅作基线,不推荐使用。</translation>
+    </message>
+    <message>
+      <source>[evaluate] limit = {0} leaves nothing to score; give at least 2</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>[{0}] {1} must be {2}, not {3}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>[{0}] {1}{2} must be a number, text or true/false, not {3}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>a name is there twice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>activations</source>
+      <translation>激活读写</translation>
+    </message>
+    <message>
+      <source>alignment {0} is no power of two</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>amount = {0} is outside 0 to 0.95</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>arithmetic</source>
+      <translation>计算</translation>
+    </message>
+    <message>
+      <source>bias: a few numbers, nothing to gain</source>
+      <translation>偏置:数量很少,压缩无益</translation>
+    </message>
+    <message>
+      <source>bits = {0}: choose 2 to 8, or 16 to leave the layer as it is</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>bytes as written</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>channel</source>
+      <translation>通道</translation>
+    </message>
+    <message>
+      <source>compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type.</source>
+      <translation>compressed-tensors 的 pack-quantized 格式:线性层存为打包的整数及其缩放因子;其余部分按原类型稠密存储。</translation>
+    </message>
+    <message>
+      <source>config.json and weights don't fit: the network wants {0} {1} and the file doesn't have it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>config.json and weights don't fit: {0} should be {1} and is {2} in the file</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>config.json doesn't describe a working {0} ({1}); restore it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>cut off</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>dtype</source>
+      <translation>数据类型</translation>
+    </message>
+    <message>
+      <source>embedding: every token looks its row up, an error here reaches every layer</source>
+      <translation>嵌入层:每个词元都要查它的一行,这里的误差会传到每一层</translation>
+    </message>
+    <message>
+      <source>exp of the mean negative log-likelihood of the held-out text</source>
+      <translation>留出文本的平均负对数似然取指数</translation>
+    </message>
+    <message>
+      <source>file size</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>global</source>
+      <translation>全局</translation>
+    </message>
+    <message>
+      <source>granularity</source>
+      <translation>粒度</translation>
+    </message>
+    <message>
+      <source>grid</source>
+      <translation>网格</translation>
+    </message>
+    <message>
+      <source>group</source>
+      <translation>分组</translation>
+    </message>
+    <message>
+      <source>group size</source>
+      <translation>分组大小</translation>
+    </message>
+    <message>
+      <source>groups of {0} don't divide its {1} inputs; choose another group size or per channel</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>images</source>
+      <translation>张图像</translation>
+    </message>
+    <message>
+      <source>it doesn't begin with GGUF</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>layer</source>
+      <translation>逐层</translation>
+    </message>
+    <message>
+      <source>mean cosine between the embeddings of both models</source>
+      <translation>两个模型输出嵌入的平均余弦相似度</translation>
+    </message>
+    <message>
+      <source>metadata array of unknown type {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>metadata of unknown type {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>minmax</source>
+      <translation>最小-最大值</translation>
+    </message>
+    <message>
+      <source>mse</source>
+      <translation>均方误差最小(MSE)</translation>
+    </message>
+    <message>
+      <source>names, types and shapes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
+      <translation>负对数似然,按每个 UTF-8 字节的比特数计;可在不同分词器之间比较</translation>
+    </message>
+    <message>
+      <source>normalisation: a few numbers that scale everything after them</source>
+      <translation>归一化:少量数值,却缩放其后的一切</translation>
+    </message>
+    <message>
+      <source>not a weight matrix</source>
+      <translation>不是权重矩阵</translation>
+    </message>
+    <message>
+      <source>not tried: {0} doesn't know {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>one sentence of {0} tokens</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>one token written at batch 1 after {0} tokens</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>opens in transformers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>output layer: its error goes straight into the answer</source>
+      <translation>输出层:它的误差直接进入结果</translation>
+    </message>
+    <message>
+      <source>pack-quantized holds linear layers, this is {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>pack-quantized needs one scale per group or channel, not per tensor</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>pattern</source>
+      <translation>模式</translation>
+    </message>
+    <message>
+      <source>router: a wrong gate sends tokens to the wrong expert</source>
+      <translation>路由:门控出错会把词元送往错误的专家</translation>
+    </message>
+    <message>
+      <source>same answers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>sample</source>
+      <translation>样本</translation>
+    </message>
+    <message>
+      <source>scope</source>
+      <translation>范围</translation>
+    </message>
+    <message>
+      <source>sentences</source>
+      <translation>个句子</translation>
+    </message>
+    <message>
+      <source>share of samples whose best answer is the label</source>
+      <translation>首选答案与标签一致的样本比例</translation>
+    </message>
+    <message>
+      <source>share of tokens or samples whose best answer is the original's</source>
+      <translation>首选答案与原模型相同的词元或样本比例</translation>
+    </message>
+    <message>
+      <source>source</source>
+      <translation>与源相同</translation>
+    </message>
+    <message>
+      <source>symmetric</source>
+      <translation>对称</translation>
+    </message>
+    <message>
+      <source>tensor</source>
+      <translation>张量</translation>
+    </message>
+    <message>
+      <source>the plan speaks of {0}, which this model doesn't have; remove it or open the model it was made for</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>token</source>
+      <translation>词元</translation>
+    </message>
+    <message>
+      <source>tokens</source>
+      <translation>个词元</translation>
+    </message>
+    <message>
+      <source>transformers and everything that reads safetensors</source>
+      <translation>transformers 以及一切能读取 safetensors 的工具</translation>
+    </message>
+    <message>
+      <source>transformers loads packed weights by layer name, which it changes for image networks or can't know without a config</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>transformers with compressed-tensors installed</source>
+      <translation>装有 compressed-tensors 的 transformers</translation>
+    </message>
+    <message>
+      <source>transformers {0} doesn't know {1}; update it or open another</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>untouched tensors</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>version = {0}: this studio reads recipes of version {1}; put version = {2} first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>version {0}; 2 and 3 are known, in little-endian order</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>weights</source>
+      <translation>权重读取</translation>
+    </message>
+    <message>
+      <source>{0} amount = {1} is outside 0 to 0.95</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} bit-identical to the source</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} bits = {1}: choose 2 to 8, or 16 to leave the layer as it is</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} bytes on disk, {1} planned</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} can't be read ({1}); repair or remove it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} can't be read as plain arrays ({1}); save it with numpy.savez</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} can't be replaced: {1}; choose a new name or an empty folder.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} checksums agree</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} could not be written ({1}); nothing was left behind. Free some space or choose another place.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} differs from the source</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} has fewer than two sentences of four words; choose a longer text</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} has no array {1}; it needs 'images' (N, channels, height, width) and 'labels' (N)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} has no knob {1}; it has {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} has {1} MB free and the export needs {2} MB; choose another disk.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} has {1} dimensions</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} holds NaN or infinite weights; repair the checkpoint or choose another layer</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} holds values that {1} can't (F16 ends at 65504); export as BF16 or F32.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is empty, there is nothing to look at; choose another layer</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is empty; choose a file with text in it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is empty; exclude it from the plan (16 bits, 0 % pruning)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is no longer in the layer store; evaluate the plan again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is not a Python file; give it as file.py:function</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} is too short to score (1 token); choose a longer text</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} knob {1}: {2} has no knob {3}{4}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} missing or not wanted</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} must be a table like [plan.{1}.{2}] (names with dots stand in quotes)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} must be a table like [{1}], not {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose magnitude</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} should be {1} and is {2} in the file; check that the factory builds this model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} stored tensors have no place in the network and do not count in its score: {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} was changed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}, every tensor used</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: 'normalise' has std 0; give the deviation of the pixels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: 'normalise' must hold the numbers scale, mean and std; repair it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: a row of {1} holds {2} values, no multiple of {3}'s {4}; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: can't be read ({1}); check the path</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: cut off or not a safetensors file (header of {1} bytes, file of {2}); download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: cut off: it should have {1} bytes and has {2}; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: cut off: {1} should end at byte {2}; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: give it as file.py:function with a file that exists</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: holds no JSON object; restore it from where you got the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: holds no tensors; save the state_dict of the model with torch.save</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: images are {1} and labels {2}; they must be numbers and whole numbers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: images {1} and labels {2} don't fit; images must be (N, channels, height, width) and labels (N)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: its copy {1} can't be written ({2}); free some space or set SLIM_CACHE to another folder</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: its head count {1} doesn't fit {2} of {3}; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: its header can't be read ({1}); download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: its header is no table of tensors; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: its weight_map is no table of file names; restore it from where you got the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: labels run from {1} to {2}, but the network has {3} classes; choose its own data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: names a tensor twice; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: no .safetensors in this folder; choose the folder that holds the weights</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: no {1} here; there is {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: not a model file I know; I can open {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: not a whole GGUF file ({1}); download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: not readable as JSON ({1}); restore it from where you got the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: not readable as a PyTorch file ({1}); save the state_dict again with torch.save</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: not readable as a PyTorch file; save the state_dict again with torch.save</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: planned {1} in {2} bytes, made {3} in {4}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: refused: it is no plain table of tensors and would run code; save its state_dict instead</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: the entry of {1} is incomplete; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: the recipe can't be read ({1}); check the path</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: the recipe can't be written ({1}); choose another place</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: the shard {1} is missing ({2} of {3}); download it into this folder</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: there is no such file; choose a .txt or .npz file with held-out samples</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: there is nothing there; check the path</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: this export is a folder (config and weights); choose a folder's name without .safetensors.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: this network needs a {1}; choose another file</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} = {2} is outside {3} to {4}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} can't be read any more ({2}); open the file again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} can't be {2}; choose one of {3}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} claims {2} bytes for {3} of {4}; the header lies, download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} has a shape or place that is no number; download it again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} is registered twice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} is stored as ggml type {2}, which I don't know; convert it with llama-quantize first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} is stored as {2}, which I don't know; convert it to F32, F16 or BF16 first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} is stored as {2}, which I don't know; convert it to float32 first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} is unknown{2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} must be a number, not {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} must be true or false, not {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} overlaps its neighbour or leaves a gap; download the file again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1} should be in {2} and isn't; download that shard again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1}() returned a {2}, not a torch.nn.Module; return the network</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1}: {2}; correct it and try again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}: {1}; choose another place.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}{1} is an unknown key of the recipe{2}</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+</TS>

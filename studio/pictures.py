@@ -1,0 +1,101 @@
+"""A chart as PNG, SVG or CSV: on the clipboard or, written whole or not at all, in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QIODevice, QMimeData, QRect, QSaveFile, QSize
+from PySide6.QtGui import QGuiApplication, QPainter
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QFileDialog, QGraphicsView, QMenu
+
+Rows = Sequence[Sequence[str | float | int]]  # the first row names the columns, with their units
+KINDS = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv"}
+
+
+def encode(kind: str, view: QGraphicsView, rows: Rows) -> bytes:
+    """The chart as the bytes of such a file."""
+    return {"png": lambda: _png(view), "svg": lambda: _svg(view), "csv": lambda: _csv(rows)}[kind]()
+
+
+def copy(kind: str, view: QGraphicsView, rows: Rows) -> None:
+    """Put the chart on the clipboard, an image as one and a table as text too."""
+    found = encode(kind, view, rows)
+    mime = QMimeData()
+    mime.setData(KINDS[kind], found)
+    if kind == "png":
+        mime.setImageData(view.grab().toImage())
+    else:
+        mime.setText(found.decode())
+    QGuiApplication.clipboard().setMimeData(mime)
+
+
+def save(path: Path, view: QGraphicsView, rows: Rows) -> str:
+    """Write the file its suffix asks for; "" or why it could not be written."""
+    file = QSaveFile(str(path))
+    kind = path.suffix.lower().lstrip(".")
+    found = encode(kind if kind in KINDS else "png", view, rows)
+    if file.open(QIODevice.OpenModeFlag.WriteOnly) and file.write(found) == len(found) and file.commit():
+        return ""
+    said = QCoreApplication.translate("pictures", "{path} can't be written ({why}); choose another place.")
+    return said.format(path=path, why=file.errorString())
+
+
+def menu(view: QGraphicsView, name: str, rows: Callable[[], Rows], fail: Callable[[str], None]) -> QMenu:
+    """What a right click on a chart offers."""
+    found = QMenu(view)
+    for kind in KINDS:
+        text = QCoreApplication.translate("pictures", "Copy as {kind}").format(kind=kind.upper())
+        found.addAction(text, partial(_copied, kind, view, rows))
+    found.addSeparator()
+    found.addAction(QCoreApplication.translate("pictures", "Save as…"), lambda: _ask(view, name, rows, fail))
+    return found
+
+
+def _copied(kind: str, view: QGraphicsView, rows: Callable[[], Rows], _: bool = False) -> None:
+    copy(kind, view, rows())
+
+
+def _ask(view: QGraphicsView, name: str, rows: Callable[[], Rows], fail: Callable[[str], None]) -> None:
+    title = QCoreApplication.translate("pictures", "Save the chart")
+    path, _ = QFileDialog.getSaveFileName(view, title, f"{name}.png", "PNG (*.png);;SVG (*.svg);;CSV (*.csv)")
+    if path and (why := save(Path(path), view, rows())):
+        fail(why)
+
+
+def _png(view: QGraphicsView) -> bytes:
+    return _buffered(lambda buffer: view.grab().save(buffer, "PNG"))
+
+
+def _svg(view: QGraphicsView) -> bytes:
+    """The scene drawn again as lines and text, in the widget's size."""
+
+    def draw(buffer: QBuffer) -> None:
+        generator = QSvgGenerator()
+        generator.setOutputDevice(buffer)
+        generator.setSize(QSize(view.width(), view.height()))
+        generator.setViewBox(QRect(0, 0, view.width(), view.height()))
+        painter = QPainter(generator)
+        view.render(painter)
+        painter.end()
+
+    return _buffered(draw)
+
+
+def _csv(rows: Rows) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _buffered(write: Callable[[QBuffer], object]) -> bytes:
+    held = QByteArray()
+    buffer = QBuffer(held)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    write(buffer)
+    buffer.close()
+    return bytes(held.data())
