@@ -51,6 +51,33 @@
     </message>
   </context>
   <context>
+    <name>Coach</name>
+    <message>
+      <source>The layers. Select one, a group, or nothing for the whole model; type 4 for four bits.</source>
+      <translation>这里是各层。选择一层、一组,或不选(即整个模型);按 4 即设为 4 位。</translation>
+    </message>
+    <message>
+      <source>The sliders. The size is exact at every tick; let go, and the accuracy is measured.</source>
+      <translation>这里是滑块。每移动一格都给出精确大小;松手后自动评测精度。</translation>
+    </message>
+    <message>
+      <source>What it costs. Every measured plan stays as a point; Export writes it and proves that it loads.</source>
+      <translation>这里是代价。每个评测过的方案都会留下一个点;导出会写出模型并验证它能加载。</translation>
+    </message>
+    <message>
+      <source>Skip</source>
+      <translation>跳过</translation>
+    </message>
+    <message>
+      <source>Done</source>
+      <translation>完成</translation>
+    </message>
+    <message>
+      <source>Next</source>
+      <translation>下一步</translation>
+    </message>
+  </context>
+  <context>
     <name>Compare</name>
     <message>
       <source>Choose two points of the history to compare them layer by layer.</source>
@@ -182,6 +209,17 @@
     </message>
   </context>
   <context>
+    <name>Half</name>
+    <message>
+      <source>{title} method</source>
+      <translation>{title}方法</translation>
+    </message>
+    <message>
+      <source>Method</source>
+      <translation>方法</translation>
+    </message>
+  </context>
+  <context>
     <name>HistoryPanel</name>
     <message>
       <source>Measured variants</source>
@@ -256,7 +294,7 @@
     </message>
     <message>
       <source>standard deviation {std}, largest {most}, kurtosis {k}, zeros {z}, outliers {n}</source>
-      <translation type="unfinished" />
+      <translation>标准差 {std},最大绝对值 {most},峰度 {k},零值 {z},离群值 {n} 个</translation>
     </message>
   </context>
   <context>
@@ -303,6 +341,17 @@
     </message>
   </context>
   <context>
+    <name>Keeper</name>
+    <message>
+      <source>{path} is no longer there, so the studio starts empty; put it back and use File › Reopen the last session.</source>
+      <translation>{path} 已不存在,因此以空白状态启动;放回后可用“文件 › 重新打开上次会话”。</translation>
+    </message>
+    <message>
+      <source>The last start ended while it reopened the session; File › Reopen the last session tries again.</source>
+      <translation>上次启动在恢复会话时中断;可用“文件 › 重新打开上次会话”再试一次。</translation>
+    </message>
+  </context>
+  <context>
     <name>LayersModel</name>
     <message>
       <source>Layer</source>
@@ -346,11 +395,11 @@
     </message>
     <message>
       <source>Share of exact zeros, measured after compression; – until it was measured</source>
-      <translation type="unfinished" />
+      <translation>零值所占比例,压缩后实测;未评测时显示 –</translation>
     </message>
     <message>
       <source>Bits and share to prune. ● said by the layer itself, ◐ by its group; unmarked comes from the model</source>
-      <translation type="unfinished" />
+      <translation>位数与剪枝比例。● 由该层单独设定,◐ 由其组设定;无标记则来自模型</translation>
     </message>
     <message>
       <source>Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it</source>
@@ -431,6 +480,45 @@
       <translation>数据不会离开本机</translation>
     </message>
     <message>
+      <source>Layers</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source> ● unsaved plan</source>
+      <translation> ● 方案未保存</translation>
+    </message>
+    <message>
+      <source>{n} parameters</source>
+      <translation>{n} 个参数</translation>
+    </message>
+    <message>
+      <source>can't be scored here</source>
+      <translation>无法在此评测</translation>
+    </message>
+    <message>
+      <source>Data: {name}</source>
+      <translation>数据:{name}</translation>
+    </message>
+    <message>
+      <source>No data chosen</source>
+      <translation>未选择数据</translation>
+    </message>
+    <message>
+      <source>Choose held-out samples under Run › Choose data…</source>
+      <translation>选择留出样本:运行 › 选择数据…</translation>
+    </message>
+    <message>
+      <source>Measure the plan first: let the sliders rest.</source>
+      <translation>请先评测方案:停下滑块即可。</translation>
+    </message>
+    <message>
+      <source>{name} was exported and verified.</source>
+      <translation>{name} 已导出并通过验证。</translation>
+    </message>
+  </context>
+  <context>
+    <name>Menus</name>
+    <message>
       <source>Main</source>
       <translation>主工具栏</translation>
     </message>
@@ -458,44 +546,31 @@
       <source>&amp;Help</source>
       <translation>帮助(&amp;H)</translation>
     </message>
-    <message>
-      <source>Layers</source>
-      <translation>层</translation>
-    </message>
-    <message>
-      <source> ● unsaved plan</source>
-      <translation> ● 方案未保存</translation>
-    </message>
-    <message>
-      <source>{n} parameters</source>
-      <translation>{n} 个参数</translation>
-    </message>
-    <message>
-      <source>can't be scored here</source>
-      <translation>无法在此评测</translation>
-    </message>
-    <message>
-      <source>Data: {name}</source>
-      <translation>数据:{name}</translation>
-    </message>
-    <message>
-      <source>No data chosen</source>
-      <translation>未选择数据</translation>
-    </message>
-    <message>
-      <source>Choose held-out samples under Run › Choose data…</source>
-      <translation>在“运行 › 选择数据…”中选择留出样本</translation>
-    </message>
-    <message>
-      <source>{name} was exported and verified.</source>
-      <translation>{name} 已导出并通过验证。</translation>
-    </message>
   </context>
   <context>
     <name>Notice</name>
     <message>
       <source>Close the notice</source>
       <translation>关闭通知</translation>
+    </message>
+  </context>
+  <context>
+    <name>Palette</name>
+    <message>
+      <source>Commands</source>
+      <translation>命令</translation>
+    </message>
+    <message>
+      <source>A command or a layer</source>
+      <translation>命令或层名</translation>
+    </message>
+    <message>
+      <source>Found commands</source>
+      <translation>找到的命令</translation>
+    </message>
+    <message>
+      <source>select this layer</source>
+      <translation>选择这一层</translation>
     </message>
   </context>
   <context>
@@ -620,6 +695,18 @@
       <translation>打开 {name}</translation>
     </message>
     <message>
+      <source>The weights have changed since they were measured, so the history was left out.</source>
+      <translation>权重文件在评测之后有改动,因此未恢复历史。</translation>
+    </message>
+    <message>
+      <source>Your own network was not run again; Model › Use my own network… does so after your yes.</source>
+      <translation>没有再次运行您自己的网络;可用“模型 › 使用我自己的网络…”,确认后运行。</translation>
+    </message>
+    <message>
+      <source>Counting the zeros</source>
+      <translation>统计零值</translation>
+    </message>
+    <message>
       <source>Scoring the original</source>
       <translation>评测原模型</translation>
     </message>
@@ -730,16 +817,40 @@ reopened in a fresh process by {tool}</source>
       <translation>打开文件夹…</translation>
     </message>
     <message>
+      <source>Open a model folder</source>
+      <translation>打开模型文件夹</translation>
+    </message>
+    <message>
       <source>Open file…</source>
       <translation>打开文件…</translation>
+    </message>
+    <message>
+      <source>Weights ({suffixes});;All files (*)</source>
+      <translation>权重 ({suffixes});;所有文件 (*)</translation>
+    </message>
+    <message>
+      <source>Open a weights file</source>
+      <translation>打开权重文件</translation>
     </message>
     <message>
       <source>Open recipe…</source>
       <translation>打开配方…</translation>
     </message>
     <message>
+      <source>Open a recipe</source>
+      <translation>打开配方</translation>
+    </message>
+    <message>
       <source>Save recipe</source>
       <translation>保存配方</translation>
+    </message>
+    <message>
+      <source>Save the recipe</source>
+      <translation>保存配方</translation>
+    </message>
+    <message>
+      <source>Save recipe as…</source>
+      <translation>配方另存为…</translation>
     </message>
     <message>
       <source>Export…</source>
@@ -750,8 +861,24 @@ reopened in a fresh process by {tool}</source>
       <translation>关闭模型</translation>
     </message>
     <message>
+      <source>No session was kept yet.</source>
+      <translation>还没有保存过会话。</translation>
+    </message>
+    <message>
+      <source>Reopen the last session</source>
+      <translation>重新打开上次会话</translation>
+    </message>
+    <message>
+      <source>Start with the last session</source>
+      <translation>启动时恢复上次会话</translation>
+    </message>
+    <message>
       <source>Quit</source>
       <translation>退出</translation>
+    </message>
+    <message>
+      <source>Recipes (*.toml)</source>
+      <translation>配方 (*.toml)</translation>
     </message>
     <message>
       <source>Nothing to undo.</source>
@@ -774,8 +901,52 @@ reopened in a fresh process by {tool}</source>
       <translation>将所选层重置为继承</translation>
     </message>
     <message>
+      <source>{n} bits</source>
+      <translation>{n} 位</translation>
+    </message>
+    <message>
+      <source>Bits</source>
+      <translation>位数</translation>
+    </message>
+    <message>
+      <source>Prune less</source>
+      <translation>减少剪枝</translation>
+    </message>
+    <message>
+      <source>Prune more</source>
+      <translation>增加剪枝</translation>
+    </message>
+    <message>
+      <source>Select a layer first.</source>
+      <translation>请先选择一个层。</translation>
+    </message>
+    <message>
+      <source>Select similar</source>
+      <translation>选择同类层</translation>
+    </message>
+    <message>
+      <source>Select nothing</source>
+      <translation>取消选择</translation>
+    </message>
+    <message>
+      <source>Search layers</source>
+      <translation>搜索层</translation>
+    </message>
+    <message>
+      <source>Count the zeros</source>
+      <translation>统计零值</translation>
+    </message>
+    <message>
       <source>Use my own network…</source>
       <translation>使用我自己的网络…</translation>
+    </message>
+    <message>
+      <source>Python file with your network</source>
+      <translation>定义网络的 Python 文件</translation>
+    </message>
+    <message>
+      <source>Python (*.py)</source>
+      <translation>Python (*.py)</translation>
     </message>
     <message>
       <source>Nothing is running.</source>
@@ -790,8 +961,36 @@ reopened in a fresh process by {tool}</source>
       <translation>选择数据…</translation>
     </message>
     <message>
+      <source>Held-out data</source>
+      <translation>留出数据</translation>
+    </message>
+    <message>
+      <source>Text or images (*.txt *.npz)</source>
+      <translation>文本或图像 (*.txt *.npz)</translation>
+    </message>
+    <message>
+      <source>Space</source>
+      <translation>空格</translation>
+    </message>
+    <message>
+      <source>Measure the plan first: let the sliders rest.</source>
+      <translation>请先评测方案:停下滑块即可。</translation>
+    </message>
+    <message>
+      <source>Compare with the original</source>
+      <translation>与原模型对比</translation>
+    </message>
+    <message>
       <source>Cancel</source>
       <translation>取消</translation>
+    </message>
+    <message>
+      <source>Theme</source>
+      <translation>主题</translation>
+    </message>
+    <message>
+      <source>Language</source>
+      <translation>语言</translation>
     </message>
     <message>
       <source>Light</source>
@@ -806,19 +1005,70 @@ reopened in a fresh process by {tool}</source>
       <translation>跟随系统</translation>
     </message>
     <message>
+      <source>Language of the system</source>
+      <translation>跟随系统语言</translation>
+    </message>
+    <message>
       <source>Reset layout</source>
       <translation>重置布局</translation>
+    </message>
+    <message>
+      <source>Commands…</source>
+      <translation>命令…</translation>
+    </message>
+    <message>
+      <source>Explain</source>
+      <translation>说明</translation>
+    </message>
+    <message>
+      <source>Tour</source>
+      <translation>导览</translation>
+    </message>
+    <message>
+      <source>Open the log</source>
+      <translation>打开日志</translation>
     </message>
     <message>
       <source>About Slim Studio</source>
       <translation>关于 Slim Studio</translation>
     </message>
+    <message>
+      <source>Slim Studio makes neural networks smaller and greener by hand and eye.</source>
+      <translation>Slim Studio:用手和眼,让神经网络更小、更节能。</translation>
+    </message>
+    <message>
+      <source>Apache-2.0. Log and cache: {path}</source>
+      <translation>Apache-2.0。日志与缓存:{path}</translation>
+    </message>
+  </context>
+  <context>
+    <name>app</name>
+    <message>
+      <source>Something went wrong and was logged ({what}); your plan is safe.</source>
+      <translation>出现了意外错误,已记入日志({what});您的方案没有丢失。</translation>
+    </message>
   </context>
   <context>
     <name>core</name>
     <message>
+      <source>Accuracy</source>
+      <translation>精度</translation>
+    </message>
+    <message>
+      <source>Energy</source>
+      <translation>能耗</translation>
+    </message>
+    <message>
+      <source>Size</source>
+      <translation>大小</translation>
+    </message>
+    <message>
       <source>Compare</source>
       <translation>对比</translation>
+    </message>
+    <message>
+      <source>History</source>
+      <translation>历史</translation>
     </message>
     <message>
       <source>Inspector</source>
@@ -828,16 +1078,16 @@ reopened in a fresh process by {tool}</source>
       <source>Jobs</source>
       <translation>任务</translation>
     </message>
+    <message>
+      <source>Plan</source>
+      <translation>方案</translation>
+    </message>
   </context>
   <context>
-    <name>panel</name>
+    <name>explain</name>
     <message>
-      <source>{title} method</source>
-      <translation>{title}方法</translation>
-    </message>
-    <message>
-      <source>Method</source>
-      <translation>方法</translation>
+      <source>Point at a part of the window and press F1.</source>
+      <translation>将鼠标指向窗口的某处,然后按 F1。</translation>
     </message>
   </context>
   <context>
@@ -860,69 +1110,14 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
-    <name>window</name>
-    <message>
-      <source>Open a model folder</source>
-      <translation>打开模型文件夹</translation>
-    </message>
-    <message>
-      <source>Weights ({suffixes});;All files (*)</source>
-      <translation>权重 ({suffixes});;所有文件 (*)</translation>
-    </message>
-    <message>
-      <source>Open a weights file</source>
-      <translation>打开权重文件</translation>
-    </message>
-    <message>
-      <source>Open a recipe</source>
-      <translation>打开配方</translation>
-    </message>
-    <message>
-      <source>Recipes (*.toml)</source>
-      <translation>配方 (*.toml)</translation>
-    </message>
-    <message>
-      <source>Save the recipe</source>
-      <translation>保存配方</translation>
-    </message>
-    <message>
-      <source>Python file with your network</source>
-      <translation>定义网络的 Python 文件</translation>
-    </message>
-    <message>
-      <source>Python (*.py)</source>
-      <translation>Python (*.py)</translation>
-    </message>
-    <message>
-      <source>Held-out data</source>
-      <translation>留出数据</translation>
-    </message>
-    <message>
-      <source>Text or images (*.txt *.npz)</source>
-      <translation>文本或图像 (*.txt *.npz)</translation>
-    </message>
-    <message>
-      <source>About Slim Studio</source>
-      <translation>关于 Slim Studio</translation>
-    </message>
-    <message>
-      <source>Slim Studio makes neural networks smaller and greener by hand and eye.</source>
-      <translation>Slim Studio:用手和眼,让神经网络更小、更节能。</translation>
-    </message>
-    <message>
-      <source>Apache-2.0. Log and cache: {path}</source>
-      <translation>Apache-2.0。日志与缓存:{path}</translation>
-    </message>
-    <message>
-      <source>Something went wrong and was logged ({what}); your plan is safe.</source>
-      <translation>出现了意外错误,已记入日志({what});您的方案没有丢失。</translation>
-    </message>
-  </context>
-  <context>
     <name>actions</name>
     <message>
       <source>All docks back to where they were at first</source>
       <translation>所有面板恢复到最初的位置</translation>
+    </message>
+    <message>
+      <source>At the next start, open what was open; without the tick the studio starts empty</source>
+      <translation>下次启动时打开上次的模型;不勾选则以空白状态启动</translation>
     </message>
     <message>
       <source>Back to the welcome page</source>
@@ -933,8 +1128,12 @@ reopened in a fresh process by {tool}</source>
       <translation>用您自己的 Python 函数构建网络,运行前需阅读并确认代码</translation>
     </message>
     <message>
-      <source>Chinese, from the next start</source>
-      <translation type="unfinished" />
+      <source>Chinese texts, at once</source>
+      <translation>立即切换为中文</translation>
+    </message>
+    <message>
+      <source>Chinese where the system speaks it, else English</source>
+      <translation>系统语言为中文时使用中文,否则使用英文</translation>
     </message>
     <message>
       <source>Compress and score the current plan on the held-out data now</source>
@@ -949,8 +1148,16 @@ reopened in a fresh process by {tool}</source>
       <translation>重新执行刚撤销的操作</translation>
     </message>
     <message>
-      <source>English, from the next start</source>
-      <translation type="unfinished" />
+      <source>English texts, at once</source>
+      <translation>立即切换为英文</translation>
+    </message>
+    <message>
+      <source>Find any command or layer by typing a part of its name</source>
+      <translation>输入名称的一部分,查找任意命令或层</translation>
+    </message>
+    <message>
+      <source>Give the selected layers (or the model) this many bits a weight; 16 leaves them as stored</source>
+      <translation>设置所选层(或整个模型)每个权重的位数;16 表示保持原样</translation>
     </message>
     <message>
       <source>Held-out samples to score on: .txt for language models, .npz with images and labels for classifiers</source>
@@ -981,6 +1188,34 @@ reopened in a fresh process by {tool}</source>
       <translation>打开单个权重文件</translation>
     </message>
     <message>
+      <source>Plan for the whole model again</source>
+      <translation>重新为整个模型制定方案</translation>
+    </message>
+    <message>
+      <source>Prune five per cent less of the selected layers (or the model)</source>
+      <translation>将所选层(或整个模型)的剪枝比例减少 5 个百分点</translation>
+    </message>
+    <message>
+      <source>Prune five per cent more of the selected layers (or the model)</source>
+      <translation>将所选层(或整个模型)的剪枝比例增加 5 个百分点</translation>
+    </message>
+    <message>
+      <source>Put the measured plan and the original side by side, layer by layer</source>
+      <translation>将评测过的方案与原模型逐层并排对比</translation>
+    </message>
+    <message>
+      <source>Read every tensor once and show in the tree how sparse it is stored; files up to 2 GB are counted by themselves</source>
+      <translation>读取每个张量一遍,在层树中显示其现有稀疏度;2 GB 以内的文件会自动统计</translation>
+    </message>
+    <message>
+      <source>Say what the thing under the pointer is</source>
+      <translation>说明鼠标所指的内容</translation>
+    </message>
+    <message>
+      <source>Select every layer with the same last name and type</source>
+      <translation>选择末级名称和类型都相同的所有层</translation>
+    </message>
+    <message>
       <source>Stop the running work; everything finished so far is kept</source>
       <translation>停止正在运行的任务;已完成的部分会保留</translation>
     </message>
@@ -993,12 +1228,32 @@ reopened in a fresh process by {tool}</source>
       <translation>从配方文件载入方案、数据和格式</translation>
     </message>
     <message>
+      <source>The file that holds what went wrong, with every detail</source>
+      <translation>记录了所有出错细节的文件</translation>
+    </message>
+    <message>
+      <source>The last model with its plan and everything that was measured of it</source>
+      <translation>上次的模型、方案以及全部评测结果</translation>
+    </message>
+    <message>
+      <source>Three steps through the window, ten seconds each</source>
+      <translation>三步了解窗口,每步十秒</translation>
+    </message>
+    <message>
+      <source>Type a part of a name or a type</source>
+      <translation>输入名称或类型的一部分</translation>
+    </message>
+    <message>
       <source>Version, licence, and where the log lies</source>
       <translation>版本、许可证以及日志位置</translation>
     </message>
     <message>
       <source>Write the plan as a recipe that the command line can run</source>
       <translation>将方案保存为命令行也能运行的配方</translation>
+    </message>
+    <message>
+      <source>Write the plan as a recipe under another name</source>
+      <translation>将方案以另一个名称保存为配方</translation>
     </message>
     <message>
       <source>Write the slimmed model and have it verified in a fresh process</source>
@@ -1025,15 +1280,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>; transformers unpacks packed weights when it loads them, so this saving needs a runtime that streams them packed</source>
-      <translation type="unfinished" />
+      <translation>;transformers 加载时会解开打包的权重,因此要省下这部分,需要能直接读取打包权重的运行时</translation>
     </message>
     <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
-      <translation type="unfinished" />
+      <translation>上限为 {0} 时没有可评测的内容;请至少给 2</translation>
     </message>
     <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
-      <translation type="unfinished" />
+      <translation>未评测精度:没有留出数据;请在配方中给出 [evaluate] data</translation>
     </message>
     <message>
       <source>Agreement</source>
@@ -1053,7 +1308,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Cancelled; everything finished so far is kept.</source>
-      <translation type="unfinished" />
+      <translation>已取消;已完成的部分会保留。</translation>
+    </message>
+    <message>
+      <source>Checking the tuning</source>
+      <translation>检查微调效果</translation>
     </message>
     <message>
       <source>Collecting gradients</source>
@@ -1070,6 +1329,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Cosine to the original</source>
       <translation>与原模型的余弦相似度</translation>
+    </message>
+    <message>
+      <source>Counting</source>
+      <translation>统计</translation>
     </message>
     <message>
       <source>Dense safetensors</source>
@@ -1096,20 +1359,24 @@ reopened in a fresh process by {tool}</source>
       <translation>否</translation>
     </message>
     <message>
+      <source>GB</source>
+      <translation>GB</translation>
+    </message>
+    <message>
       <source>Gradient</source>
       <translation>梯度</translation>
     </message>
     <message>
       <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
-      <translation type="unfinished" />
+      <translation>梯度剪枝需要可运行的网络和带标签的数据;请改用幅值剪枝</translation>
     </message>
     <message>
       <source>Gradient pruning needs a network that runs and data; choose magnitude, or open a folder with config.json</source>
-      <translation type="unfinished" />
+      <translation>梯度剪枝需要可运行的网络和数据;请改用幅值剪枝,或打开带 config.json 的文件夹</translation>
     </message>
     <message>
       <source>Gradient pruning needs labels, and an encoder has none; choose magnitude</source>
-      <translation type="unfinished" />
+      <translation>梯度剪枝需要标签,而编码器没有;请改用幅值剪枝</translation>
     </message>
     <message>
       <source>Granularity</source>
@@ -1125,7 +1392,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
-      <translation type="unfinished" />
+      <translation>无法加载其分词器({0});请将 tokenizer.json 放在 config.json 旁边</translation>
     </message>
     <message>
       <source>KL to the original</source>
@@ -1149,7 +1416,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Modelled, not measured: {0} on a laptop of {1} GFLOP/s ({2} W) reading {3} GB/s ({4} W), 90 % within x/÷ {5}; weights move in the bytes they are stored in, arithmetic is float32, zeros save nothing{6}.</source>
-      <translation type="unfinished" />
+      <translation>模型估算,并非实测:{0},假设笔记本算力 {1} GFLOP/s({2} W)、读取带宽 {3} GB/s({4} W),90 % 落在 ×÷{5} 之内;权重按存储字节搬运,计算为 float32,零值不节省任何开销{6}。</translation>
     </message>
     <message>
       <source>N:M pattern</source>
@@ -1161,7 +1428,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Packed weights need a config.json that says how they are packed, and this model has none; export it dense.</source>
-      <translation type="unfinished" />
+      <translation>打包权重需要 config.json 说明打包方式,而该模型没有;请导出为稠密格式。</translation>
     </message>
     <message>
       <source>Pattern</source>
@@ -1200,76 +1467,80 @@ reopened in a fresh process by {tool}</source>
       <translation>范围</translation>
     </message>
     <message>
+      <source>Split into files of</source>
+      <translation>分片大小</translation>
+    </message>
+    <message>
       <source>Symmetric</source>
       <translation>对称</translation>
     </message>
     <message>
       <source>The GGUF's tokenizer could not be converted ({0}); take tokenizer.json from the original model.</source>
-      <translation type="unfinished" />
+      <translation>无法转换该 GGUF 的分词器({0});请从原模型取得 tokenizer.json。</translation>
     </message>
     <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
-      <translation type="unfinished" />
+      <translation>重新打开导出结果时发现不一致({0}:{1});已将其删除,请报告此问题。</translation>
     </message>
     <message>
       <source>The layer store {0} can't be written ({1}); free some space or set SLIM_CACHE to another folder</source>
-      <translation type="unfinished" />
+      <translation>无法写入层缓存 {0}({1});请腾出空间,或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
     <message>
       <source>The network answers with infinities or NaN: these weights are broken; use more bits or prune less</source>
-      <translation type="unfinished" />
+      <translation>网络输出无穷大或 NaN:权重已损坏;请提高位数或减少剪枝</translation>
     </message>
     <message>
       <source>The network can't take images of {0}: {1}</source>
-      <translation type="unfinished" />
+      <translation>网络不接受 {0} 的图像:{1}</translation>
     </message>
     <message>
       <source>The network wants {0} {1} and the file doesn't have it; check that the factory builds this model</source>
-      <translation type="unfinished" />
+      <translation>网络需要 {0} {1},而文件中没有;请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
-      <translation type="unfinished" />
+      <translation>{0} 的进程意外停止({1});没有改动任何内容,请关闭其他程序后重试</translation>
     </message>
     <message>
       <source>The recipe is not valid TOML: {0}</source>
-      <translation type="unfinished" />
+      <translation>配方不是有效的 TOML:{0}</translation>
     </message>
     <message>
       <source>The recipe names no model; add [model] path = "…"</source>
-      <translation type="unfinished" />
+      <translation>配方没有指定模型;请添加 [model] path = "…"</translation>
     </message>
     <message>
       <source>The recipe wants to run Python code ({0}); look at it, and add --trust if you do</source>
-      <translation type="unfinished" />
+      <translation>配方要求运行 Python 代码({0});请先查看,信任则加上 --trust</translation>
     </message>
     <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
-      <translation type="unfinished" />
+      <translation>无法评测 {0};可以压缩和导出,但不能评测</translation>
     </message>
     <message>
       <source>These weights come without a description of their network: they can be slimmed, inspected and exported, but accuracy can't be measured. Open the folder with its config.json to measure it.</source>
-      <translation type="unfinished" />
+      <translation>这些权重没有附带网络描述:可以压缩、检视和导出,但无法评测精度。打开带 config.json 的文件夹即可评测。</translation>
     </message>
     <message>
       <source>This GGUF file can be slimmed but not evaluated: {0}.</source>
-      <translation type="unfinished" />
+      <translation>该 GGUF 文件可以压缩但无法评测:{0}。</translation>
     </message>
     <message>
       <source>This checkpoint is already quantized, so it can't be scored here; open the original instead</source>
-      <translation type="unfinished" />
+      <translation>该模型已被量化,无法在此评测;请打开原模型</translation>
     </message>
     <message>
       <source>This is no report of Slim Studio ({0}: {1}); choose a report.json</source>
-      <translation type="unfinished" />
+      <translation>这不是 Slim Studio 的报告({0}:{1});请选择 report.json</translation>
     </message>
     <message>
       <source>This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated</source>
-      <translation type="unfinished" />
+      <translation>该模型需要自带的 Python 代码,本程序从不运行它;可以压缩,但不能评测</translation>
     </message>
     <message>
       <source>This report was written by a newer studio; open it there</source>
-      <translation type="unfinished" />
+      <translation>该报告由更新版本写成;请在新版本中打开</translation>
     </message>
     <message>
       <source>Top-1 accuracy</source>
@@ -1280,8 +1551,24 @@ reopened in a fresh process by {tool}</source>
       <translation>是</translation>
     </message>
     <message>
-      <source>Writing</source>
-      <translation>写入</translation>
+      <source>Tuning</source>
+      <translation>微调</translation>
+    </message>
+    <message>
+      <source>Tuning met infinite gradients: these weights are broken; use more bits or prune less</source>
+      <translation>微调时出现无穷大的梯度:权重已损坏;请提高位数或减少剪枝</translation>
+    </message>
+    <message>
+      <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
+      <translation>微调需要在网络内部训练,而该网络无法深入;请将 tune 设为 off</translation>
+    </message>
+    <message>
+      <source>Tuning was left out: the calibration data are too short to keep a part for the check; choose a longer file</source>
+      <translation>已跳过微调:校准数据太短,无法留出一部分用于检查;请选择更长的文件</translation>
+    </message>
+    <message>
+      <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
+      <translation>微调{0}:在未参与微调的校准数据上,与原模型的距离 {1} -&gt; {2},实测</translation>
     </message>
     <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
@@ -1297,19 +1584,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>[evaluate] limit = {0} leaves nothing to score; give at least 2</source>
-      <translation type="unfinished" />
+      <translation>[evaluate] limit = {0} 时没有可评测的内容;请至少给 2</translation>
     </message>
     <message>
       <source>[{0}] {1} must be {2}, not {3}</source>
-      <translation type="unfinished" />
+      <translation>[{0}] {1} 必须是 {2},而不是 {3}</translation>
     </message>
     <message>
       <source>[{0}] {1}{2} must be a number, text or true/false, not {3}</source>
-      <translation type="unfinished" />
+      <translation>[{0}] {1}{2} 必须是数字、文本或 true/false,而不是 {3}</translation>
     </message>
     <message>
       <source>a name is there twice</source>
-      <translation type="unfinished" />
+      <translation>名称重复出现</translation>
     </message>
     <message>
       <source>activations</source>
@@ -1317,11 +1604,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>alignment {0} is no power of two</source>
-      <translation type="unfinished" />
+      <translation>对齐 {0} 不是 2 的幂</translation>
     </message>
     <message>
       <source>amount = {0} is outside 0 to 0.95</source>
-      <translation type="unfinished" />
+      <translation>amount = {0} 超出 0 到 0.95 的范围</translation>
     </message>
     <message>
       <source>arithmetic</source>
@@ -1333,11 +1620,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>bits = {0}: choose 2 to 8, or 16 to leave the layer as it is</source>
-      <translation type="unfinished" />
+      <translation>bits = {0}:请选择 2 到 8,或用 16 保持原样</translation>
     </message>
     <message>
       <source>bytes as written</source>
-      <translation type="unfinished" />
+      <translation>写入的字节</translation>
     </message>
     <message>
       <source>channel</source>
@@ -1349,23 +1636,27 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>config.json and weights don't fit: the network wants {0} {1} and the file doesn't have it</source>
-      <translation type="unfinished" />
+      <translation>config.json 与权重不符:网络需要 {0} {1},而文件中没有</translation>
     </message>
     <message>
       <source>config.json and weights don't fit: {0} should be {1} and is {2} in the file</source>
-      <translation type="unfinished" />
+      <translation>config.json 与权重不符:{0} 应为 {1},文件中为 {2}</translation>
     </message>
     <message>
       <source>config.json doesn't describe a working {0} ({1}); restore it</source>
-      <translation type="unfinished" />
+      <translation>config.json 描述的 {0} 无法工作({1});请恢复原文件</translation>
     </message>
     <message>
       <source>cut off</source>
-      <translation type="unfinished" />
+      <translation>文件被截断</translation>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
-      <translation type="unfinished" />
+      <translation>稠密文件存的是数值而非编码:保留舍入效果,但不节省字节</translation>
+    </message>
+    <message>
+      <source>distance {0}</source>
+      <translation>距离 {0}</translation>
     </message>
     <message>
       <source>dtype</source>
@@ -1381,7 +1672,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>file size</source>
-      <translation type="unfinished" />
+      <translation>文件大小</translation>
     </message>
     <message>
       <source>global</source>
@@ -1405,7 +1696,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>groups of {0} don't divide its {1} inputs; choose another group size or per channel</source>
-      <translation type="unfinished" />
+      <translation>分组大小 {0} 不能整除其 {1} 个输入;请选择其他分组大小或按通道量化</translation>
     </message>
     <message>
       <source>images</source>
@@ -1413,11 +1704,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>it doesn't begin with GGUF</source>
-      <translation type="unfinished" />
+      <translation>文件不以 GGUF 开头</translation>
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
-      <translation type="unfinished" />
+      <translation>最大差异 {0},允许 {1}(输出标准差的 {2})</translation>
     </message>
     <message>
       <source>layer</source>
@@ -1429,11 +1720,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>metadata array of unknown type {0}</source>
-      <translation type="unfinished" />
+      <translation>元数据数组的类型 {0} 未知</translation>
     </message>
     <message>
       <source>metadata of unknown type {0}</source>
-      <translation type="unfinished" />
+      <translation>元数据的类型 {0} 未知</translation>
     </message>
     <message>
       <source>minmax</source>
@@ -1445,7 +1736,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>names, types and shapes</source>
-      <translation type="unfinished" />
+      <translation>名称、类型与形状</translation>
     </message>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
@@ -1461,19 +1752,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>not tried: {0} doesn't know {1}</source>
-      <translation type="unfinished" />
+      <translation>未尝试:{0} 不认识 {1}</translation>
     </message>
     <message>
       <source>one sentence of {0} tokens</source>
-      <translation type="unfinished" />
+      <translation>一个 {0} 词元的句子</translation>
     </message>
     <message>
       <source>one token written at batch 1 after {0} tokens</source>
-      <translation type="unfinished" />
+      <translation>批大小为 1,在 {0} 个词元之后生成一个词元</translation>
     </message>
     <message>
       <source>opens in transformers</source>
-      <translation type="unfinished" />
+      <translation>能用 transformers 打开</translation>
     </message>
     <message>
       <source>output layer: its error goes straight into the answer</source>
@@ -1481,11 +1772,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>pack-quantized holds linear layers, this is {0}</source>
-      <translation type="unfinished" />
+      <translation>pack-quantized 只能存放线性层,而这是 {0}</translation>
     </message>
     <message>
       <source>pack-quantized needs one scale per group or channel, not per tensor</source>
-      <translation type="unfinished" />
+      <translation>pack-quantized 需要每组或每通道一个缩放因子,而不是每张量一个</translation>
     </message>
     <message>
       <source>pattern</source>
@@ -1497,7 +1788,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>same answers</source>
-      <translation type="unfinished" />
+      <translation>输出一致</translation>
     </message>
     <message>
       <source>sample</source>
@@ -1510,6 +1801,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>sentences</source>
       <translation>个句子</translation>
+    </message>
+    <message>
+      <source>shards and index</source>
+      <translation>分片与索引</translation>
     </message>
     <message>
       <source>share of samples whose best answer is the label</source>
@@ -1533,7 +1828,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>the plan speaks of {0}, which this model doesn't have; remove it or open the model it was made for</source>
-      <translation type="unfinished" />
+      <translation>方案提到了 {0},而该模型没有;请删除它,或打开对应的模型</translation>
     </message>
     <message>
       <source>token</source>
@@ -1549,7 +1844,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>transformers loads packed weights by layer name, which it changes for image networks or can't know without a config</source>
-      <translation type="unfinished" />
+      <translation>transformers 按层名加载打包权重,而图像网络的层名会变,没有配置时则无从得知</translation>
     </message>
     <message>
       <source>transformers with compressed-tensors installed</source>
@@ -1557,19 +1852,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>transformers {0} doesn't know {1}; update it or open another</source>
-      <translation type="unfinished" />
+      <translation>transformers {0} 不认识 {1};请更新它或打开其他模型</translation>
     </message>
     <message>
       <source>untouched tensors</source>
-      <translation type="unfinished" />
+      <translation>未改动的张量</translation>
     </message>
     <message>
       <source>version = {0}: this studio reads recipes of version {1}; put version = {2} first</source>
-      <translation type="unfinished" />
+      <translation>version = {0}:本程序读取版本 {1} 的配方;请在开头写 version = {2}</translation>
     </message>
     <message>
       <source>version {0}; 2 and 3 are known, in little-endian order</source>
-      <translation type="unfinished" />
+      <translation>版本 {0};只支持小端序的 2 和 3</translation>
     </message>
     <message>
       <source>weights</source>
@@ -1577,359 +1872,363 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
-      <translation type="unfinished" />
+      <translation>{0} amount = {1} 超出 0 到 0.95 的范围</translation>
     </message>
     <message>
       <source>{0} bit-identical to the source</source>
-      <translation type="unfinished" />
+      <translation>{0} 个与源逐位相同</translation>
     </message>
     <message>
       <source>{0} bits = {1}: choose 2 to 8, or 16 to leave the layer as it is</source>
-      <translation type="unfinished" />
+      <translation>{0} bits = {1}:请选择 2 到 8,或用 16 保持原样</translation>
     </message>
     <message>
       <source>{0} bytes on disk, {1} planned</source>
-      <translation type="unfinished" />
+      <translation>磁盘上 {0} 字节,方案为 {1}</translation>
     </message>
     <message>
       <source>{0} can't be read ({1}); repair or remove it</source>
-      <translation type="unfinished" />
+      <translation>无法读取 {0}({1});请修复或删除它</translation>
     </message>
     <message>
       <source>{0} can't be read as plain arrays ({1}); save it with numpy.savez</source>
-      <translation type="unfinished" />
+      <translation>{0} 无法作为普通数组读取({1});请用 numpy.savez 保存</translation>
     </message>
     <message>
       <source>{0} can't be replaced: {1}; choose a new name or an empty folder.</source>
-      <translation type="unfinished" />
+      <translation>无法替换 {0}:{1};请换一个名称或空文件夹。</translation>
+    </message>
+    <message>
+      <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
+      <translation>无法写入 {0}({1});请腾出空间或设置 SLIM_CACHE</translation>
     </message>
     <message>
       <source>{0} checksums agree</source>
-      <translation type="unfinished" />
+      <translation>{0} 个校验和一致</translation>
     </message>
     <message>
       <source>{0} could not be written ({1}); nothing was left behind. Free some space or choose another place.</source>
-      <translation type="unfinished" />
+      <translation>无法写入 {0}({1});没有留下任何残余。请腾出空间或换一个位置。</translation>
     </message>
     <message>
       <source>{0} differs from the source</source>
-      <translation type="unfinished" />
+      <translation>{0} 与源不同</translation>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>
-      <translation type="unfinished" />
+      <translation>{0} 中四个词以上的句子不足两个;请选择更长的文本</translation>
     </message>
     <message>
       <source>{0} has no array {1}; it needs 'images' (N, channels, height, width) and 'labels' (N)</source>
-      <translation type="unfinished" />
+      <translation>{0} 中没有数组 {1};需要 'images' (N, 通道, 高, 宽) 和 'labels' (N)</translation>
     </message>
     <message>
       <source>{0} has no knob {1}; it has {2}</source>
-      <translation type="unfinished" />
+      <translation>{0} 没有参数 {1};它有 {2}</translation>
     </message>
     <message>
       <source>{0} has {1} MB free and the export needs {2} MB; choose another disk.</source>
-      <translation type="unfinished" />
+      <translation>{0} 剩余 {1} MB,而导出需要 {2} MB;请换一个磁盘。</translation>
     </message>
     <message>
       <source>{0} has {1} dimensions</source>
-      <translation type="unfinished" />
+      <translation>{0} 有 {1} 个维度</translation>
     </message>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or choose another layer</source>
-      <translation type="unfinished" />
+      <translation>{0} 含有 NaN 或无穷大的权重;请修复模型文件或选择其他层</translation>
     </message>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan</source>
-      <translation type="unfinished" />
+      <translation>{0} 含有 NaN 或无穷大的权重;请修复模型文件,或在方案中排除该层</translation>
     </message>
     <message>
       <source>{0} holds values that {1} can't (F16 ends at 65504); export as BF16 or F32.</source>
-      <translation type="unfinished" />
+      <translation>{0} 中有 {1} 无法表示的值(F16 最大为 65504);请导出为 BF16 或 F32。</translation>
     </message>
     <message>
       <source>{0} is empty, there is nothing to look at; choose another layer</source>
-      <translation type="unfinished" />
+      <translation>{0} 是空的,没有可看的内容;请选择其他层</translation>
     </message>
     <message>
       <source>{0} is empty; choose a file with text in it</source>
-      <translation type="unfinished" />
+      <translation>{0} 是空的;请选择有文本的文件</translation>
     </message>
     <message>
       <source>{0} is empty; exclude it from the plan (16 bits, 0 % pruning)</source>
-      <translation type="unfinished" />
+      <translation>{0} 是空的;请在方案中排除它(16 位,剪枝 0 %)</translation>
     </message>
     <message>
       <source>{0} is no longer in the layer store; evaluate the plan again</source>
-      <translation type="unfinished" />
+      <translation>{0} 已不在层缓存中;请重新评测方案</translation>
     </message>
     <message>
       <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
-      <translation type="unfinished" />
+      <translation>{0} 不是 UTF-8 文本(第 {1} 字节);请先转换为 UTF-8</translation>
     </message>
     <message>
       <source>{0} is not a Python file; give it as file.py:function</source>
-      <translation type="unfinished" />
+      <translation>{0} 不是 Python 文件;请写成 file.py:function</translation>
     </message>
     <message>
       <source>{0} is too short to score (1 token); choose a longer text</source>
-      <translation type="unfinished" />
+      <translation>{0} 太短,无法评测(只有 1 个词元);请选择更长的文本</translation>
     </message>
     <message>
       <source>{0} knob {1}: {2} has no knob {3}{4}</source>
-      <translation type="unfinished" />
+      <translation>{0} 参数 {1}:{2} 没有参数 {3}{4}</translation>
     </message>
     <message>
       <source>{0} missing or not wanted</source>
-      <translation type="unfinished" />
+      <translation>{0} 个缺失或多余</translation>
     </message>
     <message>
       <source>{0} must be a table like [plan.{1}.{2}] (names with dots stand in quotes)</source>
-      <translation type="unfinished" />
+      <translation>{0} 必须是 [plan.{1}.{2}] 这样的表(带点的名称要加引号)</translation>
     </message>
     <message>
       <source>{0} must be a table like [{1}], not {2}</source>
-      <translation type="unfinished" />
+      <translation>{0} 必须是 [{1}] 这样的表,而不是 {2}</translation>
     </message>
     <message>
       <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose magnitude</source>
-      <translation type="unfinished" />
+      <translation>{0} 要求输入宽度能被 {1} 整除,而该层为 {2};请排除它或改用幅值剪枝</translation>
     </message>
     <message>
       <source>{0} should be {1} and is {2} in the file; check that the factory builds this model</source>
-      <translation type="unfinished" />
+      <translation>{0} 应为 {1},文件中为 {2};请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
       <source>{0} stored tensors have no place in the network and do not count in its score: {1}</source>
-      <translation type="unfinished" />
+      <translation>有 {0} 个已存储的张量不属于该网络,不计入评测:{1}</translation>
     </message>
     <message>
       <source>{0} was changed</source>
-      <translation type="unfinished" />
+      <translation>{0} 被改动</translation>
     </message>
     <message>
       <source>{0}, every tensor used</source>
-      <translation type="unfinished" />
+      <translation>{0},所有张量均被使用</translation>
     </message>
     <message>
       <source>{0}: 'normalise' has std 0; give the deviation of the pixels</source>
-      <translation type="unfinished" />
+      <translation>{0}:'normalise' 的 std 为 0;请给出像素的标准差</translation>
     </message>
     <message>
       <source>{0}: 'normalise' must hold the numbers scale, mean and std; repair it</source>
-      <translation type="unfinished" />
+      <translation>{0}:'normalise' 必须含有数值 scale、mean 和 std;请修复</translation>
     </message>
     <message>
       <source>{0}: a row of {1} holds {2} values, no multiple of {3}'s {4}; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的一行有 {2} 个值,不是 {3} 块大小 {4} 的倍数;请重新下载</translation>
     </message>
     <message>
       <source>{0}: can't be read ({1}); check the path</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法读取({1});请检查路径</translation>
     </message>
     <message>
       <source>{0}: cut off or not a safetensors file (header of {1} bytes, file of {2}); download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:文件被截断或不是 safetensors 文件(文件头 {1} 字节,文件 {2} 字节);请重新下载</translation>
     </message>
     <message>
       <source>{0}: cut off: it should have {1} bytes and has {2}; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:文件被截断:应有 {1} 字节,实有 {2} 字节;请重新下载</translation>
     </message>
     <message>
       <source>{0}: cut off: {1} should end at byte {2}; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:文件被截断:{1} 应在第 {2} 字节结束;请重新下载</translation>
     </message>
     <message>
       <source>{0}: give it as file.py:function with a file that exists</source>
-      <translation type="unfinished" />
+      <translation>{0}:请写成 file.py:function,且文件必须存在</translation>
     </message>
     <message>
       <source>{0}: holds no JSON object; restore it from where you got the model</source>
-      <translation type="unfinished" />
+      <translation>{0}:不含 JSON 对象;请从模型来源处恢复该文件</translation>
     </message>
     <message>
       <source>{0}: holds no tensors; save the state_dict of the model with torch.save</source>
-      <translation type="unfinished" />
+      <translation>{0}:不含张量;请用 torch.save 保存模型的 state_dict</translation>
     </message>
     <message>
       <source>{0}: images are {1} and labels {2}; they must be numbers and whole numbers</source>
-      <translation type="unfinished" />
+      <translation>{0}:images 为 {1},labels 为 {2};它们必须分别是数值和整数</translation>
     </message>
     <message>
       <source>{0}: images {1} and labels {2} don't fit; images must be (N, channels, height, width) and labels (N)</source>
-      <translation type="unfinished" />
+      <translation>{0}:images {1} 与 labels {2} 不匹配;images 应为 (N, 通道, 高, 宽),labels 应为 (N)</translation>
     </message>
     <message>
       <source>{0}: its copy {1} can't be written ({2}); free some space or set SLIM_CACHE to another folder</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法写入其副本 {1}({2});请腾出空间,或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
     <message>
       <source>{0}: its head count {1} doesn't fit {2} of {3}; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:其注意力头数 {1} 与 {3} 的 {2} 不符;请重新下载</translation>
     </message>
     <message>
       <source>{0}: its header can't be read ({1}); download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法读取文件头({1});请重新下载</translation>
     </message>
     <message>
       <source>{0}: its header is no table of tensors; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:文件头不是张量表;请重新下载</translation>
     </message>
     <message>
       <source>{0}: its weight_map is no table of file names; restore it from where you got the model</source>
-      <translation type="unfinished" />
+      <translation>{0}:weight_map 不是文件名表;请从模型来源处恢复</translation>
     </message>
     <message>
       <source>{0}: labels run from {1} to {2}, but the network has {3} classes; choose its own data</source>
-      <translation type="unfinished" />
+      <translation>{0}:标签范围为 {1} 到 {2},而网络有 {3} 类;请选择与之对应的数据</translation>
     </message>
     <message>
       <source>{0}: names a tensor twice; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:有张量重名;请重新下载</translation>
     </message>
     <message>
       <source>{0}: no .safetensors in this folder; choose the folder that holds the weights</source>
-      <translation type="unfinished" />
+      <translation>{0}:该文件夹中没有 .safetensors;请选择存放权重的文件夹</translation>
     </message>
     <message>
       <source>{0}: no {1} here; there is {2}</source>
-      <translation type="unfinished" />
+      <translation>{0}:没有 {1};有 {2}</translation>
     </message>
     <message>
       <source>{0}: not a model file I know; I can open {1}</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法识别的模型文件;可以打开 {1}</translation>
     </message>
     <message>
       <source>{0}: not a whole GGUF file ({1}); download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:不是完整的 GGUF 文件({1});请重新下载</translation>
     </message>
     <message>
       <source>{0}: not readable as JSON ({1}); restore it from where you got the model</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法作为 JSON 读取({1});请从模型来源处恢复</translation>
     </message>
     <message>
       <source>{0}: not readable as a PyTorch file ({1}); save the state_dict again with torch.save</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法作为 PyTorch 文件读取({1});请用 torch.save 重新保存 state_dict</translation>
     </message>
     <message>
       <source>{0}: not readable as a PyTorch file; save the state_dict again with torch.save</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法作为 PyTorch 文件读取;请用 torch.save 重新保存 state_dict</translation>
     </message>
     <message>
       <source>{0}: planned {1} in {2} bytes, made {3} in {4}</source>
-      <translation type="unfinished" />
+      <translation>{0}:方案为 {1}({2} 字节),实际为 {3}({4} 字节)</translation>
     </message>
     <message>
       <source>{0}: refused: it is no plain table of tensors and would run code; save its state_dict instead</source>
-      <translation type="unfinished" />
+      <translation>{0}:已拒绝:它不是纯张量表,会执行代码;请改为保存其 state_dict</translation>
     </message>
     <message>
       <source>{0}: the entry of {1} is incomplete; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的条目不完整;请重新下载</translation>
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
-      <translation type="unfinished" />
+      <translation>{0}:打开的模型就在那里;请换一个位置,导出绝不覆盖源文件。</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be read ({1}); check the path</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法读取配方({1});请检查路径</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be written ({1}); choose another place</source>
-      <translation type="unfinished" />
+      <translation>{0}:无法写入配方({1});请换一个位置</translation>
     </message>
     <message>
       <source>{0}: the shard {1} is missing ({2} of {3}); download it into this folder</source>
-      <translation type="unfinished" />
+      <translation>{0}:缺少分片 {1}(第 {2} 个,共 {3} 个);请下载到该文件夹</translation>
     </message>
     <message>
       <source>{0}: there is no such file; choose a .txt or .npz file with held-out samples</source>
-      <translation type="unfinished" />
+      <translation>{0}:文件不存在;请选择含留出样本的 .txt 或 .npz 文件</translation>
     </message>
     <message>
       <source>{0}: there is nothing there; check the path</source>
-      <translation type="unfinished" />
+      <translation>{0}:该路径不存在;请检查路径</translation>
     </message>
     <message>
       <source>{0}: this export is a folder (config and weights); choose a folder's name without .safetensors.</source>
-      <translation type="unfinished" />
+      <translation>{0}:该导出是一个文件夹(配置和权重);请使用不带 .safetensors 的文件夹名。</translation>
     </message>
     <message>
       <source>{0}: this network needs a {1}; choose another file</source>
-      <translation type="unfinished" />
+      <translation>{0}:该网络需要 {1};请选择其他文件</translation>
     </message>
     <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} = {2} 超出 {3} 到 {4} 的范围</translation>
     </message>
     <message>
       <source>{0}: {1} can't be read any more ({2}); open the file again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 已无法读取({2});请重新打开文件</translation>
     </message>
     <message>
       <source>{0}: {1} can't be {2}; choose one of {3}</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 不能为 {2};请选择 {3} 之一</translation>
     </message>
     <message>
       <source>{0}: {1} claims {2} bytes for {3} of {4}; the header lies, download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 声称 {4} 的 {3} 占 {2} 字节;文件头有误,请重新下载</translation>
     </message>
     <message>
       <source>{0}: {1} has a shape or place that is no number; download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的形状或位置不是数字;请重新下载</translation>
     </message>
     <message>
       <source>{0}: {1} is registered twice</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 被注册了两次</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as ggml type {2}, which I don't know; convert it with llama-quantize first</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的 ggml 类型 {2} 无法识别;请先用 llama-quantize 转换</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as {2}, which I don't know; convert it to F32, F16 or BF16 first</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的类型 {2} 无法识别;请先转换为 F32、F16 或 BF16</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as {2}, which I don't know; convert it to float32 first</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 的类型 {2} 无法识别;请先转换为 float32</translation>
     </message>
     <message>
       <source>{0}: {1} is unknown{2}</source>
-      <translation type="unfinished" />
+      <translation>{0}:未知的 {1}{2}</translation>
     </message>
     <message>
       <source>{0}: {1} must be a number, not {2}</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 必须是数字,而不是 {2}</translation>
     </message>
     <message>
       <source>{0}: {1} must be true or false, not {2}</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 必须是 true 或 false,而不是 {2}</translation>
     </message>
     <message>
       <source>{0}: {1} overlaps its neighbour or leaves a gap; download the file again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 与相邻张量重叠或留有空隙;请重新下载文件</translation>
     </message>
     <message>
       <source>{0}: {1} should be in {2} and isn't; download that shard again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1} 应在 {2} 中却不在;请重新下载该分片</translation>
     </message>
     <message>
       <source>{0}: {1}() returned a {2}, not a torch.nn.Module; return the network</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1}() 返回了 {2},而不是 torch.nn.Module;请返回网络</translation>
     </message>
     <message>
       <source>{0}: {1}: {2}; correct it and try again</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1}:{2};请更正后重试</translation>
     </message>
     <message>
       <source>{0}: {1}; choose another place.</source>
-      <translation type="unfinished" />
+      <translation>{0}:{1};请换一个位置。</translation>
     </message>
     <message>
       <source>{0}{1} is an unknown key of the recipe{2}</source>
-      <translation type="unfinished" />
+      <translation>{0}{1} 是配方中未知的键{2}</translation>
     </message>
   </context>
 </TS>

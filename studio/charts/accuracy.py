@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QT_TRANSLATE_NOOP, Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from core.types import METRICS, Score
@@ -26,7 +26,7 @@ ORDER = ("perplexity", "top1", "cosine", "kl", "agreement", "bits_per_byte")
 class AccuracyChart(QWidget):
     """The present plan's point sharpens while windows come in."""
 
-    title = "Accuracy"
+    title = QT_TRANSLATE_NOOP("core", "Accuracy")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
 from PySide6.QtWidgets import QWidget
 
 from core.types import Energy
@@ -22,7 +22,7 @@ from . import charts
 class EnergyChart(Bars):
     """Hatched, because nothing here was metered."""
 
-    title = "Energy"
+    title = QT_TRANSLATE_NOOP("core", "Energy")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(QCoreApplication.translate("EnergyChart", "Energy (modelled)"), "mJ", True, parent)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QEvent, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from core.layers import groups
@@ -44,7 +44,7 @@ def _short(group: str) -> str:
 class SizeChart(QWidget):
     """Follows the slider at every tick: the bytes follow from the plan alone. A click selects a group's layers."""
 
-    title = "Size"
+    title = QT_TRANSLATE_NOOP("core", "Size")
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)

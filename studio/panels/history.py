@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
@@ -23,7 +23,7 @@ FIRST = ("perplexity", "top1", "cosine")  # the figure people know, then KL besi
 class HistoryPanel(QWidget):
     """Measured variants, oldest first."""
 
-    title = "History"
+    title = QT_TRANSLATE_NOOP("core", "History")
     area = "right"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

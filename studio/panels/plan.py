@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -96,7 +96,7 @@ class Half(QWidget):
 class PlanPanel(QScrollArea):
     """Sliders, methods and knobs for the current selection."""
 
-    title = "Plan"
+    title = QT_TRANSLATE_NOOP("core", "Plan")
     area = "right"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
