@@ -961,12 +961,16 @@ reopened in a fresh process by {tool}</source>
       <translation>选择数据…</translation>
     </message>
     <message>
+      <source>Text or images ({suffixes})</source>
+      <translation>文本或图像 ({suffixes})</translation>
+    </message>
+    <message>
       <source>Held-out data</source>
       <translation>留出数据</translation>
     </message>
     <message>
-      <source>Text or images (*.txt *.npz)</source>
-      <translation>文本或图像 (*.txt *.npz)</translation>
+      <source>Choose data folder…</source>
+      <translation>选择数据文件夹…</translation>
     </message>
     <message>
       <source>Space</source>
@@ -1160,8 +1164,12 @@ reopened in a fresh process by {tool}</source>
       <translation>设置所选层(或整个模型)每个权重的位数;16 表示保持原样</translation>
     </message>
     <message>
-      <source>Held-out samples to score on: .txt for language models, .npz with images and labels for classifiers</source>
-      <translation>用于评测的留出样本:语言模型用 .txt,分类器用含图像和标签的 .npz</translation>
+      <source>Held-out samples in a folder: .txt files, or pictures in one subfolder per class</source>
+      <translation>文件夹中的留出样本:.txt 文件,或每类一个子文件夹的图片</translation>
+    </message>
+    <message>
+      <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels for classifiers</source>
+      <translation>用于评测的留出样本:语言模型用 .txt、.jsonl 或 .csv,分类器用含图像和标签的 .npz</translation>
     </message>
     <message>
       <source>Leave the studio</source>
@@ -1335,6 +1343,18 @@ reopened in a fresh process by {tool}</source>
       <translation>统计</translation>
     </message>
     <message>
+      <source>Cut: {0}</source>
+      <translation>裁剪:{0}</translation>
+    </message>
+    <message>
+      <source>Cutting</source>
+      <translation>裁剪</translation>
+    </message>
+    <message>
+      <source>Cutting looks at what goes through the network, and it can't run or there is no data; open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0</source>
+      <translation>裁剪需要观察网络中的数据流,但网络无法运行或没有数据;请打开带 config.json 的文件夹并给出数据,或设 method = "magnitude"、compensate = false、blocks = 0</translation>
+    </message>
+    <message>
       <source>Dense safetensors</source>
       <translation>稠密 safetensors</translation>
     </message>
@@ -1345,6 +1365,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Evaluating</source>
       <translation>评测</translation>
+    </message>
+    <message>
+      <source>Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)</source>
+      <translation>留出文件中的图像全部用于评测,没有剩余可供校准;请选择校准文件(.npz)</translation>
     </message>
     <message>
       <source>F16</source>
@@ -1369,10 +1393,6 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
       <translation>梯度剪枝需要可运行的网络和带标签的数据;请改用幅值剪枝</translation>
-    </message>
-    <message>
-      <source>Gradient pruning needs a network that runs and data; choose magnitude, or open a folder with config.json</source>
-      <translation>梯度剪枝需要可运行的网络和数据;请改用幅值剪枝,或打开带 config.json 的文件夹</translation>
     </message>
     <message>
       <source>Gradient pruning needs labels, and an encoder has none; choose magnitude</source>
@@ -1427,6 +1447,10 @@ reopened in a fresh process by {tool}</source>
       <translation>打包(compressed-tensors)</translation>
     </message>
     <message>
+      <source>Packed weights are found by module name, and this network's are not known ({0}); export it dense.</source>
+      <translation>打包权重按模块名查找,而该网络的模块名未知({0});请导出为稠密格式。</translation>
+    </message>
+    <message>
       <source>Packed weights need a config.json that says how they are packed, and this model has none; export it dense.</source>
       <translation>打包权重需要 config.json 说明打包方式,而该模型没有;请导出为稠密格式。</translation>
     </message>
@@ -1453,6 +1477,14 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Reading PyTorch files</source>
       <translation>读取 PyTorch 文件</translation>
+    </message>
+    <message>
+      <source>Reading pictures</source>
+      <translation>读取图片</translation>
+    </message>
+    <message>
+      <source>Reading the calibration data</source>
+      <translation>读取校准数据</translation>
     </message>
     <message>
       <source>Round every weight to the nearest point of an even grid, per tensor, channel or group (Jacob et al. 2018).</source>
@@ -1495,8 +1527,16 @@ reopened in a fresh process by {tool}</source>
       <translation>网络不接受 {0} 的图像:{1}</translation>
     </message>
     <message>
+      <source>The network stopped being a chain of blocks on a batch of {0}; choose other data</source>
+      <translation>网络在 {0} 的一个批次上不再是块的链式结构;请选择其他数据</translation>
+    </message>
+    <message>
       <source>The network wants {0} {1} and the file doesn't have it; check that the factory builds this model</source>
       <translation>网络需要 {0} {1},而文件中没有;请检查工厂函数构建的是否是该模型</translation>
+    </message>
+    <message>
+      <source>The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn</source>
+      <translation>方案中的方法需要数据,因此网络必须能运行:请打开带 config.json 的文件夹,或选择 magnitude 和 rtn</translation>
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
@@ -1519,6 +1559,10 @@ reopened in a fresh process by {tool}</source>
       <translation>无法评测 {0};可以压缩和导出,但不能评测</translation>
     </message>
     <message>
+      <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
+      <translation>除评测文本外没有可供校准的文本;请选择校准文件</translation>
+    </message>
+    <message>
       <source>These weights come without a description of their network: they can be slimmed, inspected and exported, but accuracy can't be measured. Open the folder with its config.json to measure it.</source>
       <translation>这些权重没有附带网络描述:可以压缩、检视和导出,但无法评测精度。打开带 config.json 的文件夹即可评测。</translation>
     </message>
@@ -1539,6 +1583,10 @@ reopened in a fresh process by {tool}</source>
       <translation>该模型需要自带的 Python 代码,本程序从不运行它;可以压缩,但不能评测</translation>
     </message>
     <message>
+      <source>This network can't be watched while it runs, so no statistics can be collected; choose a method without data</source>
+      <translation>无法在该网络运行时观察它,因此收集不到统计量;请选择不需要数据的方法</translation>
+    </message>
+    <message>
       <source>This report was written by a newer studio; open it there</source>
       <translation>该报告由更新版本写成;请在新版本中打开</translation>
     </message>
@@ -1549,6 +1597,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>True</source>
       <translation>是</translation>
+    </message>
+    <message>
+      <source>Trying without a block</source>
+      <translation>尝试去掉一个块</translation>
     </message>
     <message>
       <source>Tuning</source>
@@ -1571,6 +1623,10 @@ reopened in a fresh process by {tool}</source>
       <translation>微调{0}:在未参与微调的校准数据上,与原模型的距离 {1} -&gt; {2},实测</translation>
     </message>
     <message>
+      <source>Watching layers</source>
+      <translation>观察各层</translation>
+    </message>
+    <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
       <translation>将绝对值最小的权重置零,可逐层或在整个模型范围内进行(Han 等,2015)。</translation>
     </message>
@@ -1583,8 +1639,28 @@ reopened in a fresh process by {tool}</source>
       <translation>用独立的随机数生成器随机选择权重置零:种子相同,零的位置就相同。仅作基线,不推荐使用。</translation>
     </message>
     <message>
-      <source>[evaluate] limit = {0} leaves nothing to score; give at least 2</source>
-      <translation>[evaluate] limit = {0} 时没有可评测的内容;请至少给 2</translation>
+      <source>[calibrate] order = {0} is unknown{1}; it is one of {2}</source>
+      <translation>[calibrate] order = {0} 未知{1};应为 {2} 之一</translation>
+    </message>
+    <message>
+      <source>[plan.cuts] blocks = {0}: the network has {1} and at least one must be left</source>
+      <translation>[plan.cuts] blocks = {0}:网络共有 {1} 个块,至少要留一个</translation>
+    </message>
+    <message>
+      <source>[plan.cuts] blocks = {0}: {1}</source>
+      <translation>[plan.cuts] blocks = {0}:{1}</translation>
+    </message>
+    <message>
+      <source>[plan.cuts] {0} = {1}: {2}</source>
+      <translation>[plan.cuts] {0} = {1}:{2}</translation>
+    </message>
+    <message>
+      <source>[plan.cuts] {0} must be a number, text or true/false, not {1}</source>
+      <translation>[plan.cuts] {0} 必须是数字、文本或 true/false,而不是 {1}</translation>
+    </message>
+    <message>
+      <source>[{0}] {1} = {2} leaves nothing to {3}; give at least 2</source>
+      <translation>[{0}] {1} = {2} 时没有可供 {3} 的内容;请至少给 2</translation>
     </message>
     <message>
       <source>[{0}] {1} must be {2}, not {3}</source>
@@ -1699,6 +1775,10 @@ reopened in a fresh process by {tool}</source>
       <translation>分组大小 {0} 不能整除其 {1} 个输入;请选择其他分组大小或按通道量化</translation>
     </message>
     <message>
+      <source>image_std 0</source>
+      <translation>image_std 为 0</translation>
+    </message>
+    <message>
       <source>images</source>
       <translation>张图像</translation>
     </message>
@@ -1727,6 +1807,10 @@ reopened in a fresh process by {tool}</source>
       <translation>元数据的类型 {0} 未知</translation>
     </message>
     <message>
+      <source>method = taylor needs gradients: a network that runs, and data with labels or text; choose obs or magnitude</source>
+      <translation>method = taylor 需要梯度:要有可运行的网络以及带标签的数据或文本;请选择 obs 或 magnitude</translation>
+    </message>
+    <message>
       <source>minmax</source>
       <translation>最小-最大值</translation>
     </message>
@@ -1741,6 +1825,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
       <translation>负对数似然,按每个 UTF-8 字节的比特数计;可在不同分词器之间比较</translation>
+    </message>
+    <message>
+      <source>no chain</source>
+      <translation>不是链式结构</translation>
     </message>
     <message>
       <source>normalisation: a few numbers that scale everything after them</source>
@@ -1779,8 +1867,16 @@ reopened in a fresh process by {tool}</source>
       <translation>pack-quantized 需要每组或每通道一个缩放因子,而不是每张量一个</translation>
     </message>
     <message>
+      <source>packed weights are found through config.json, and this model has none</source>
+      <translation>打包权重要通过 config.json 查找,而该模型没有</translation>
+    </message>
+    <message>
       <source>pattern</source>
       <translation>模式</translation>
+    </message>
+    <message>
+      <source>preprocessor_config.json doesn't say how to prepare pictures ({0}); restore it from where you got the model</source>
+      <translation>preprocessor_config.json 没有说明如何预处理图片({0});请从模型来源处恢复</translation>
     </message>
     <message>
       <source>router: a wrong gate sends tokens to the wrong expert</source>
@@ -1831,6 +1927,10 @@ reopened in a fresh process by {tool}</source>
       <translation>方案提到了 {0},而该模型没有;请删除它,或打开对应的模型</translation>
     </message>
     <message>
+      <source>the statistics of this layer hold NaN or infinities; check the calibration data</source>
+      <translation>该层的统计量含有 NaN 或无穷大;请检查校准数据</translation>
+    </message>
+    <message>
       <source>token</source>
       <translation>词元</translation>
     </message>
@@ -1841,10 +1941,6 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>transformers and everything that reads safetensors</source>
       <translation>transformers 以及一切能读取 safetensors 的工具</translation>
-    </message>
-    <message>
-      <source>transformers loads packed weights by layer name, which it changes for image networks or can't know without a config</source>
-      <translation>transformers 按层名加载打包权重,而图像网络的层名会变,没有配置时则无从得知</translation>
     </message>
     <message>
       <source>transformers with compressed-tensors installed</source>
@@ -1871,6 +1967,10 @@ reopened in a fresh process by {tool}</source>
       <translation>权重读取</translation>
     </message>
     <message>
+      <source>without block {0}: {1}</source>
+      <translation>去掉块 {0}:{1}</translation>
+    </message>
+    <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
       <translation>{0} amount = {1} 超出 0 到 0.95 的范围</translation>
     </message>
@@ -1887,8 +1987,16 @@ reopened in a fresh process by {tool}</source>
       <translation>磁盘上 {0} 字节,方案为 {1}</translation>
     </message>
     <message>
+      <source>{0} calibration tokens are too few; give at least 2</source>
+      <translation>{0} 个校准词元太少;请至少给 2</translation>
+    </message>
+    <message>
       <source>{0} can't be read ({1}); repair or remove it</source>
       <translation>无法读取 {0}({1});请修复或删除它</translation>
+    </message>
+    <message>
+      <source>{0} can't be read as a table ({1}); save it again as comma-separated UTF-8</source>
+      <translation>{0} 无法作为表格读取({1});请另存为逗号分隔的 UTF-8</translation>
     </message>
     <message>
       <source>{0} can't be read as plain arrays ({1}); save it with numpy.savez</source>
@@ -1923,6 +2031,10 @@ reopened in a fresh process by {tool}</source>
       <translation>{0} 中没有数组 {1};需要 'images' (N, 通道, 高, 宽) 和 'labels' (N)</translation>
     </message>
     <message>
+      <source>{0} has no column of text, only {1}; name the right one 'text'</source>
+      <translation>{0} 没有文本列,只有 {1};请将正确的列命名为 'text'</translation>
+    </message>
+    <message>
       <source>{0} has no knob {1}; it has {2}</source>
       <translation>{0} 没有参数 {1};它有 {2}</translation>
     </message>
@@ -1941,6 +2053,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan</source>
       <translation>{0} 含有 NaN 或无穷大的权重;请修复模型文件,或在方案中排除该层</translation>
+    </message>
+    <message>
+      <source>{0} holds no images beyond the {1} that are scored; choose a calibration file (.npz)</source>
+      <translation>{0} 中除用于评测的 {1} 张外没有其他图像;请选择校准文件(.npz)</translation>
     </message>
     <message>
       <source>{0} holds values that {1} can't (F16 ends at 65504); export as BF16 or F32.</source>
@@ -1967,8 +2083,20 @@ reopened in a fresh process by {tool}</source>
       <translation>{0} 不是 UTF-8 文本(第 {1} 字节);请先转换为 UTF-8</translation>
     </message>
     <message>
+      <source>{0} is not UTF-8 text (line {1}); convert it to UTF-8 first</source>
+      <translation>{0} 不是 UTF-8 文本(第 {1} 行);请先转换为 UTF-8</translation>
+    </message>
+    <message>
+      <source>{0} is not UTF-8 text; convert it to UTF-8 first</source>
+      <translation>{0} 不是 UTF-8 文本;请先转换为 UTF-8</translation>
+    </message>
+    <message>
       <source>{0} is not a Python file; give it as file.py:function</source>
       <translation>{0} 不是 Python 文件;请写成 file.py:function</translation>
+    </message>
+    <message>
+      <source>{0} is too short to calibrate on ({1} {2}); choose a longer file</source>
+      <translation>{0} 太短,不足以校准({1} {2});请选择更长的文件</translation>
     </message>
     <message>
       <source>{0} is too short to score (1 token); choose a longer text</source>
@@ -1977,6 +2105,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0} knob {1}: {2} has no knob {3}{4}</source>
       <translation>{0} 参数 {1}:{2} 没有参数 {3}{4}</translation>
+    </message>
+    <message>
+      <source>{0} layers met no calibration data and were compressed without: {1}</source>
+      <translation>{0} 个层没有遇到校准数据,已在无数据的情况下压缩:{1}</translation>
     </message>
     <message>
       <source>{0} missing or not wanted</source>
@@ -1995,6 +2127,10 @@ reopened in a fresh process by {tool}</source>
       <translation>{0} 要求输入宽度能被 {1} 整除,而该层为 {2};请排除它或改用幅值剪枝</translation>
     </message>
     <message>
+      <source>{0} of {1} layers were taken from the layer store</source>
+      <translation>{1} 层中有 {0} 层取自层缓存</translation>
+    </message>
+    <message>
       <source>{0} should be {1} and is {2} in the file; check that the factory builds this model</source>
       <translation>{0} 应为 {1},文件中为 {2};请检查工厂函数构建的是否是该模型</translation>
     </message>
@@ -2009,6 +2145,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0}, every tensor used</source>
       <translation>{0},所有张量均被使用</translation>
+    </message>
+    <message>
+      <source>{0}/{1} can't be read as a picture ({2}); remove or repair it</source>
+      <translation>{0}/{1} 无法作为图片读取({2});请删除或修复</translation>
     </message>
     <message>
       <source>{0}: 'normalise' has std 0; give the deviation of the pixels</source>
@@ -2083,12 +2223,28 @@ reopened in a fresh process by {tool}</source>
       <translation>{0}:标签范围为 {1} 到 {2},而网络有 {3} 类;请选择与之对应的数据</translation>
     </message>
     <message>
+      <source>{0}: line {1} is no JSON ({2}); write one JSON object on each line</source>
+      <translation>{0}:第 {1} 行不是 JSON({2});请每行写一个 JSON 对象</translation>
+    </message>
+    <message>
+      <source>{0}: line {1} is no JSON object; write lines like {{"text": "…"}}</source>
+      <translation>{0}:第 {1} 行不是 JSON 对象;请写成 {{"text": "…"}} 这样的行</translation>
+    </message>
+    <message>
       <source>{0}: names a tensor twice; download it again</source>
       <translation>{0}:有张量重名;请重新下载</translation>
     </message>
     <message>
       <source>{0}: no .safetensors in this folder; choose the folder that holds the weights</source>
       <translation>{0}:该文件夹中没有 .safetensors;请选择存放权重的文件夹</translation>
+    </message>
+    <message>
+      <source>{0}: no .txt file in this folder; choose a folder of UTF-8 texts</source>
+      <translation>{0}:该文件夹中没有 .txt 文件;请选择存放 UTF-8 文本的文件夹</translation>
+    </message>
+    <message>
+      <source>{0}: no subfolder holds a .png or .jpg; put the pictures into one folder per class</source>
+      <translation>{0}:没有子文件夹含有 .png 或 .jpg;请将图片按类别放入各自的文件夹</translation>
     </message>
     <message>
       <source>{0}: no {1} here; there is {2}</source>
@@ -2123,12 +2279,20 @@ reopened in a fresh process by {tool}</source>
       <translation>{0}:已拒绝:它不是纯张量表,会执行代码;请改为保存其 state_dict</translation>
     </message>
     <message>
+      <source>{0}: row {1} holds no text under {2} but {3}; repair that row</source>
+      <translation>{0}:第 {1} 行的 {2} 列不是文本,而是 {3};请修复该行</translation>
+    </message>
+    <message>
       <source>{0}: the entry of {1} is incomplete; download it again</source>
       <translation>{0}:{1} 的条目不完整;请重新下载</translation>
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
       <translation>{0}:打开的模型就在那里;请换一个位置,导出绝不覆盖源文件。</translation>
+    </message>
+    <message>
+      <source>{0}: the pictures differ in size and the model says none; resize them to one size first</source>
+      <translation>{0}:图片大小不一,而模型没有规定尺寸;请先统一大小</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be read ({1}); check the path</source>
@@ -2143,8 +2307,8 @@ reopened in a fresh process by {tool}</source>
       <translation>{0}:缺少分片 {1}(第 {2} 个,共 {3} 个);请下载到该文件夹</translation>
     </message>
     <message>
-      <source>{0}: there is no such file; choose a .txt or .npz file with held-out samples</source>
-      <translation>{0}:文件不存在;请选择含留出样本的 .txt 或 .npz 文件</translation>
+      <source>{0}: there is no such file; choose held-out samples ({1} or a folder)</source>
+      <translation>{0}:文件不存在;请选择留出样本({1} 或文件夹)</translation>
     </message>
     <message>
       <source>{0}: there is nothing there; check the path</source>
@@ -2155,8 +2319,8 @@ reopened in a fresh process by {tool}</source>
       <translation>{0}:该导出是一个文件夹(配置和权重);请使用不带 .safetensors 的文件夹名。</translation>
     </message>
     <message>
-      <source>{0}: this network needs a {1}; choose another file</source>
-      <translation>{0}:该网络需要 {1};请选择其他文件</translation>
+      <source>{0}: this network needs a {1}; choose another</source>
+      <translation>{0}:该网络需要 {1};请另选</translation>
     </message>
     <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>
@@ -2177,6 +2341,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0}: {1} has a shape or place that is no number; download it again</source>
       <translation>{0}:{1} 的形状或位置不是数字;请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: {1} is no class of this network; name the folders like its labels ({2} …)</source>
+      <translation>{0}:{1} 不是该网络的类别;请按其标签命名文件夹({2} …)</translation>
     </message>
     <message>
       <source>{0}: {1} is registered twice</source>

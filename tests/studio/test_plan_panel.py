@@ -103,6 +103,7 @@ def test_a_norm_cannot_be_overridden_and_says_so(session: Session, panel: PlanPa
 
 
 def test_what_the_target_cannot_hold_is_said(session: Session, panel: PlanPanel) -> None:
+    session.set_target("dense")
     session.choose(bits=4)
     assert "dense" in panel.note.text()
     session.undo()
