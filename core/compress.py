@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -18,13 +18,14 @@ from .prune.keep import histogram, spread
 from .quantize import quantizers
 from .registry import make
 from .store import Store, key
-from .stored import Dense, Stored
+from .stored import Dense, Quantized, Stored
 from .types import Calibration, Checkpoint, Layer, Outcome, Plan, Seen, Setting
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+ROWS = 4 << 20  # weights decoded at once to see what compression left of a layer
 SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
 
 
@@ -183,10 +184,9 @@ class _Walk:
         w = _weight(x)
         seen = self.seen.get(x.name, Seen()) if _needs(setting) else Seen()
         found = _make(w, x, setting, seen, self.job)
-        q = found.dense().float()
-        error = float((w.float() - q).square().sum() / w.float().square().sum().clamp(min=1e-30))
+        error, zeros = _left(w, found, self.job)
         blind = "yes" if _needs(setting) and seen.samples == 0 else ""
-        said = {"error": repr(error), "sparsity": repr(1 - float(q.count_nonzero()) / q.numel()), "blind": blind}
+        said = {"error": repr(error), "sparsity": repr(zeros / w.numel()), "blind": blind}
         self.store.put(at, found, said)
         return said
 
@@ -200,6 +200,33 @@ class _Walk:
             self.store.keep(at, {"counts": counts}, {})
             return counts
         return found[0]["counts"]
+
+
+def _left(w: Tensor, stored: Stored, job: Job) -> tuple[float, int]:
+    """(||W - Q||^2 / ||W||^2, exact zeros of Q), a few rows at a time: the walk itself holds no second copy of a layer."""
+    apart, whole, zeros = 0.0, 0.0, 0
+    step = max(1, ROWS // max(1, w[0].numel()))
+    rows = _rows(stored)
+    for a in range(0, len(w), step):
+        job.check()
+        x, q = w[a : a + step].float(), rows(slice(a, a + step)).float()
+        apart += float((x - q).square().sum())
+        whole += float(x.square().sum())
+        zeros += q.numel() - int(q.count_nonzero())
+    return apart / max(whole, 1e-30), zeros
+
+
+def _rows(stored: Stored) -> Callable[[slice], Tensor]:
+    """Decodes some rows of a layer; all at once where its codes are not laid out by rows."""
+    if not isinstance(stored, Quantized) or {len(stored.codes), len(stored.scale)} != {stored.shape[0]}:
+        return stored.dense().__getitem__
+    q = stored
+
+    def decoded(at: slice) -> Tensor:
+        codes, zero = q.codes[at], None if q.zero is None else q.zero[at]
+        return replace(q, codes=codes, scale=q.scale[at], zero=zero, shape=(len(codes), *q.shape[1:])).dense()
+
+    return decoded
 
 
 def _needs(setting: Setting) -> frozenset[str]:

@@ -340,7 +340,7 @@ def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
 
 def _calibration(recipe: Recipe, reference: Any, found: Iterable[Layer], checkpoint: Checkpoint, job: Job) -> Any:
     """What the plan's methods ask for, or None; the data is never what the variants are scored on."""
-    from .calibrate import observe
+    from .calibrate import kept, observe
     from .data.calibration import calibrating
 
     asked = compress.needs(recipe.plan, found)
@@ -352,7 +352,7 @@ def _calibration(recipe: Recipe, reference: Any, found: Iterable[Layer], checkpo
     job.note(f"{data.told}: {data.size}")
     busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
     order: Any = recipe.order
-    return observe(reference.network, checkpoint, data, busy, asked, job, order)
+    return observe(reference.network, checkpoint, data, busy, asked, job, order, kept.default())
 
 
 def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:

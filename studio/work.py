@@ -70,7 +70,7 @@ class Opened:
             return None
         if data is None and calibrate is None:
             raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
-        from core.calibrate import observe
+        from core.calibrate import kept, observe
         from core.data.calibration import calibrating
 
         network = self.network(job)
@@ -83,7 +83,8 @@ class Opened:
         busy = tuple(x for x in self.layers if not settings[x.name].idle)
         key = (stamp, asked, tuple(x.name for x in busy), order)
         if self._kept.get("observed") != key:
-            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, order)
+            before = self._kept.get("calibration")
+            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, order, kept.default(), before)
             self._kept["observed"] = key
         return self._kept["calibration"]
 

@@ -14,8 +14,9 @@ from ..formats import read
 from ..job import Job
 from ..layers import layers as layers_of
 from ..networks import Network
+from ..store import Store
 from ..types import Calibration, Checkpoint, Layer, Seen
-from . import blocks, gradients
+from . import blocks, gradients, kept
 from .moments import Moments, watched
 
 if TYPE_CHECKING:
@@ -30,14 +31,21 @@ Changed = Callable[[str], "Tensor | None"]  # tensor name -> its compressed valu
 
 def observe(
     network: Network, checkpoint: Checkpoint, data: Calibrating, layers: Iterable[Layer], needs: Iterable[str], job: Job,
-    order: Order = "parallel",
+    order: Order = "parallel", store: Store | None = None, before: Calibration | None = None,
 ) -> Calibration:  # fmt: skip
-    """Statistics of the layers a walk may ask for: nothing is computed yet. Outside the blocks only the named `layers` are watched."""
-    wanted = {x.name: x for x in layers if x.prunable}
-    work = _Work(network, checkpoint, data, wanted, frozenset(needs))
-    if "grads" in work.needs:
+    """Statistics of the layers a walk may ask for: nothing is computed yet. Outside the blocks only the named `layers` are watched.
+
+    `needs`: "inputs" (second moments) and "grads". In `store` they outlive the process; `before`, a calibration on the same data, hands
+    on how far it has come. Neither changes a bit of the result.
+    """
+    wanted, asked = {x.name: x for x in layers if x.prunable}, frozenset(needs)
+    if "grads" in asked:
         gradients.check(network)
-    return Calibration(Statistics(work, job, order), _fingerprint(checkpoint, data, order))
+    fingerprint = _fingerprint(checkpoint, data, order)
+    work = _Work(network, checkpoint, data, wanted, asked, fingerprint, store if order == "parallel" else None)
+    if before is not None and before.fingerprint == fingerprint and isinstance(before.seen, Statistics):
+        work = before.seen.handed_on(work)
+    return Calibration(Statistics(work, job, order), fingerprint)
 
 
 def _fingerprint(checkpoint: Checkpoint, data: Calibrating, order: Order) -> str:
@@ -57,6 +65,8 @@ class _Work:
     data: Calibrating
     wanted: Mapping[str, Layer]
     needs: frozenset[str]
+    fingerprint: str
+    store: Store | None
     modules: dict[str, tuple[str, nn.Module]] = field(default_factory=dict)  # layer -> where its weight runs
     chain: blocks.Chain | None = None
     scouted: bool = False
@@ -82,8 +92,14 @@ class Statistics(Mapping[str, Seen]):
         if self.order == "parallel":
             return Statistics(self._work, job)
         w = self._work  # what was collected behind another prefix is of no use
-        fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.modules, w.chain, w.scouted)
+        fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.fingerprint, None, w.modules, w.chain, w.scouted)
         return Statistics(fresh, job, self.order, changed)
+
+    def handed_on(self, to: _Work) -> _Work:
+        """Another plan's work on the same data goes on from here."""
+        w = self._work
+        grads = w.grads if to.wanted.keys() <= w.grads.keys() else {}
+        return replace(to, modules=w.modules, chain=w.chain, scouted=w.scouted, calls=w.calls, at=w.at, seen=w.seen, grads=grads)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._work.wanted)
@@ -101,7 +117,7 @@ class Statistics(Mapping[str, Seen]):
     def __getitem__(self, name: str) -> Seen:
         if name not in self._work.wanted:
             raise KeyError(name)
-        out = self._moments(name) if "hessian" in self._work.needs else Seen()
+        out = self._moments(name) if "inputs" in self._work.needs else Seen()
         if "grads" in self._work.needs:
             out = replace(out, grads=self._grads().get(name), samples=out.samples or self._work.data.solver.n)
         return out
@@ -138,17 +154,29 @@ class Statistics(Mapping[str, Seen]):
             return Seen()
         if name not in w.seen:
             w.seen.clear()
-            import torch
-
-            with torch.no_grad():
-                w.seen.update(self._block(k) if w.chain and k < len(w.chain.blocks) else self._outside())
+            w.seen.update(self._collected(k))
         return w.seen.get(name, Seen())
 
-    def _outside(self) -> dict[str, Seen]:
+    def _collected(self, k: int) -> dict[str, Seen]:
+        """The statistics of block k (or of the layers outside), from the disk if they are there."""
+        import torch
+
+        w = self._work
+        block = w.chain is not None and k < len(w.chain.blocks)
+        names = sorted(n for n in w.modules if self.place(n) == k and (block or n in w.wanted))
+        at = kept.key(w.fingerprint, k, names)
+        found = kept.load(w.store, at) if w.store else None
+        if found is None:
+            with torch.no_grad():
+                found = self._block(k) if block else self._outside(names)
+            if w.store:
+                kept.save(w.store, at, found, len(w.chain.blocks) if w.chain else 1)
+        return found
+
+    def _outside(self, names: list[str]) -> dict[str, Seen]:
         """Layers before and after the blocks; of a network without blocks, all layers in one go."""
         w, c = self._work, self._work.chain
-        inside = {n for n, (m, _) in w.modules.items() if c and c.of(m) is not None}
-        watching = Moments({n: m for n, (_, m) in w.modules.items() if n not in inside and n in w.wanted})
+        watching = Moments({n: w.modules[n][1] for n in names})
         if c:
             self._reach(len(c.blocks))
         weights = blocks.outside(w.network, c, self._source, [], whole=True)

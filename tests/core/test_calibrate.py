@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from core.calibrate.moments import FLOOR, unfolded
 from core.compress import compress
 from core.data import Batches, default
 from core.data.calibration import Calibrating, calibrating
-from core.errors import BadData
+from core.errors import BadData, Cancelled
 from core.formats import open_checkpoint, read
 from core.job import Job
 from core.layers import layers
@@ -41,7 +42,7 @@ def sample(request: pytest.FixtureRequest) -> tuple[Checkpoint, Network, Calibra
 
 def collected(checkpoint: Checkpoint, network: Network, data: Calibrating, order: Order = "parallel") -> Calibration:
     free = [x for x in layers(checkpoint) if not x.protected]
-    return observe(network, checkpoint, data, free, {"hessian"}, Job(), order)
+    return observe(network, checkpoint, data, free, {"inputs"}, Job(), order)
 
 
 def inputs(
@@ -186,7 +187,7 @@ def odd(tmp_path: Path) -> tuple[Checkpoint, Network, Calibrating]:
 
 
 def test_tokens_per_expert_are_counted_and_the_unchosen_one_has_no_signal(odd: tuple[Checkpoint, Network, Calibrating]) -> None:
-    seen = observe(odd[1], odd[0], odd[2], layers(odd[0]), {"hessian"}, Job()).seen
+    seen = observe(odd[1], odd[0], odd[2], layers(odd[0]), {"inputs"}, Job()).seen
     counts = [seen[f"experts.{i}"].samples for i in range(3)]
     assert sum(counts) == 12
     assert counts[2] == 0
@@ -197,7 +198,7 @@ def test_tokens_per_expert_are_counted_and_the_unchosen_one_has_no_signal(odd: t
 def test_convolutions_unfold_as_their_weights_are_laid_out(odd: tuple[Checkpoint, Network, Calibrating]) -> None:
     """tr(W H WT) is the mean square of the convolution's own output without bias: true only if positions, kernel and channels agree."""
     checkpoint, network, data = odd
-    seen = observe(network, checkpoint, data, layers(checkpoint), {"hessian"}, Job()).seen
+    seen = observe(network, checkpoint, data, layers(checkpoint), {"inputs"}, Job()).seen
     weights = {n: read(t) for n, t in checkpoint.tensors.items()}
     assert network.module is not None
     for name in ("stem", "wide", "point"):
@@ -240,3 +241,69 @@ def test_a_text_shorter_than_a_window_is_cut_in_two_and_one_token_is_refused(tmp
     short.write_text("a", encoding="utf-8")
     with pytest.raises(BadData, match=r"short\.txt"):
         calibrating(short, network, None, None, None)
+
+
+def test_statistics_on_disk_are_the_same_to_the_last_bit_and_need_no_forward(tmp_path: Path) -> None:
+    checkpoint, network, data = opened("sotu-lm")
+    free = [x for x in layers(checkpoint) if not x.protected]
+    plain = collected(checkpoint, network, data).seen
+    first, again = (observe(network, checkpoint, data, free, {"inputs"}, Job(), store=Store(tmp_path)) for _ in range(2))
+    phases: list[str] = []
+    for x in free:
+        assert torch.equal(first.seen[x.name].hessian, plain[x.name].hessian)  # type: ignore[arg-type]
+    seen = again.seen.under(Job(tell=lambda p: phases.append(p.phase)))  # type: ignore[attr-defined]
+    for x in free:
+        for field in ("hessian", "held", "mean"):
+            assert torch.equal(getattr(seen[x.name], field), getattr(plain[x.name], field))
+        assert seen[x.name].samples == plain[x.name].samples
+    assert phases == []
+    head = "model.layers.1.self_attn."
+    assert seen[head + "q_proj"].hessian is seen[head + "k_proj"].hessian
+
+
+def test_statistics_larger_than_their_shelf_are_not_kept(tmp_path: Path) -> None:
+    checkpoint, network, data = opened("sotu-lm")
+    free = [x for x in layers(checkpoint) if not x.protected]
+    seen = observe(network, checkpoint, data, free, {"inputs"}, Job(), store=Store(tmp_path, 1_000_000)).seen
+    assert seen[free[0].name].hessian is not None
+    assert Store(tmp_path).stats() == (0, 0)
+
+
+def test_a_cancelled_pass_leaves_the_statistics_as_they_would_have_been() -> None:
+    sample = opened("sotu-lm")
+    plain, seen = collected(*sample).seen, collected(*sample).seen
+    name = "model.layers.2.mlp.up_proj"
+    job = Job(tell=lambda p: job.cancel() if p.phase.startswith("Running, block 2") and p.done == 2 else None)
+    with pytest.raises(Cancelled):
+        seen.under(job)[name]  # type: ignore[attr-defined]
+    again = seen.under(Job())[name]  # type: ignore[attr-defined]
+    assert torch.equal(again.hessian, plain[name].hessian)  # type: ignore[arg-type]
+
+
+def test_another_plan_on_the_same_data_goes_on_where_the_last_one_was() -> None:
+    checkpoint, network, data = opened("sotu-lm")
+    found = {x.name: x for x in layers(checkpoint)}
+    late, later = (found[f"model.layers.{i}.mlp.up_proj"] for i in (2, 3))
+    one = observe(network, checkpoint, data, [late], {"inputs"}, Job())
+    assert one.seen[late.name].samples
+    phases: list[str] = []
+    two = observe(network, checkpoint, data, [later], {"inputs"}, Job(tell=lambda p: phases.append(p.phase)), before=one)
+    assert torch.equal(two.seen[later.name].hessian, collected(checkpoint, network, data).seen[later.name].hessian)  # type: ignore[arg-type]
+    assert set(phases) == {"Statistics, block 4 of 4"}
+
+
+def test_broken_activations_leave_a_layer_without_signal_instead_of_nan(odd: tuple[Checkpoint, Network, Calibrating]) -> None:
+    checkpoint, network, data = odd
+    broken = tuple({**i, "pixel_values": i["pixel_values"] * float("nan")} for i in data.solver.items)
+    data = replace(data, solver=replace(data.solver, items=broken))
+    assert observe(network, checkpoint, data, layers(checkpoint), {"inputs"}, Job()).seen["stem"] == Seen()
+
+
+def test_all_equal_activations_give_moments_of_rank_one(odd: tuple[Checkpoint, Network, Calibrating]) -> None:
+    checkpoint, network, data = odd
+    flat = tuple({**i, "pixel_values": torch.full_like(i["pixel_values"], 0.5)} for i in data.solver.items)
+    data = replace(data, solver=replace(data.solver, items=flat))
+    h = observe(network, checkpoint, data, layers(checkpoint), {"inputs"}, Job()).seen["point"].hessian
+    assert h is not None
+    assert bool(h.isfinite().all())
+    assert torch.equal(h, h.T)
