@@ -99,9 +99,11 @@ def fits(layer: Layer, setting: Setting) -> str:
                 method.groups(width)
             except BadPlan as e:
                 return str(e)
-    if setting.prune == "nm":
-        m = int(str(setting.prune_knobs.get("pattern", "2:4")).split(":")[1])
-        return f"N:M needs an input width divisible by {m}, this layer has {width}" if width % m else ""
+        if setting.bits not in getattr(method, "widths", range(2, 9)):
+            return f"{method.title} has no {setting.bits}-bit form; set its bits to {' or '.join(map(str, method.widths))}"
+    pattern = str(getattr(make(pruners[setting.prune], setting.prune_knobs), "pattern", "")) if setting.prune else ""
+    if ":" in pattern and width % (m := int(pattern.split(":")[1])):
+        return f"N:M needs an input width divisible by {m}, this layer has {width}"
     return ""
 
 
@@ -245,14 +247,18 @@ def _weight(x: Layer) -> Tensor:
 
 
 def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen, job: Job) -> Stored:
+    """Pruned, then quantized: a quantizer keeps the zeros it is given, and the pruned weights are the best on their mask already, so that
+    rounding against them is rounding against the original."""
+    said = len(job.notes)
     if setting.prune:
         pruner = make(pruners[setting.prune], setting.prune_knobs)
-        w = replace(pruner, amount=setting.amount, seed=_seed(setting.seed, x.name))(w, seen)
-    if not setting.quantize:
-        return Dense(w)
-    quantizer = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
-    job.check()
-    return quantizer(w, seen, _scale_dtype(x), job)
+        w = replace(pruner, amount=setting.amount, seed=_seed(setting.seed, x.name))(w, seen, job)
+    out: Stored = Dense(w)
+    if setting.quantize:
+        job.check()
+        out = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)(w, seen, _scale_dtype(x), job)
+    job.notes[said:] = [f"{x.name}: {note}" for note in job.notes[said:]]
+    return out
 
 
 def _seed(seed: int, name: str) -> int:

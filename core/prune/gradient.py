@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BadPlan
+from ..job import Job
 from ..registry import knob
 from ..types import Seen
 from . import pruners
@@ -26,10 +27,10 @@ class Gradient:
     seed: int = 0
     scope: str = knob("layer", choices=("layer", "global"))
 
-    def score(self, w: Tensor, seen: Seen) -> Tensor:
+    def score(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         if seen.grads is None:
             raise BadPlan("Gradient pruning needs a network that runs and data with labels; choose magnitude instead")
         return seen.grads
 
-    def __call__(self, w: Tensor, seen: Seen) -> Tensor:
+    def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         return keep_top(w, self.score(w, seen), self.amount)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import BadPlan
+from ..solve.obs import BLOCK, Drop
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+PATTERNS = ("unstructured", "2:4", "4:8")
 BUCKETS = 1 << 16  # the upper 16 of the 31 bits of a non-negative float32: buckets 0.4 % wide
 
 
@@ -27,18 +31,72 @@ def histogram(score: Tensor) -> Tensor:
 def keep_top(w: Tensor, score: Tensor, amount: float) -> Tensor:
     """w with its round(amount * n) lowest-scored entries zero; ties fall by position, so that count and choice are exact."""
     n = round(amount * w.numel())
-    if n <= 0:
-        return w
+    return w if n <= 0 else w.masked_fill(smallest(score, n).view(w.shape), 0)
+
+
+def smallest(score: Tensor, n: int) -> Tensor:
+    """True at the n lowest of non-negative scores (n of at least 1), flat; ties by position."""
     bits = bits_of(score)
     bucket = bits >> 15
     below = histogram(score).cumsum(0)
     at = int((below >= n).nonzero()[0])
     rest = n - (int(below[at - 1]) if at else 0)
     near = (bucket == at).nonzero().flatten()  # only the bucket that holds the threshold is sorted
-    out = w.clone().flatten()
-    out[bucket < at] = 0
-    out[near[bits[near].argsort(stable=True)[:rest]]] = 0
-    return out.view(w.shape)
+    gone = bucket < at
+    gone[near[bits[near].argsort(stable=True)[:rest]]] = True
+    return gone
+
+
+def fits(width: int, pattern: str) -> int:
+    """How many neighbours the pattern speaks of (1: none); BadPlan when they don't divide the width."""
+    m = 1 if pattern == "unstructured" else int(pattern.split(":")[1])
+    if width % m:
+        raise BadPlan(f"{pattern} needs an input width divisible by {m}, this layer has {width}; exclude it or choose unstructured")
+    return m
+
+
+def lowest(score: Tensor, amount: float, pattern: str = "unstructured") -> Tensor:
+    """score (out, in) -> True at what goes: exactly round(amount * n) weights, or m - n of every m neighbours whatever the amount."""
+    import torch
+
+    if pattern == "unstructured":
+        n = round(amount * score.numel())
+        return smallest(score, n).view(score.shape) if n > 0 else torch.zeros_like(score, dtype=torch.bool)
+    n, m = map(int, pattern.split(":"))
+    rows = score.unflatten(-1, (-1, m))
+    drop = rows.argsort(dim=-1, stable=True)[..., : m - n]
+    return torch.zeros_like(rows, dtype=torch.bool).scatter_(-1, drop, True).flatten(-2)
+
+
+def thinned(w: Tensor, score: Tensor, amount: float, pattern: str = "unstructured") -> Tensor:
+    """w with its lowest-scored weights zero and the rest as it was."""
+    fits(w[0].numel(), pattern)
+    return w if amount <= 0 else w.masked_fill(lowest(score.flatten(1), amount, pattern).view(w.shape), 0)
+
+
+def ranks(score: Tensor) -> Tensor:
+    """Scores as ranks within their row, so that every row gives the same share; equal ranks still ordered by score."""
+    import torch
+
+    rows = score.flatten(1)
+    order = rows.argsort(dim=1, stable=True)
+    rank = torch.empty_like(rows).scatter_(1, order, torch.arange(rows.shape[1], dtype=rows.dtype).expand_as(rows))
+    return rank + rows / rows.amax().clamp(min=1e-30) / 2
+
+
+def choose(pattern: str, amount: float, out: int, width: int) -> Drop:
+    """For the column loop: an equal share of every block of columns (exact over all of them), or m - n of every m."""
+    import torch
+
+    def share(score: Tensor, first: int) -> Tensor:
+        n = round(amount * out * (first + score.shape[1])) - round(amount * out * first)
+        flat = [smallest(s, n).view(s.shape) if n > 0 else torch.zeros_like(s, dtype=torch.bool) for s in score]
+        return torch.stack(flat)
+
+    def of_neighbours(score: Tensor, first: int) -> Tensor:
+        return lowest(score.transpose(1, 2), amount, pattern).transpose(1, 2)
+
+    return Drop(share, BLOCK) if pattern == "unstructured" else Drop(of_neighbours, int(pattern.split(":")[1]))
 
 
 def spread(counts: list[Tensor], amount: float) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ..job import Job
 from ..registry import knob
 from ..types import Seen
 from . import pruners
@@ -25,8 +26,8 @@ class Magnitude:
     seed: int = 0
     scope: str = knob("layer", choices=("layer", "global"))
 
-    def score(self, w: Tensor, seen: Seen) -> Tensor:
+    def score(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         return w.abs()
 
-    def __call__(self, w: Tensor, seen: Seen) -> Tensor:
+    def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         return keep_top(w, self.score(w, seen), self.amount)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import BadPlan
+from ..job import Job
 from ..registry import knob
 from ..types import Seen
 from . import pruners
-from .keep import keep_n_of_m
+from .keep import thinned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,9 +26,5 @@ class NM:
     seed: int = 0
     pattern: str = knob("2:4", choices=("1:4", "2:4", "4:8", "3:4"))
 
-    def __call__(self, w: Tensor, seen: Seen) -> Tensor:
-        n, m = map(int, self.pattern.split(":"))
-        width = w[0].numel()
-        if width % m:
-            raise BadPlan(f"{self.pattern} needs an input width divisible by {m}, this layer has {width}; exclude it or choose magnitude")
-        return keep_n_of_m(w, w.abs(), n, m)
+    def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
+        return thinned(w, w.abs(), 1.0, self.pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ..job import Job
 from ..types import Seen
 from . import pruners
 from .keep import keep_top
@@ -23,7 +24,7 @@ class Random:
     amount: float = 0.0
     seed: int = 0
 
-    def __call__(self, w: Tensor, seen: Seen) -> Tensor:
+    def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         import torch
 
         own = torch.Generator().manual_seed(self.seed)

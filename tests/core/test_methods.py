@@ -23,6 +23,7 @@ torch.set_num_threads(1)
 SHAPES = [(8, 128), (32, 64, 3, 3), (1, 128)]
 TYPES = [torch.float32, torch.float16, torch.bfloat16]
 BY_AMOUNT = sorted(set(pruners) - {"nm"})
+UPDATING = {"sparsegpt", "admm"}  # with data, the weights that stay make up for those that go
 GRIDS = [
     {"granularity": g, "symmetric": s, "grid": f, **({"group_size": 32} if g == "group" else {})}
     for g in ("group", "channel", "tensor") for s in (True, False) for f in ("minmax", "mse")
