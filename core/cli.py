@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import environment
 from .errors import BadFile, BadPlan, Cancelled, SlimError
@@ -19,7 +20,10 @@ from .quantize import quantizers
 from .recipe import ORDERS, Recipe, load, run
 from .registry import knobs
 from .report import from_json
-from .types import METRICS, Choice, Plan, Report, TensorInfo
+from .types import METRICS, Choice, Layer, Measured, Plan, Report
+
+if TYPE_CHECKING:
+    from .compare import Pair
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,14 +47,19 @@ def parser() -> argparse.ArgumentParser:
     sub = p.add_subparsers(required=True, metavar="COMMAND")
     o = _command(sub, "open", open_, "the layer tree of a checkpoint")
     o.add_argument("path", type=Path)
+    o.add_argument("--layers", action="store_true", help="one line per layer instead of per group")
+    o.add_argument("--stats", action="store_true", help="read the weights: range, mean, deviation, zeros, outliers")
     o.add_argument("--json", action="store_true")
     r = _command(sub, "run", run_, "carry out a recipe")
     r.add_argument("recipe", type=Path)
     r.add_argument("--out", type=Path)
     r.add_argument("--trust", action="store_true", help="run the recipe's own Python factory")
-    c = _command(sub, "compare", compare, "two checkpoints, layer by layer")
+    c = _command(sub, "compare", compare, "two checkpoints, tensor by tensor and by their answers; or two report.json")
     c.add_argument("a", type=Path)
     c.add_argument("b", type=Path)
+    c.add_argument("--data", type=Path, help="held-out samples; without it what lies beside A, or the bundled text")
+    c.add_argument("--limit", type=int)
+    c.add_argument("--json", action="store_true")
     e = _command(sub, "export", export, "slim and export in one line")
     e.add_argument("path", type=Path)
     e.add_argument("--out", type=Path, required=True)
@@ -92,21 +101,46 @@ def phase(p: Progress) -> None:
 
 
 def open_(args: argparse.Namespace, job: Job) -> None:
-    """Headers only; like layers of all blocks on one line."""
+    """Headers only, unless figures are asked for; like layers of all blocks on one line."""
     checkpoint = open_checkpoint(args.path, job)
+    found = layers(checkpoint)
+    together = {x.name: [x] for x in found} if args.layers else groups(found)
     rows = [
         {
             "layers": name, "count": len(g), "kind": g[0].kind, "shape": list(g[0].tensor.shape), "dtype": g[0].tensor.dtype,
             "parameters": sum(x.tensor.parameters for x in g), "bytes": sum(x.tensor.nbytes for x in g), "protected": g[0].protected,
         }
-        for name, g in groups(layers(checkpoint)).items()
+        for name, g in together.items()
     ]  # fmt: skip
+    stats = _stats(together.values(), job) if args.stats else []
     if args.json:
-        print(json.dumps(rows))
+        print(json.dumps([r | s for r, s in zip(rows, stats or [{}] * len(rows), strict=True)]))
         return
     print(f"{checkpoint.path.name}: {checkpoint.format}, {checkpoint.parameters:,} parameters, {checkpoint.nbytes:,} bytes")
-    for r in rows:
+    for i, r in enumerate(rows):
         print(f"{r['count']:4} x {r['layers']:60} {r['kind']:10} {r['shape']!s:20} {r['dtype']:5} {r['parameters']:13,} {r['bytes']:14,}")
+        print("".join(f"{k:>12} {_short(v):<10}" for k, v in stats[i].items()) if stats else "", end="\n" if stats else "")
+
+
+def _stats(together: Iterable[list[Layer]], job: Job) -> list[dict[str, Any]]:
+    """Figures per group, one tensor in memory at a time; a side without a value (all NaN, or empty) is null."""
+    from .survey import joined, survey
+
+    together = list(together)
+    walked = job.track([x for g in together for x in g], "Reading weights")
+    each = {x.name: survey(read(x.tensor), job) for x in walked}
+    found = [joined(each[x.name] for x in g) for g in together]
+    return [
+        {
+            "min": s.low if s.n else None, "max": s.high if s.n else None, "mean": s.mean, "std": s.std, "sparsity": s.sparsity,
+            "outliers": s.outliers, "nonfinite": s.broken,
+        }
+        for s in found
+    ]  # fmt: skip
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def run_(args: argparse.Namespace, job: Job) -> None:
@@ -118,8 +152,11 @@ def run_(args: argparse.Namespace, job: Job) -> None:
 
 def export(args: argparse.Namespace, job: Job) -> None:
     given = dict(_knob(k) for k in args.knob)
-    plan = Plan(Choice(args.prune, args.amount, args.quantize, args.bits, given), seed=args.seed)
-    tell(run(_calibrated(Recipe(args.path, plan, args.data, args.limit, args.format, {}, args.out), args), job).report)
+    head = f"{args.format}."
+    shape = {k.removeprefix(head): v for k, v in given.items() if k.startswith(head)}
+    said = Choice(args.prune, args.amount, args.quantize, args.bits, {k: v for k, v in given.items() if not k.startswith(head)})
+    recipe = Recipe(args.path, Plan(said, seed=args.seed), args.data, args.limit, args.format, shape, args.out)
+    tell(run(_calibrated(recipe, args), job).report)
 
 
 def _calibrated(recipe: Recipe, args: argparse.Namespace) -> Recipe:
@@ -142,7 +179,7 @@ def tell(report: Report) -> None:
     a, b = report.original, report.variant
     print(f"size    {a.size.total:,} -> {b.size.total:,} bytes ({a.size.total / b.size.total:.2f}x), exact")
     for k, m in b.score.metrics.items() if b.score and a.score else ():
-        print(f"{METRICS[k][0]:24} {a.score.metrics[k].value:.4g} -> {m.value:.4g} ± {m.error:.2g}, measured" if a.score else "")
+        print(_changed(k, a.score.metrics[k], m) if a.score else "")
     if a.energy and b.energy:
         spread = f"{b.energy.low:.3g} to {b.energy.high:.3g}"
         print(f"energy  {a.energy.joules:.3g} -> {b.energy.joules:.3g} J a {b.energy.unit} ({spread}), modelled")
@@ -155,27 +192,44 @@ def tell(report: Report) -> None:
 
 
 def compare(args: argparse.Namespace, job: Job) -> None:
-    """Two reports by their figures; two checkpoints by bytes and the relative squared difference of every tensor both have."""
+    """Two reports by their figures; two checkpoints by bytes, by what became of every tensor, and by B's answers against A's."""
     if args.a.suffix == ".json" and args.b.suffix == ".json":
         for path in (args.a, args.b):
             print(path)
             tell(from_json(_text(path)))
         return
-    a, b = (x.tensors for x in (open_checkpoint(args.a, job), open_checkpoint(args.b, job)))
-    for path, tensors in ((args.a, a), (args.b, b)):
-        print(f"{path}: {sum(t.nbytes for t in tensors.values()):,} bytes in {len(tensors)} tensors")
-    for name in job.track(sorted(a.keys() & b.keys()), "Comparing"):
-        print(f"{name:70} {_apart(a[name], b[name])}")
-    for name in sorted(a.keys() ^ b.keys()):
-        print(f"{name:70} only in {args.a if name in a else args.b}")
+    from .compare import pairs, scores
+
+    a, b = (open_checkpoint(x, job) for x in (args.a, args.b))
+    found = pairs(a, b, job)
+    if not args.json:
+        for c in (a, b):
+            print(f"{c.path}: {c.nbytes:,} bytes in {len(c.tensors)} tensors")
+        for p in found:
+            print(f"{p.name:70} {_apart(p)}")
+    rows = [asdict(p) for p in found]  # what is printed already is used up
+    scored = scores(a, b, args.data, args.limit, job)
+    if args.json:
+        said = ((m, scored[0].metrics[m], x) for m, x in scored[1].metrics.items()) if scored else ()
+        score = {m: {"a": before.value, "b": after.value, "error": after.error} for m, before, after in said}
+        print(json.dumps({"a": a.nbytes, "b": b.nbytes, "tensors": rows, "score": score, "notes": job.notes}))
+        return
+    for name, m in scored[1].metrics.items() if scored else ():
+        print(_changed(name, scored[0].metrics[name], m) if scored else "")
+    for n in job.notes:
+        print(n)
 
 
-def _apart(a: TensorInfo, b: TensorInfo) -> str:
-    if a.shape != b.shape:
-        return f"shapes differ: {list(a.shape)} and {list(b.shape)}"
-    x, y = read(a).float(), read(b).float()
-    error = float((x - y).square().sum() / x.square().sum().clamp(min=1e-30))
-    return f"error {error:9.3g}   zeros {1 - float(y.count_nonzero()) / max(1, y.numel()):6.1%}   {a.nbytes:,} -> {b.nbytes:,} bytes"
+def _changed(name: str, before: Measured, after: Measured) -> str:
+    return f"{METRICS[name][0]:24} {before.value:.4g} -> {after.value:.4g} ± {after.error:.2g}, measured"
+
+
+def _apart(p: Pair) -> str:
+    if p.before is None or p.after is None:
+        return f"only in {'A' if p.after is None else 'B'}"
+    if p.error is None:
+        return f"shapes differ: {list(p.shapes[0])} and {list(p.shapes[1])}"
+    return f"error {p.error:9.3g}   zeros {p.zeros:6.1%}   {p.before:,} -> {p.after:,} bytes"
 
 
 def _text(path: Path) -> str:

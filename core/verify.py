@@ -187,10 +187,11 @@ def _reopened(folder: Path, args: Mapping[str, Any]) -> tuple[str, list[Check]]:
             "opens in transformers", not left, f"{left[0]} missing or not wanted" if left else f"{args['architecture']}, every tensor used"
         )
     ]
-    if getattr(model, "hf_quantizer", None) is not None:
+    if "quantization_config" in table(folder / "config.json"):
         import compressed_tensors
 
         name += f" + compressed-tensors {compressed_tensors.__version__}"
+    if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer.compressor.decompress_model(model)
     if args["answers"] and not left:
         torch.nn.Module.float(model)  # past the guard for packed weights: they are unpacked by now

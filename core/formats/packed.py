@@ -8,11 +8,16 @@ from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..errors import BadFile
 from ..quantize import quantizers
 from ..registry import make
 from ..stored import Quantized, Stored
 from ..types import Checkpoint, Entry, Layer, Setting, Value
 from . import targets
+
+
+from ..types import Checkpoint, Entry, Layer, Setting
+from . import read, targets
 from .dense import SHARD, DenseTarget
 
 if TYPE_CHECKING:
@@ -89,8 +94,11 @@ class PackedTarget:
         ignore = [names.get(x.name, x.name) for x in layers if x.kind in ("linear", "head") and x.name not in named] + [
             n.removesuffix(".weight") for n in checkpoint.tied
         ]
+        # transformers 5.23 makes room for unpacked zero points and so refuses packed ones, unless it unpacks everything while it loads
+        load = {} if all(h["symmetric"] for h in hows.values()) else {"dequantize": True}
         return base | {
             "quantization_config": {
+                **load,
                 "quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed",
                 "config_groups": groups, "ignore": ignore,
             }
@@ -100,6 +108,39 @@ class PackedTarget:
 def _key(setting: Setting) -> tuple[Any, ...]:
     """All of a setting that the stored form hangs on."""
     return setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items())
+
+
+PARTS = ("packed", "scale", "zero_point", "shape")
+
+
+def names(checkpoint: Checkpoint) -> dict[str, list[str]]:
+    """Name of every weight -> the tensors it is stored in: itself, or the parts of a packed one."""
+    out: dict[str, list[str]] = {}
+    for name in checkpoint.tensors:
+        stem, _, part = name.rpartition(".weight_")
+        packed = part in PARTS and f"{stem}.weight_packed" in checkpoint.tensors
+        out.setdefault(f"{stem}.weight" if packed else name, []).append(name)
+    return out
+
+
+def unpacked(checkpoint: Checkpoint, name: str) -> Tensor:
+    """The weight's values, decoded in float32 and rounded to the scales' type where it is packed."""
+    if name in checkpoint.tensors:
+        return read(checkpoint.tensors[name])
+    import torch
+    from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+
+    lost = next((f"{name}_{p}" for p in ("scale", "shape") if f"{name}_{p}" not in checkpoint.tensors), None)
+    if lost:
+        raise BadFile(f"{checkpoint.path.name}: {lost} is missing, without which {name} can't be unpacked; export or download it again")
+    codes, scale, shape = (read(checkpoint.tensors[f"{name}_{p}"]) for p in ("packed", "scale", "shape"))
+    rows, width = (int(n) for n in shape)
+    bits = codes.shape[1] * 32 // width  # the row is padded to whole 32 bits: exact from 32 inputs on
+    zero = checkpoint.tensors.get(f"{name}_zero_point")
+    x = unpack_from_int32(codes, bits, torch.Size((rows, width))).float().unflatten(1, (scale.shape[1], -1))
+    if zero is not None:
+        x = x - unpack_from_int32(read(zero), bits, torch.Size(scale.shape), packed_dim=0).float().unsqueeze(-1)
+    return (x * scale.float().unsqueeze(-1)).flatten(1).to(scale.dtype)
 
 
 def _how(setting: Setting) -> dict[str, Any]:

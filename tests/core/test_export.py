@@ -76,6 +76,11 @@ def test_packed_language_model_is_small_and_keeps_its_codes(tmp_path: Path) -> N
     assert on_disk(tmp_path / "out") < 0.5 * (SAMPLES / "sotu-lm" / "model.safetensors").stat().st_size
 
 
+def test_asymmetric_weights_are_loaded_packed_too(tmp_path: Path) -> None:
+    made = slimmed("sotu-lm", tmp_path, bits=4, knobs={"rtn.symmetric": False, "rtn.group_size": 64})
+    assert {"opens in transformers", "same answers"} <= sent(made, tmp_path / "out", "packed").keys()
+
+
 def test_a_vits_linears_are_packed_under_the_names_transformers_gives_them(tmp_path: Path) -> None:
     made = slimmed("fashion-vit", tmp_path, bits=4, knobs={"rtn.group_size": 32})
     passed = sent(made, tmp_path / "out", "packed")
