@@ -35,15 +35,20 @@ def pairs(a: Checkpoint, b: Checkpoint, job: Job) -> Iterator[Pair]:
     mine, theirs = names(a), names(b)
     for name in job.track(sorted(mine.keys() & theirs.keys()), "Comparing"):
         x, y = unpacked(a, name).float(), unpacked(b, name).float()
-        sizes = [sum(c.tensors[n].nbytes for n in held[name]) for c, held in ((a, mine), (b, theirs))]
+        before, after = _stored(a, mine[name]), _stored(b, theirs[name])
         if x.shape != y.shape:
-            yield Pair(name, None, None, *sizes, (tuple(x.shape), tuple(y.shape)))
+            yield Pair(name, before=before, after=after, shapes=(tuple(x.shape), tuple(y.shape)))
             continue
         error = float((x - y).square().sum() / x.square().sum().clamp(min=1e-30))
-        yield Pair(name, error, 1 - float(y.count_nonzero()) / max(1, y.numel()), *sizes)
-    for name in sorted(mine.keys() ^ theirs.keys()):
-        sizes = [sum(c.tensors[n].nbytes for n in held[name]) if name in held else None for c, held in ((a, mine), (b, theirs))]
-        yield Pair(name, None, None, *sizes)
+        yield Pair(name, error, 1 - float(y.count_nonzero()) / max(1, y.numel()), before, after)
+    for name in sorted(mine.keys() - theirs.keys()):
+        yield Pair(name, before=_stored(a, mine[name]))
+    for name in sorted(theirs.keys() - mine.keys()):
+        yield Pair(name, after=_stored(b, theirs[name]))
+
+
+def _stored(checkpoint: Checkpoint, parts: list[str]) -> int:
+    return sum(checkpoint.tensors[n].nbytes for n in parts)
 
 
 def scores(a: Checkpoint, b: Checkpoint, path: Path | None, limit: int | None, job: Job) -> tuple[Score, Score] | None:

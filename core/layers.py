@@ -64,7 +64,7 @@ def group_of(name: str) -> str:
 def by_number(name: str) -> list[tuple[int, int, str]]:
     """A sort key that puts layers.2 before layers.10, and embeddings before blocks as the file does not."""
     front = 0 if "embed" in name else 1
-    return [(front, 0, "")] + [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in name.split(".")]
+    return [(front, 0, "")] + [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in name.split(".")]
 
 
 def groups(found: Iterable[Layer]) -> dict[str, list[Layer]]:

@@ -13,10 +13,6 @@ from ..quantize import quantizers
 from ..registry import make
 from ..stored import Quantized, Stored
 from ..types import Checkpoint, Entry, Layer, Setting, Value
-from . import targets
-
-
-from ..types import Checkpoint, Entry, Layer, Setting
 from . import read, targets
 from .dense import SHARD, DenseTarget
 
