@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import environment
+from .cut import Cut
 from .errors import BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     e.add_argument("--quantize", default="rtn", choices=list(quantizers))
     e.add_argument("--bits", type=int, default=16)
     e.add_argument("--knob", action="append", default=[], metavar="METHOD.NAME=VALUE")
+    e.add_argument("--cut", action="append", default=[], metavar="KIND=SHARE", help="ffn, heads or channels=0.5, blocks=2 ...")
     e.add_argument("--format", default="dense", choices=list(targets))
     e.add_argument("--data", type=Path)
     e.add_argument("--limit", type=int)
@@ -155,7 +157,8 @@ def export(args: argparse.Namespace, job: Job) -> None:
     head = f"{args.format}."
     shape = {k.removeprefix(head): v for k, v in given.items() if k.startswith(head)}
     said = Choice(args.prune, args.amount, args.quantize, args.bits, {k: v for k, v in given.items() if not k.startswith(head)})
-    recipe = Recipe(args.path, Plan(said, seed=args.seed), args.data, args.limit, args.format, shape, args.out)
+    plan = Plan(said, seed=args.seed, cuts=dict(_knob(c) for c in args.cut))
+    recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out)
     tell(run(_calibrated(recipe, args), job).report)
 
 
@@ -180,6 +183,9 @@ def tell(report: Report) -> None:
     print(f"size    {a.size.total:,} -> {b.size.total:,} bytes ({a.size.total / b.size.total:.2f}x), exact")
     for k, m in b.score.metrics.items() if b.score and a.score else ():
         print(_changed(k, a.score.metrics[k], m) if a.score else "")
+    if (t := report.latency) is not None:
+        spread = f"{t.ratio.value:.3g}x, {t.ratio.low:.3g} to {t.ratio.high:.3g}"
+        print(f"time    {1e3 * t.before.value:.4g} -> {1e3 * t.after.value:.4g} ms for {t.what} ({spread}), measured here")
     if a.energy and b.energy:
         spread = f"{b.energy.low:.3g} to {b.energy.high:.3g}"
         print(f"energy  {a.energy.joules:.3g} -> {b.energy.joules:.3g} J a {b.energy.unit} ({spread}), modelled")
@@ -245,6 +251,9 @@ def methods(args: argparse.Namespace, job: Job) -> None:
             print(f"{title} {name}: {(method.__doc__ or '').strip()}")
             for k in knobs(method):
                 print(f"    {name}.{k.name} = {k.default}  ({', '.join(map(str, k.choices)) or f'{k.low} to {k.high}'})")
+    print(f"cut: {(Cut.__doc__ or '').strip()}")
+    for k in knobs(Cut):
+        print(f"    {k.name} = {k.default}  ({', '.join(map(str, k.choices)) or f'{k.low} to {k.high}'})")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from . import compress, report
-from .cut import Cut, cut_of
+from .cut import Cut, cut, cut_of, fitting
 from .data import default
+from .data.calibration import Calibrating
 from .energy import estimate
 from .errors import BadFile, BadPlan, CannotRun, CannotWrite
 from .formats import open_checkpoint, targets
 from .job import Job
+from .latency import latency
 from .layers import layers
 from .plans import resolve
 from .prune import pruners
@@ -305,16 +307,23 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     target = make(targets[recipe.target], recipe.target_knobs)
     whole = compress.original(checkpoint, found, store)
     reference = _reference(recipe, whole, job)
-    done = compress.compress(checkpoint, found, plan, _calibration(recipe, reference, found, checkpoint, job), store, job)
+    slim, net = _cut(recipe, checkpoint, reference, job)
+    plan, found = fitting(plan, layers(slim)), tuple(layers(slim))
+    done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job)
     made = time.monotonic()
-    scores = [evaluate.judge(reference, w, job) for w in (None, done.weights(job))] if reference else [None, None]
+    scores: list[Score | None] = [None, None]
+    timed = None
+    if reference:
+        weights = done.weights(job)
+        scores = [evaluate.judge(reference, None, job), evaluate.judge(reference, weights, job, net)]
+        timed = latency((reference.network, reference.weights), (net, weights), reference.batches, job) if slim is not checkpoint else None
     judged = time.monotonic()
-    net, batches = (reference.network, reference.batches) if reference else (None, None)
+    batches = reference.batches if reference else None
     verdict = export(done, recipe.out, target, net, batches, job) if recipe.out else None
     took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
     before, after = _variant(whole, target, scores[0]), _variant(done, target, scores[1])
     where = str(recipe.out or "")
-    told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took)
+    told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
     if recipe.out:
         report.write(told, recipe.out)
         if recipe.out.is_dir():
@@ -338,21 +347,41 @@ def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
     return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit, job))
 
 
-def _calibration(recipe: Recipe, reference: Any, found: Iterable[Layer], checkpoint: Checkpoint, job: Job) -> Any:
-    """What the plan's methods ask for, or None; the data is never what the variants are scored on."""
-    from .calibrate import kept, observe
+def _cut(recipe: Recipe, checkpoint: Checkpoint, reference: Any, job: Job) -> tuple[Checkpoint, Any]:
+    """The checkpoint the plan's cuts leave, and the network that runs it."""
+    from . import networks
+
+    how, net = cut_of(recipe.plan), reference.network if reference else None
+    if how.idle:
+        return checkpoint, net
+    data = _data(recipe, net, checkpoint, job).whole if net and how.looks else None
+    slim = cut(checkpoint, how, net, data, job)
+    return slim, networks.attach(slim, job) if reference else None
+
+
+def _data(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> Calibrating:
+    """What is calibrated on: never what the variants are scored on."""
     from .data.calibration import calibrating
+
+    data = calibrating(recipe.calibrate, network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens)
+    if (said := f"{data.told}: {data.size}") not in job.notes:
+        job.note(said)
+    return data
+
+
+def _calibration(recipe: Recipe, network: Any, found: Iterable[Layer], checkpoint: Checkpoint, job: Job) -> Any:
+    """What the plan's methods ask for, or None."""
+    from .calibrate import kept, observe
 
     asked = compress.needs(recipe.plan, found)
     if not asked:
         return None
-    if reference is None:
+    if network is None:
         raise BadPlan("The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn")  # noqa: E501
-    data = calibrating(recipe.calibrate, reference.network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens)
-    job.note(f"{data.told}: {data.size}")
+    data = _data(recipe, network, checkpoint, job)
     busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
     order: Any = recipe.order
-    return observe(reference.network, checkpoint, data, busy, asked, job, order, kept.default())
+    return observe(network, checkpoint, data, busy, asked, job, order, kept.default())
 
 
 def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:

@@ -36,13 +36,12 @@ def cut(checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batc
     slim = planned(checkpoint, how)
     if how.idle:
         return checkpoint
-    looks = how.method != "magnitude" or how.compensate or how.blocks
-    if looks and (network is None or batches is None):
+    if how.looks and (network is None or batches is None):
         raise BadPlan(
             "Cutting looks at what goes through the network, and it can't run or there is no data; "
             'open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0'
         )
-    said = {"cut": asdict(how), "code": CODE, "data": batches.fingerprint if looks and batches else ""}
+    said = {"cut": asdict(how), "code": CODE, "data": batches.fingerprint if how.looks and batches else ""}
     made: list[_Made] = []
 
     def one() -> _Made:

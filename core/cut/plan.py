@@ -38,6 +38,11 @@ class Cut:
         """True when nothing goes."""
         return not (self.ffn or self.heads or self.channels or self.blocks)
 
+    @property
+    def looks(self) -> bool:
+        """True when it needs a network that runs and data."""
+        return self.method != "magnitude" or self.compensate or bool(self.blocks)
+
 
 @dataclass(frozen=True)
 class Widths:

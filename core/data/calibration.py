@@ -33,6 +33,12 @@ class Calibrating:
         return f"{self.solver.fingerprint}/{EVERY}"
 
     @property
+    def whole(self) -> Batches:
+        """Both parts as one, for those who keep nothing apart."""
+        items = (*self.solver.items, *self.held.items)
+        return replace(self.solver, items=items, n=self.solver.n + self.held.n, fingerprint=self.fingerprint)
+
+    @property
     def size(self) -> str:
         return f"{self.solver.n:,} {self.solver.unit} for the solver, {self.held.n:,} for scores"
 
