@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from sources import HERE, digits_card
 from torch import nn
 from transformers import ResNetConfig, ResNetForImageClassification
-from vision import Normalise, Recipe, fit, load_held_out, save_held_out, statistics, top1
+from vision import Normalise, Recipe, fit, load_held_out, save_calibration, save_held_out, statistics, top1
 
 FOLDER = HERE / "digits-cnn"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -100,6 +100,7 @@ def main() -> None:
     steps = fit(model, torch.from_numpy(images), torch.from_numpy(labels), normalise, RECIPE)
     model.save_pretrained(folder)
     save_held_out(folder, held_images, held_labels)
+    save_calibration(folder, images, labels)
     write_card(folder, card(folder, normalise, steps))
     print(f"held-out top-1 {measure(folder, normalise)[0]:.4f}")
 

@@ -10,7 +10,7 @@ from cards import trained, write_card
 from sources import FASHION, HERE, fashion
 from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification
-from vision import Normalise, Recipe, fit, load_held_out, save_held_out, statistics, top1
+from vision import Normalise, Recipe, fit, load_held_out, save_calibration, save_held_out, statistics, top1
 
 FOLDER = HERE / "fashion-vit"
 NAMES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -91,6 +91,7 @@ def main() -> None:
     print(f"{len(images)} images, {model.num_parameters()} parameters", flush=True)
     steps = fit(model, images, labels, normalise, RECIPE)
     model.save_pretrained(folder)
+    save_calibration(folder, images.numpy(), labels.numpy())
     save_held_out(folder, test_images[:HELD_OUT].numpy(), test_labels[:HELD_OUT].numpy())
     whole_test = top1(model, test_images, test_labels, normalise)
     write_card(folder, card(folder, normalise, steps, whole_test))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+CALIBRATION = 256
+
 
 @dataclass(frozen=True)
 class Normalise:
@@ -112,6 +114,11 @@ def top1(model: PreTrainedModel, images: Tensor, labels: Tensor, normalise: Norm
 def save_held_out(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write heldout.npz: plain arrays only, so that it loads with allow_pickle=False."""
     np.savez_compressed(folder / "heldout.npz", images=images, labels=labels)
+
+
+def save_calibration(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    """Write calibrate.npz: the first training images, for methods that look at data; never held-out ones."""
+    np.savez_compressed(folder / "calibrate.npz", images=images[:CALIBRATION], labels=labels[:CALIBRATION])
 
 
 def load_held_out(folder: Path) -> tuple[Tensor, Tensor]:
