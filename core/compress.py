@@ -93,7 +93,9 @@ def fits(layer: Layer, setting: Setting) -> str:
     """Why this layer can't take this setting ("" = it can); torch-free, for the window."""
     width = layer.tensor.parameters // max(1, layer.tensor.shape[0]) if layer.tensor.shape else 0
     if setting.quantize:
-        method = make(quantizers[setting.quantize], setting.quantize_knobs)
+        method = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
+        if layer.kind not in (kinds := getattr(method, "kinds", (layer.kind,))):
+            return f"{method.title} is for {' and '.join(kinds)} layers, this is {layer.kind}; choose another quantizer or 16 bits for it"
         if hasattr(method, "groups"):
             try:
                 method.groups(width)
