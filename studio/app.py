@@ -33,6 +33,7 @@ def main(path: Path | None = None, empty: bool = False) -> int:
         window.session.open(path.absolute())
     elif settings.restores() and not empty:
         keeper.start()
+    QTimer.singleShot(0, lambda: window.engine.prepare("torch"))
     status = app.exec()
     keeper.close()
     return status

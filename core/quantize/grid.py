@@ -32,7 +32,7 @@ def _fit(low: Tensor, high: Tensor, bits: int, symmetric: bool, dtype: torch.dty
 
 def codes(x: Tensor, scale: Tensor, zero: Tensor, bits: int) -> Tensor:
     """Nearest code, ties to even, in 0 ... 2^bits - 1."""
-    return (x / scale + zero).round().clamp(0, 2**bits - 1)
+    return (x / scale).add_(zero).round_().clamp_(0, 2**bits - 1)
 
 
 def searched(x: Tensor, bits: int, symmetric: bool, dtype: torch.dtype, job: Job) -> tuple[Tensor, Tensor]:

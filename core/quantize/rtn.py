@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-STEP = 1 << 20  # elements between two looks at the job: about 10 ms on one core
+STEP = 1 << 17  # elements at a time: 0.5 MB of float32, which stays in the cache from pass to pass (2^20 took 1.3 times as long)
 
 
 @quantizers("rtn")
