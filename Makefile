@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENV := GOMP_SPINCOUNT=0 ORT_DISABLE_TELEMETRY=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: run test lint tour bench system clean
+.PHONY: run test lint tour bench peers system clean
 
 run: $(STAMP)
 	$(ENV) $(BIN)/slim-studio $(ARGS)
@@ -24,6 +24,14 @@ tour: $(STAMP)
 
 bench: $(STAMP)
 	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python tests/benchmarks/feel.py --quick
+
+# What the benchmarks compare with, in a venv of its own: 1.5 GB, never needed to use or test the studio.
+peers: .peers/.installed
+
+.peers/.installed: tests/benchmarks/peers.txt
+	test -x .peers/bin/python || $(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install -q -r $<
+	touch $@
 
 $(STAMP): pyproject.toml .ci/system
 	bash .ci/system

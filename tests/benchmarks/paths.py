@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +22,7 @@ from core.job import Job, Progress
 from core.recipe import Recipe, load, run
 from core.resources import root
 from core.types import Choice, Plan, Report
+from tests.benchmarks.table import write
 from tests.real import minilm, smollm2
 
 Row = dict[str, Any]
@@ -53,22 +51,6 @@ def row(name: str, report: Report) -> Row:
     return out | {"seconds": round(sum(report.seconds.values()), 1), "took": {k: round(v, 1) for k, v in report.seconds.items()}}
 
 
-def machine() -> dict[str, Any]:
-    """Where the figures come from."""
-    import torch
-
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    cpu = next((x.split(":")[1].strip() for x in _lines("/proc/cpuinfo") if x.startswith("model name")), platform.processor())
-    return {
-        "cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "python": platform.python_version(), "commit": commit.stdout.strip(),
-    }  # fmt: skip
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
-
-
 def _told(p: Progress) -> None:
     if p.done == 0:
         print(f"  {p.phase}", file=sys.stderr, flush=True)
@@ -90,8 +72,7 @@ def main() -> None:
             rows.append(row(name, run(replace(recipe, limit=limit, out=out), Job(tell=_told)).report))
             print(name + "  " + "  ".join(f"{k} {rows[-1][k]:.6g}" for k in SHOWN if k in rows[-1]), flush=True)
     if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(json.dumps({"machine": machine(), "quick": asked.quick, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        write(asked.json, rows, asked.quick)
 
 
 if __name__ == "__main__":
