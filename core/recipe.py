@@ -322,6 +322,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     verdict = export(done, recipe.out, target, net, batches, job) if recipe.out else None
     took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
     before, after = _variant(whole, target, scores[0]), _variant(done, target, scores[1])
+    after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original
     where = str(recipe.out or "")
     told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
     if recipe.out:

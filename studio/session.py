@@ -202,10 +202,8 @@ class Session(QObject):
         s = self._shot
         if s.checkpoint is None:
             return
-        settings = plans.resolve(plan, s.layers)
-        size, energy = work.figures(s.checkpoint, s.layers, settings, s.target, s.task or "other")
         self.engine.cancel("preview")
-        self._set(replace(s, plan=plan, settings=settings, size=size, energy=energy, score=None, outcomes={}, current=-1))
+        self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **self._price(plan)))
         if self._idle():
             self._set(replace(self._shot, score=self._shot.original.score if self._shot.original else None))
         elif (known := self._known(plan)) >= 0:
@@ -215,8 +213,12 @@ class Session(QObject):
         if s.inspection is not None and s.selection:
             self.inspect(s.selection[0])
 
+    def _price(self, plan: Plan) -> dict[str, Any]:
+        s = self._shot
+        return work.priced(s.checkpoint, s.layers, plan, s.target, s.task or "other") if s.checkpoint else {}
+
     def _idle(self) -> bool:
-        return all(x.idle for x in self._shot.settings.values())
+        return not self._shot.cut and all(x.idle for x in self._shot.settings.values())
 
     def _known(self, plan: Plan) -> int:
         """Where this very plan was measured on this very data, or -1."""
@@ -241,13 +243,9 @@ class Session(QObject):
         target = make(targets[key], knobs)
         s = replace(self._shot, target=target)
         if s.checkpoint is not None:
-            task = s.task or "other"
-            size, energy = work.figures(s.checkpoint, s.layers, s.settings, target, task)
-            again = []
-            for v in s.variants:
-                exact, joules = work.figures(s.checkpoint, s.layers, plans.resolve(v.plan, s.layers), target, task)
-                again.append(replace(v, size=exact, energy=joules))
-            s = replace(s, size=size, energy=energy, variants=tuple(again))
+            found = [work.priced(s.checkpoint, s.layers, v.plan, target, s.task or "other") for v in s.variants]
+            again = tuple(replace(v, size=f["size"], energy=f["energy"]) for v, f in zip(s.variants, found, strict=True))
+            s = replace(s, variants=again, **work.priced(s.checkpoint, s.layers, s.plan, target, s.task or "other"))
         self._set(s)
 
     def set_data(self, path: Path | None, limit: int | None = None) -> None:
@@ -339,6 +337,7 @@ class Session(QObject):
             if self._shot.checkpoint is None:
                 self.notice.emit("info", self.tr("Open the recipe's model first: {source}").format(source=found.source))
                 return
+            self._price(found.plan)  # refuses cuts this model can't take
             if found.target:
                 self.set_target(found.target, **dict(found.target_knobs))
             if found.data:

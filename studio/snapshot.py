@@ -32,6 +32,7 @@ class Snapshot:
     target: Any = None
     size: Size | None = None
     energy: Energy | None = None
+    cut: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # Layer.name -> the shape the plan's cuts leave, where it is another
     energy_original: Energy | None = None
     original: Variant | None = None
     score: Score | None = None  # the current plan's; partial while it streams in

@@ -40,7 +40,7 @@ AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea, "right": Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }  # fmt: skip
-ORDER = ("plan", "history", "inspector", "compare", "jobs", "log")
+ORDER = ("plan", "cut", "history", "inspector", "compare", "jobs", "log")
 CHARTS = ("size", "accuracy", "energy")
 REDRAW = 33  # ms: many changes, one redraw
 

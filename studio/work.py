@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.compress import Compressed, compress, fits, needs, original
+from core.cut import cut, cut_of, fitting, planned
 from core.energy import estimate
-from core.errors import BadFile, CannotRun
+from core.errors import BadFile, BadPlan, CannotRun
 from core.formats import open_checkpoint, read, targets
 from core.job import Job
+from core.latency import latency
 from core.layers import layers as layers_of
 from core.networks import Network, attach, runnable
 from core.plans import resolve
@@ -71,14 +73,9 @@ class Opened:
         if data is None and calibrate is None:
             raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
         from core.calibrate import kept, observe
-        from core.data.calibration import calibrating
 
         network = self.network(job)
-        stamp = (calibrate, data, limit, tokens, *(p.stat().st_mtime_ns for p in (calibrate, data) if p and p.exists()))
-        if self._kept.get("calibrating") != stamp:
-            self._kept["data"], self._kept["calibrating"] = calibrating(calibrate, network, data, limit, tokens), stamp
-        found = self._kept["data"]
-        job.note(f"{found.told}: {found.size}")
+        found, stamp = self._calibrating(data, limit, job, calibrate, tokens)
         settings = resolve(plan, self.layers)
         busy = tuple(x for x in self.layers if not settings[x.name].idle)
         key = (stamp, asked, tuple(x.name for x in busy), order)
@@ -87,6 +84,32 @@ class Opened:
             self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, order, kept.default(), before)
             self._kept["observed"] = key
         return self._kept["calibration"]
+
+
+    def cut(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
+        """What the plan's cuts leave, opened with a network of its own; this very model where nothing is cut."""
+        how = cut_of(plan)
+        if how.idle:
+            return self
+        looks = how.looks and data is not None and not runnable(self.checkpoint)
+        batches, stamp = self._calibrating(data, limit, job) if looks else (None, ())
+        if self._kept.get("cut as") != (how, stamp):
+            slim = cut(self.checkpoint, how, self.network(job) if looks else None, batches.whole if batches else None, job)
+            self._kept["cut"], self._kept["cut as"] = Opened(slim, tuple(layers_of(slim)), self.store), (how, stamp)
+        return self._kept["cut"]
+
+    def _calibrating(
+        self, data: Path | None, limit: int | None, job: Job, calibrate: Path | None = None, tokens: int | None = None
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """The calibration data, kept until another is asked for, and what tells it from others."""
+        from core.data.calibration import calibrating
+
+        stamp = (calibrate, data, limit, tokens, *(p.stat().st_mtime_ns for p in (calibrate, data) if p and p.exists()))
+        if self._kept.get("calibrating") != stamp:
+            self._kept["data"], self._kept["calibrating"] = calibrating(calibrate, self.network(job), data, limit, tokens), stamp
+        found = self._kept["data"]
+        job.note(f"{found.told}: {found.size}")
+        return found, stamp
 
 
 def _threads() -> None:
@@ -128,6 +151,18 @@ def figures(
     return exact, estimate(checkpoint, found, settings, exact, target, task)
 
 
+def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target: Any, task: Task) -> dict[str, Any]:
+    """What a plan makes of the snapshot at once: settings, exact size, modelled energy, and the shapes its cuts leave."""
+    settings, how, shapes = resolve(plan, layers), cut_of(plan), {}
+    if not how.idle:
+        checkpoint = planned(checkpoint, how)
+        was, layers = {x.name: x.tensor.shape for x in layers}, tuple(layers_of(checkpoint))
+        shapes = {x.name: x.tensor.shape for x in layers if x.tensor.shape != was.get(x.name)}
+        shapes |= dict.fromkeys(was.keys() - {x.name for x in layers}, ())
+    exact, energy = figures(checkpoint, layers, settings, target, task)
+    return {"settings": settings, "size": exact, "energy": energy, "cut": shapes}
+
+
 def first_plan(layers: tuple[Layer, ...]) -> Plan:
     """The idle plan, with the largest group size up to the method's own that divides every free layer, else per channel."""
     free = [x for x in layers if x.prunable and not x.protected]
@@ -155,15 +190,17 @@ def first_score(opened: Opened, data: Path, limit: int | None, job: Job) -> Any:
 def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:
     """Compress and, where the network runs, score; streams (layer, Outcome) and Score points."""
     _threads()
-    found = _compressed(opened, plan, data, limit, job)
-    exact, energy = figures(opened.checkpoint, opened.layers, resolve(plan, opened.layers), target, task)
+    slim = opened.cut(plan, data, limit, job)
+    found = _compressed(slim, plan, data, limit, job)
+    price = priced(opened.checkpoint, opened.layers, plan, target, task)
     score = None
     if data is not None and not runnable(opened.checkpoint):
         from core.evaluate import judge
 
         reference = opened.reference(data, limit, job)
-        score = judge(reference, {**reference.weights, **_changed(found)}, job)
-    return Variant(plan, exact, energy, score, found.outcomes, "", now())
+        weights = {**reference.weights, **_changed(found)} if slim is opened else found.weights(job)
+        score = judge(reference, weights, job, slim.network(job))
+    return Variant(plan, price["size"], price["energy"], score, found.outcomes, "", now())
 
 
 def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Inspection:
@@ -171,6 +208,11 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     from core.inspection import inspect as look
 
     _threads()
+    opened = opened.cut(plan, data, limit, job)
+    plan, name = fitting(plan, opened.layers), layer.name
+    layer = next((x for x in opened.layers if x.name == name), layer)
+    if layer not in opened.layers:
+        raise BadPlan(f"{name} belongs to a block that is cut out; choose another layer, or keep more blocks")
     before = read(layer.tensor)
     if resolve(plan, opened.layers)[layer.name].idle:
         return look(layer, before, None, job)
@@ -190,14 +232,18 @@ def export(
     from core.types import Report
 
     _threads()
-    found = _compressed(opened, after.plan, data, limit, job)
-    network, batches = None, None
+    slim = opened.cut(after.plan, data, limit, job)
+    found = _compressed(slim, after.plan, data, limit, job)
+    network, batches, timed = None, None, None
     if data is not None and not runnable(opened.checkpoint):
-        network = opened.network(job)
-        batches = opened.reference(data, limit, job).batches
+        reference, network = opened.reference(data, limit, job), slim.network(job)
+        batches = reference.batches
+        if slim is not opened:
+            timed = latency((reference.network, reference.weights), (network, found.weights(job)), batches, job)
     verdict = write(found, path, target, network, batches, job)
     said = replace(after, outcomes=found.outcomes)
-    report.write(Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions()), path)  # noqa: E501
+    told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
+    report.write(replace(told, latency=timed), path)
     return verdict
 
 
@@ -223,6 +269,7 @@ def now() -> str:
 
 
 def _compressed(opened: Opened, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Compressed:
+    plan = fitting(plan, opened.layers)
     return compress(opened.checkpoint, opened.layers, plan, opened.calibration(plan, data, limit, job), opened.store, job)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ..graph import Slice, graph
 from ..job import Job
 from ..layers import layers
 from ..types import Checkpoint, Entry, Layer, Plan
-from .plan import Cut, Widths, cut_of, kept, planned, planned_layers, renumbered, widths
+from .plan import Cut, Widths, cut_of, kept, planned, planned_layers, renumbered, why_not, widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..networks import Network
     from .engine import State
 
-__all__ = ["Cut", "Widths", "cut", "cut_of", "fitting", "planned", "planned_layers", "widths"]
+__all__ = ["Cut", "Widths", "cut", "cut_of", "fitting", "planned", "planned_layers", "why_not", "widths"]
 
 CODE = "1"  # raise it when a cut's result changes
 
@@ -59,7 +59,7 @@ def cut(checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batc
     return found
 
 
-def fitting(plan: Plan, found: list[Layer]) -> Plan:
+def fitting(plan: Plan, found: Iterable[Layer]) -> Plan:
     """The plan without what it says of layers that were dropped."""
     names = {x.name for x in found}
     return replace(plan, layers={k: v for k, v in plan.layers.items() if k in names})

@@ -74,6 +74,11 @@ def widths(checkpoint: Checkpoint) -> dict[str, Widths]:
     return out
 
 
+def why_not(checkpoint: Checkpoint) -> str:
+    """Why nothing can be cut of this checkpoint, "" when something can."""
+    return _graph(_Same(checkpoint)).why
+
+
 def kept(checkpoint: Checkpoint, cut: Cut) -> dict[str, float]:
     """Kind -> the share of its units that is left; BadPlan where the checkpoint can't be cut that way."""
     offered, out = widths(checkpoint), {}

@@ -87,6 +87,7 @@ def core_words() -> list[str]:
     """Every name of the engine that the window shows through `words.word`."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
+    from core.cut import Cut
     from core.formats import targets
     from core.layers import WHY
     from core.prune import pruners
@@ -96,6 +97,7 @@ def core_words() -> list[str]:
 
     found = [t for label, _, why in METRICS.values() for t in (label, why)] + list(WHY.values())
     found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False"]
+    found += [(Cut.__doc__ or "").strip(), *(k.label for k in knobs(Cut))]
     for registry in (pruners, quantizers, targets):
         for name, method in registry.items():
             found += [getattr(method, "title", name), (method.__doc__ or "").strip()]

@@ -61,7 +61,7 @@ class LayersModel(QAbstractItemModel):
         old, self.snapshot = self.snapshot, snapshot
         if old.layers is not snapshot.layers and old.layers != snapshot.layers:
             self._rebuild()
-        elif (old.settings, old.size, old.outcomes) != (snapshot.settings, snapshot.size, snapshot.outcomes):
+        elif (old.settings, old.size, old.outcomes, old.cut) != (snapshot.settings, snapshot.size, snapshot.outcomes, snapshot.cut):
             self.refresh()
 
     def refresh(self) -> None:
@@ -210,7 +210,13 @@ class LayersModel(QAbstractItemModel):
         return _one(x.kind for x in node.layers) or ""
 
     def _shape(self, node: Node) -> str:
-        return _one("×".join(map(str, x.tensor.shape)) for x in node.layers) or ""
+        return _one(self._width(x) for x in node.layers) or ""
+
+    def _width(self, x: Layer) -> str:
+        """The shape, and what a cut leaves of it: "1536×576 → 768×576"."""
+        shape = "×".join(map(str, x.tensor.shape))
+        after = self.snapshot.cut.get(x.name)
+        return f"{shape} → {'×'.join(map(str, after))}" if after else shape
 
     def _dtype(self, node: Node) -> str:
         return _one(x.tensor.dtype for x in node.layers) or self.tr("mixed")
