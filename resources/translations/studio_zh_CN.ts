@@ -113,6 +113,21 @@
     </message>
   </context>
   <context>
+    <name>CutPanel</name>
+    <message>
+      <source>How the units to cut are chosen</source>
+      <translation>如何选择要剪去的单元</translation>
+    </message>
+    <message>
+      <source>Cut weights are gone from the file: smaller and faster everywhere</source>
+      <translation>剪去的权重不再写入文件：在任何地方都更小、更快</translation>
+    </message>
+    <message>
+      <source>{title} {n}</source>
+      <translation>{title} {n}</translation>
+    </message>
+  </context>
+  <context>
     <name>EnergyChart</name>
     <message>
       <source>Energy (modelled)</source>
@@ -1071,6 +1086,22 @@ reopened in a fresh process by {tool}</source>
       <translation>对比</translation>
     </message>
     <message>
+      <source>Chosen by second order, the rest refitted</source>
+      <translation>按二阶信息选择，其余重新拟合</translation>
+    </message>
+    <message>
+      <source>Chosen by gradients, the rest refitted</source>
+      <translation>按梯度选择，其余重新拟合</translation>
+    </message>
+    <message>
+      <source>Chosen by size, the rest refitted</source>
+      <translation>按大小选择，其余重新拟合</translation>
+    </message>
+    <message>
+      <source>Cut</source>
+      <translation>裁剪</translation>
+    </message>
+    <message>
       <source>History</source>
       <translation>历史</translation>
     </message>
@@ -1092,6 +1123,13 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Point at a part of the window and press F1.</source>
       <translation>将鼠标指向窗口的某处,然后按 F1。</translation>
+    </message>
+  </context>
+  <context>
+    <name>panel</name>
+    <message>
+      <source>What is left; the same in every block</source>
+      <translation>保留的数量；每个块相同</translation>
     </message>
   </context>
   <context>
@@ -1295,8 +1333,32 @@ reopened in a fresh process by {tool}</source>
       <translation>上限为 {0} 时没有可评测的内容;请至少给 2</translation>
     </message>
     <message>
+      <source>ADMM (mask and weights)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>AWQ (activation-aware scales)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accuracy was not compared: there is no held-out data; give --data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accuracy was not compared: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
       <translation>未评测精度:没有留出数据;请在配方中给出 [evaluate] data</translation>
+    </message>
+    <message>
+      <source>Activation-aware scale and clip search, the strength chosen by the layer's output error (after Lin et al. 2023, arXiv 2306.00978).
+
+    The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / s_j into the norm before them. That changes another
+    layer, which one layer's plan must not; so here a_j^(2 alpha) weighs the error in the search of each group's scale, zero point and
+    clipping, which stays within this layer's own grid. Without calibration data alpha is 0.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Agreement</source>
@@ -1307,12 +1369,20 @@ reopened in a fresh process by {tool}</source>
       <translation>计算对照输出</translation>
     </message>
     <message>
+      <source>Attention heads</source>
+      <translation>注意力头</translation>
+    </message>
+    <message>
       <source>BF16</source>
       <translation>BF16</translation>
     </message>
     <message>
       <source>Bits per byte</source>
       <translation>每字节比特数</translation>
+    </message>
+    <message>
+      <source>Blocks</source>
+      <translation>块</translation>
     </message>
     <message>
       <source>Cancelled; everything finished so far is kept.</source>
@@ -1335,6 +1405,10 @@ reopened in a fresh process by {tool}</source>
       <translation>压缩</translation>
     </message>
     <message>
+      <source>Convolution channels</source>
+      <translation>卷积通道</translation>
+    </message>
+    <message>
       <source>Cosine to the original</source>
       <translation>与原模型的余弦相似度</translation>
     </message>
@@ -1355,6 +1429,10 @@ reopened in a fresh process by {tool}</source>
       <translation>裁剪需要观察网络中的数据流,但网络无法运行或没有数据;请打开带 config.json 的文件夹并给出数据,或设 method = "magnitude"、compensate = false、blocks = 0</translation>
     </message>
     <message>
+      <source>Damping</source>
+      <translation>阻尼</translation>
+    </message>
+    <message>
       <source>Dense safetensors</source>
       <translation>稠密 safetensors</translation>
     </message>
@@ -1363,12 +1441,22 @@ reopened in a fresh process by {tool}</source>
       <translation>数据类型</translation>
     </message>
     <message>
+      <source>Dynamic int8</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Evaluating</source>
       <translation>评测</translation>
     </message>
     <message>
       <source>Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)</source>
       <translation>留出文件中的图像全部用于评测,没有剩余可供校准;请选择校准文件(.npz)</translation>
+    </message>
+    <message>
+      <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
+
+    A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the target wants ternary weights.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>F16</source>
@@ -1383,8 +1471,23 @@ reopened in a fresh process by {tool}</source>
       <translation>否</translation>
     </message>
     <message>
+      <source>Feed-forward channels</source>
+      <translation>前馈通道</translation>
+    </message>
+    <message>
+      <source>Find the mask by ADMM on a cubic schedule, then solve for the weights that stay; the best pruning here (Boža 2024, arXiv 2401.02938).
+
+    The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 2024, arXiv 2406.07831), with the damping that held-out
+    inputs like best. Without calibration data: magnitude.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>GB</source>
       <translation>GB</translation>
+    </message>
+    <message>
+      <source>GPTQ</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Gradient</source>
@@ -1411,6 +1514,28 @@ reopened in a fresh process by {tool}</source>
       <translation>分组大小</translation>
     </message>
     <message>
+      <source>HQQ (no data)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Half-quadratic quantization, data-free: outliers are set aside by an l_p shrinkage before the grid is fitted (Badri &amp; Shaji 2023).
+
+    The original moves a real-valued zero point with the scale fixed; here the zero point is an integer, as every export wants it, so it is
+    the scale that is fitted. Starts from the searched grid and keeps, per group, whichever has the smaller l_p error.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Importance</source>
+      <translation>重要性</translation>
+    </message>
+    <message>
+      <source>Importance-weighted scales, GPTQ, coordinate descent and refit scales; damping and stop chosen on held-out data (GPTQ: Frantar 2022).
+
+    Without calibration data the scales with the least squared error, as round-to-nearest's "mse" grid. Coordinate descent:
+    QuantEase (Behdin et al. 2023, arXiv 2309.01885).</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
       <translation>无法加载其分词器({0});请将 tokenizer.json 放在 config.json 旁边</translation>
     </message>
@@ -1429,6 +1554,11 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>L1 magnitude</source>
       <translation>L1 幅值</translation>
+    </message>
+    <message>
+      <source>Linear layers in integers from end to end: weights int8 per output channel, activations scaled per token when the layer runs (Zafrir
+    et al. 2019, Q8BERT; Yao et al. 2022, ZeroQuant). Measured here with the activations quantized; a file holds the weights alone.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Loading</source>
@@ -1467,6 +1597,10 @@ reopened in a fresh process by {tool}</source>
       <translation>普通 safetensors,随处可加载;剪枝和量化后的值原位存储,因此只有改变数据类型才会减小字节数。</translation>
     </message>
     <message>
+      <source>Polishing rounds</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Random</source>
       <translation>随机</translation>
     </message>
@@ -1487,6 +1621,20 @@ reopened in a fresh process by {tool}</source>
       <translation>读取校准数据</translation>
     </message>
     <message>
+      <source>Reading weights</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Refit what is left</source>
+      <translation>重新拟合其余部分</translation>
+    </message>
+    <message>
+      <source>Round column by column, most active inputs first, the later columns making up for the error (Frantar et al. 2022, arXiv 2210.17323).
+
+    Without calibration data it rounds to nearest on the same grid.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Round every weight to the nearest point of an even grid, per tensor, channel or group (Jacob et al. 2018).</source>
       <translation>将每个权重舍入到均匀网格上最近的点,可按张量、通道或分组进行(Jacob 等,2018)。</translation>
     </message>
@@ -1499,12 +1647,32 @@ reopened in a fresh process by {tool}</source>
       <translation>范围</translation>
     </message>
     <message>
+      <source>Slim (GPTQ, weighted scales, polish)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>SparseGPT</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Split into files of</source>
       <translation>分片大小</translation>
     </message>
     <message>
+      <source>Steps</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Symmetric</source>
       <translation>对称</translation>
+    </message>
+    <message>
+      <source>Ternary</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Ternary weights are stored in 2 bits, not {0}; set the bits to 2 or choose another method</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The GGUF's tokenizer could not be converted ({0}); take tokenizer.json from the original model.</source>
@@ -1623,8 +1791,26 @@ reopened in a fresh process by {tool}</source>
       <translation>微调{0}:在未参与微调的校准数据上,与原模型的距离 {1} -&gt; {2},实测</translation>
     </message>
     <message>
+      <source>Values of alpha tried</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wanda</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Watching layers</source>
       <translation>观察各层</translation>
+    </message>
+    <message>
+      <source>What [plan.cuts] says: shares that go (rounded to the nearest width that loads), how many blocks go, and how they are chosen.</source>
+      <translation>[plan.cuts] 的内容：剪去的比例（取最接近的可加载宽度）、剪去多少块，以及如何选择。</translation>
+    </message>
+    <message>
+      <source>Zero the smallest w^2 / [U_jj]^2 of every 128 inputs and update all that follow (Frantar &amp; Alistarh 2023, arXiv 2301.00774).
+
+    Without calibration data: magnitude.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
@@ -1633,6 +1819,12 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Zero the weights with the smallest |w * dL/dw| summed over batches: a first-order estimate of the loss (Molchanov et al. 2017).</source>
       <translation>将各批次累加的 |w * dL/dw| 最小的权重置零:这是对损失的一阶估计(Molchanov 等,2017)。</translation>
+    </message>
+    <message>
+      <source>Zero the weights with the smallest |w| times the norm of their input, each output by itself (Sun et al. 2023, arXiv 2306.11695).
+
+    Nothing is updated. Without calibration data: magnitude within each output.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Zero weights drawn at random from a private generator: same seed, same zeros. A baseline, not a recommendation.</source>
@@ -1727,6 +1919,10 @@ reopened in a fresh process by {tool}</source>
       <translation>文件被截断</translation>
     </message>
     <message>
+      <source>damping</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
       <translation>稠密文件存的是数值而非编码:保留舍入效果,但不节省字节</translation>
     </message>
@@ -1737,6 +1933,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>dtype</source>
       <translation>数据类型</translation>
+    </message>
+    <message>
+      <source>dynamic int8 has 8 bits, not {0}; set bits to 8 or choose another quantizer</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>embedding: every token looks its row up, an error here reaches every layer</source>
@@ -1783,8 +1983,32 @@ reopened in a fresh process by {tool}</source>
       <translation>张图像</translation>
     </message>
     <message>
+      <source>input moments not positive definite: damped by {0} of their mean diagonal instead of {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>input moments of no possible data (far from positive definite): only their diagonal was used</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>it doesn't begin with GGUF</source>
       <translation>文件不以 GGUF 开头</translation>
+    </message>
+    <message>
+      <source>its LayerNorm subtracts the mean over the features, which a rotation doesn't keep; only RMSNorm decoders can be rotated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>its calibration has {0} inputs and its weight {1}: compressed without data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>its calibration inputs are all zero or not finite: compressed without data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>its embedding or last norm is missing</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
@@ -1859,6 +2083,10 @@ reopened in a fresh process by {tool}</source>
       <translation>输出层:它的误差直接进入结果</translation>
     </message>
     <message>
+      <source>p of the error norm</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>pack-quantized holds linear layers, this is {0}</source>
       <translation>pack-quantized 只能存放线性层,而这是 {0}</translation>
     </message>
@@ -1877,6 +2105,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>preprocessor_config.json doesn't say how to prepare pictures ({0}); restore it from where you got the model</source>
       <translation>preprocessor_config.json 没有说明如何预处理图片({0});请从模型来源处恢复</translation>
+    </message>
+    <message>
+      <source>rotation knows the RMSNorm decoders {0}, this is {1}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>router: a wrong gate sends tokens to the wrong expert</source>
@@ -1915,6 +2147,10 @@ reopened in a fresh process by {tool}</source>
       <translation>与源相同</translation>
     </message>
     <message>
+      <source>steps</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>symmetric</source>
       <translation>对称</translation>
     </message>
@@ -1951,6 +2187,10 @@ reopened in a fresh process by {tool}</source>
       <translation>transformers {0} 不认识 {1};请更新它或打开其他模型</translation>
     </message>
     <message>
+      <source>unstructured</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>untouched tensors</source>
       <translation>未改动的张量</translation>
     </message>
@@ -1963,6 +2203,10 @@ reopened in a fresh process by {tool}</source>
       <translation>版本 {0};只支持小端序的 2 和 3</translation>
     </message>
     <message>
+      <source>weighted</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>weights</source>
       <translation>权重读取</translation>
     </message>
@@ -1973,6 +2217,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
       <translation>{0} amount = {1} 超出 0 到 0.95 的范围</translation>
+    </message>
+    <message>
+      <source>{0} and {1} do different things ({2}, {3})</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} bit-identical to the source</source>
@@ -2007,6 +2255,14 @@ reopened in a fresh process by {tool}</source>
       <translation>无法替换 {0}:{1};请换一个名称或空文件夹。</translation>
     </message>
     <message>
+      <source>{0} can't be rotated: {1}; switch rotation off</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} can't be scored on {1} ({2}); compare models of one task</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
       <translation>无法写入 {0}({1});请腾出空间或设置 SLIM_CACHE</translation>
     </message>
@@ -2037,6 +2293,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0} has no knob {1}; it has {2}</source>
       <translation>{0} 没有参数 {1};它有 {2}</translation>
+    </message>
+    <message>
+      <source>{0} has no place in the network that rotation knows</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} has {1} MB free and the export needs {2} MB; choose another disk.</source>
@@ -2123,8 +2383,8 @@ reopened in a fresh process by {tool}</source>
       <translation>{0} 必须是 [{1}] 这样的表,而不是 {2}</translation>
     </message>
     <message>
-      <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose magnitude</source>
-      <translation>{0} 要求输入宽度能被 {1} 整除,而该层为 {2};请排除它或改用幅值剪枝</translation>
+      <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose unstructured</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} of {1} layers were taken from the layer store</source>
@@ -2137,6 +2397,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0} stored tensors have no place in the network and do not count in its score: {1}</source>
       <translation>有 {0} 个已存储的张量不属于该网络,不计入评测:{1}</translation>
+    </message>
+    <message>
+      <source>{0} stores {1} as {2}: a tensor's name must begin with its layer's</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} was changed</source>
@@ -2341,6 +2605,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>{0}: {1} has a shape or place that is no number; download it again</source>
       <translation>{0}:{1} 的形状或位置不是数字;请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: {1} is missing, without which {2} can't be unpacked; export or download it again</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}: {1} is no class of this network; name the folders like its labels ({2} …)</source>
