@@ -19,7 +19,7 @@ from studio.snapshot import Snapshot
 from studio.words import said, word
 
 TITLES = {k.name: k.label for k in knobs(Cut)}
-METHODS = {
+METHODS: dict[str, str] = {
     "obs": QT_TRANSLATE_NOOP("core", "Chosen by second order, the rest refitted"),
     "taylor": QT_TRANSLATE_NOOP("core", "Chosen by gradients, the rest refitted"),
     "magnitude": QT_TRANSLATE_NOOP("core", "Chosen by size, the rest refitted"),
@@ -50,7 +50,7 @@ class WidthSlider(Dragged):
 class Row(QWidget):
     """One kind of unit: its name, what is left of how many, a slider, and why other widths are not offered."""
 
-    def __init__(self, panel: CutPanel, offered: Widths, moved: Callable[[str, int, int], None]) -> None:
+    def __init__(self, panel: CutPanel, offered: Widths, tip: str, moved: Callable[[str, int, int], None]) -> None:
         super().__init__(panel)
         self.offered, title = offered, word(TITLES[offered.kind])
         self.value, self.why = QLabel(), QLabel(said(offered.why))
@@ -59,7 +59,7 @@ class Row(QWidget):
         self.why.setEnabled(False)  # the palette's muted ink
         fixed = len(offered.allowed) == 1
         self.slider.setEnabled(not fixed)
-        self.slider.setToolTip(said(offered.why) if fixed else panel.tr("What is left; the same in every block"))
+        self.slider.setToolTip(said(offered.why) if fixed else tip)
         self.slider.moved.connect(lambda width, number: moved(offered.kind, int(width), number))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -130,7 +130,8 @@ class CutPanel(QScrollArea):
             row.deleteLater()
         self._of = checkpoint
         offered = widths(checkpoint) if checkpoint else {}
-        self.rows = {kind: Row(self, w, self._moved) for kind, w in offered.items()}
+        tip = self.tr("What is left; the same in every block")
+        self.rows = {kind: Row(self, w, tip, self._moved) for kind, w in offered.items()}
         for i, row in enumerate(self.rows.values()):
             self.column.insertWidget(1 + i, row)
         self.method.setVisible(bool(self.rows))
