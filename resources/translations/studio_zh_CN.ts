@@ -119,6 +119,10 @@
       <translation>如何选择要剪去的单元</translation>
     </message>
     <message>
+      <source>What is left; the same in every block</source>
+      <translation>保留的数量；每个块相同</translation>
+    </message>
+    <message>
       <source>Cut weights are gone from the file: smaller and faster everywhere</source>
       <translation>剪去的权重不再写入文件：在任何地方都更小、更快</translation>
     </message>
@@ -1123,13 +1127,6 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Point at a part of the window and press F1.</source>
       <translation>将鼠标指向窗口的某处,然后按 F1。</translation>
-    </message>
-  </context>
-  <context>
-    <name>panel</name>
-    <message>
-      <source>What is left; the same in every block</source>
-      <translation>保留的数量；每个块相同</translation>
     </message>
   </context>
   <context>

@@ -19,7 +19,7 @@ from studio.snapshot import Snapshot
 from studio.words import said, word
 
 TITLES = {k.name: k.label for k in knobs(Cut)}
-METHODS: dict[str, str] = {
+METHODS: dict[str, Any] = {
     "obs": QT_TRANSLATE_NOOP("core", "Chosen by second order, the rest refitted"),
     "taylor": QT_TRANSLATE_NOOP("core", "Chosen by gradients, the rest refitted"),
     "magnitude": QT_TRANSLATE_NOOP("core", "Chosen by size, the rest refitted"),
