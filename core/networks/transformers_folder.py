@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CannotRun
+from ..errors import CannotRun, DoesNotFit
 from ..formats.folder import table
 from ..job import Job
 from ..types import Checkpoint, Task
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+APART = "config.json and weights don't fit: "
+RESTORE = "restore the config.json that belongs to them"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
 
 
@@ -94,10 +96,10 @@ def matched(module: PreTrainedModel, checkpoint: Checkpoint) -> dict[str, str]:
             p.zero_()  # an encoder saved without its pooler: the mean over tokens does not use it
             continue
         if not found:
-            raise CannotRun(f"config.json and weights don't fit: the network wants {name} {list(p.shape)} and the file doesn't have it")
+            raise DoesNotFit(f"{APART}the network wants {name} {list(p.shape)} and the file doesn't have it; {RESTORE}")
         if checkpoint.tensors[found].shape != tuple(p.shape):
             have = list(checkpoint.tensors[found].shape)
-            raise CannotRun(f"config.json and weights don't fit: {name} should be {list(p.shape)} and is {have} in the file")
+            raise DoesNotFit(f"{APART}{name} should be {list(p.shape)} and is {have} in the file; {RESTORE}")
         out[name] = found
     return out
 
