@@ -40,7 +40,7 @@ def proved(result: Result, out: Path) -> None:
 
 @pytest.mark.real
 def test_smollm2_goes_from_a_gguf_to_packed_weights_that_transformers_loads(tmp_path: Path) -> None:
-    result = gone("smollm2-4bit", smollm2(), tmp_path / "out", 256)
+    result = gone("smollm2-4bit", smollm2(), tmp_path / "out", 128)
     proved(result, tmp_path / "out")
     before, after = (v.score.metrics if v.score else {} for v in (result.report.original, result.report.variant))
     assert 15 < before["perplexity"].value < 40
