@@ -72,7 +72,9 @@ def test_both_commands_are_there_and_a_sample_goes_the_whole_way(installed: Path
 
 def test_the_window_of_the_wheel_opens_with_its_icons_and_translations(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from studio.app import build; app, window = build(); window.show(); window.grab(); window.engine.close();"
-        "from core.resources import root; assert list((root() / 'icons').glob('*.svg')); assert list((root() / 'translations').glob('*.qm'))"
+        "from studio.app import build; app, window = build(); window.show(); window.grab(); window.engine.close()\n"
+        "from core.resources import root\n"
+        "assert list((root() / 'icons').glob('*.svg'))\n"
+        "assert list((root() / 'translations').glob('*.qm'))\n"
     )
     ran([installed / "python", "-c", code], tmp_path)

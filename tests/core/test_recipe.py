@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadPlan
@@ -32,6 +32,7 @@ PLANS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(PLANS, st.none() | st.integers(2, 10**6))
 def test_what_is_written_reads_back(plan: Plan, limit: int | None) -> None:
     recipe = Recipe(Path("m"), plan, Path("d.txt"), limit, "dense", {"dtype": "F16"}, Path("o"))
