@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from . import environment
 from .cut import Cut
-from .errors import BadFile, BadPlan, Cancelled, SlimError
+from .errors import BadData, BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
+from .plans import TUNE, tuning
 from .prune import pruners
 from .quantize import quantizers
 from .recipe import ORDERS, Recipe, load, run
 from .registry import knobs
 from .report import from_json
+from .store import Store
 from .types import METRICS, Choice, Layer, Measured, Plan, Report
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     e.add_argument("--bits", type=int, default=16)
     e.add_argument("--knob", action="append", default=[], metavar="METHOD.NAME=VALUE")
     e.add_argument("--cut", action="append", default=[], metavar="KIND=SHARE", help="ffn, heads or channels=0.5, blocks=2 ...")
+    e.add_argument("--rotate", action="store_true", help="turn the residual stream before anything else (RMSNorm decoders)")
+    e.add_argument("--tune", default="auto", choices=list(TUNE.values()), help="zero-byte tuning; knobs: --knob tune.steps=112")
     e.add_argument("--format", default="dense", choices=list(targets))
     e.add_argument("--data", type=Path)
     e.add_argument("--limit", type=int)
@@ -78,6 +82,10 @@ def parser() -> argparse.ArgumentParser:
         x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
         x.add_argument("--order", choices=ORDERS, help="sequential: each block is calibrated behind the compressed blocks before it")
     e.add_argument("--seed", type=int, default=0)
+    m = _command(sub, "measure", measure, "how long one pass takes on this machine")
+    m.add_argument("path", type=Path)
+    m.add_argument("--int8", action="store_true", help="beside it, with its linear layers in dynamic int8")
+    m.add_argument("--data", type=Path)
     _command(sub, "methods", methods, "every method with its knobs")
     return p
 
@@ -157,7 +165,10 @@ def export(args: argparse.Namespace, job: Job) -> None:
     head = f"{args.format}."
     shape = {k.removeprefix(head): v for k, v in given.items() if k.startswith(head)}
     said = Choice(args.prune, args.amount, args.quantize, args.bits, {k: v for k, v in given.items() if not k.startswith(head)})
-    plan = Plan(said, seed=args.seed, cuts=dict(_knob(c) for c in args.cut))
+    steps = {k.removeprefix("tune."): said.knobs[k] for k in said.knobs if k.startswith("tune.")}
+    said = replace(said, knobs={k: v for k, v in said.knobs.items() if not k.startswith("tune.")})
+    cuts = dict(_knob(c) for c in args.cut)
+    plan = Plan(said, seed=args.seed, rotate=args.rotate, tune=tuning(args.tune), tuning=steps, cuts=cuts)
     recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out)
     tell(run(_calibrated(recipe, args), job).report)
 
@@ -195,6 +206,29 @@ def tell(report: Report) -> None:
             print(f"  {c.name}: {c.detail}")
     for n in report.notes:
         print(n)
+
+
+def measure(args: argparse.Namespace, job: Job) -> None:
+    """The original in float32 beside its dynamic int8, or beside itself, which shows the noise of this machine."""
+    from . import data, latency, networks
+    from .compress import compress, original
+    from .int8 import KEY, running
+
+    checkpoint = open_checkpoint(args.path, job)
+    found, store = tuple(layers(checkpoint)), Store.default()
+    network = networks.attach(checkpoint, job)
+    path = args.data or data.default(checkpoint)
+    if path is None:
+        raise BadData("There are no samples to run the network on; give --data")
+    weights = original(checkpoint, found, store).weights(job)
+    after = network
+    if args.int8:
+        linear = {x.name: Choice(quantize=KEY, bits=8) for x in found if x.kind == "linear" and not x.protected}
+        after = running(compress(checkpoint, found, Plan(layers=linear), None, store, job), network)
+    t = latency.latency((network, weights), (after, weights), data.load(path, network, 256, job), job)
+    what = "dynamic int8" if args.int8 else "the same again"
+    print(f"{t.what}: {1e3 * t.before.value:.4g} ms in float32, {1e3 * t.after.value:.4g} ms as {what}")
+    print(f"{t.ratio.value:.3g}x as fast ({t.ratio.low:.3g} to {t.ratio.high:.3g}, 95 %), median of {t.rounds} rounds, measured here")
 
 
 def compare(args: argparse.Namespace, job: Job) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from .errors import BadPlan
 from .types import Choice, Layer, Origin, Plan, Setting, Value
 
 FIELDS = ("prune", "amount", "quantize", "bits")
 BY_USER = "protected by you"
+TUNE = {None: "auto", True: "on", False: "off"}  # Plan.tune as recipes and the command line say it
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ def _replace(plan: Plan, scope: Scope, change: Any) -> Plan:
         where[name] = change(where.get(name, Choice()))
     kept = {k: c for k, c in where.items() if c}
     return replace(plan, groups=kept) if scope.kind == "group" else replace(plan, layers=kept)
+
+
+def tuning(text: str) -> bool | None:
+    """What "auto" (or nothing), "on" or "off" stand for in a plan."""
+    found = {said: meant for meant, said in TUNE.items()}
+    if (text or "auto") not in found:
+        raise BadPlan(f"tune = {text!r} is unknown; it is one of {', '.join(found)}")
+    return found[text or "auto"]
 
 
 def resolve(plan: Plan, layers: Iterable[Layer]) -> dict[str, Setting]:

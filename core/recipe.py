@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import time
 import tomllib
@@ -19,15 +18,20 @@ from .data.calibration import Calibrating
 from .energy import estimate
 from .errors import BadFile, BadPlan, CannotRun, CannotWrite, DoesNotFit
 from .formats import open_checkpoint, targets
+from .int8 import running
 from .job import Job
 from .latency import latency
 from .layers import layers
-from .plans import resolve
+from .plans import TUNE, resolve, tuning
 from .prune import pruners
 from .quantize import quantizers
+from .recover import recovered
+from .recover.tune import Tuning
 from .registry import Registry, knobs, make
+from .rotate import price, rotated
 from .size import size
 from .store import Store
+from .toml import flat, lines, quoted, relative
 from .types import Checkpoint, Choice, Layer, Plan, Report, Score, Size, Value, Variant
 
 VERSION = 1
@@ -36,7 +40,7 @@ SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
     "": ("version", "model", "plan", "calibrate", "evaluate", "export"),
     "model": ("path", "factory"),
-    "plan": ("prune", "amount", "quantize", "bits", "seed", "knobs", "groups", "layers", "cuts"),
+    "plan": ("prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "knobs", "groups", "layers", "cuts"),
     "calibrate": ("data", "tokens", "order"),
     "evaluate": ("data", "limit"),
 }
@@ -120,18 +124,20 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     """The recipe as TOML; `loads` gives the same recipe back."""
     p = recipe.plan
     out = ["version = 1"]
-    out += _lines("model", {"path": _relative(recipe.source, base), "factory": recipe.factory or None})
-    out += _lines("plan", {**_flat(p.model), "seed": p.seed})
-    out += _lines("plan.cuts", p.cuts)
-    out += _lines("plan.knobs", p.model.knobs)
+    out += lines("model", {"path": relative(recipe.source, base), "factory": recipe.factory or None})
+    tune = None if p.tune is None else TUNE[p.tune]
+    out += lines("plan", {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune})
+    out += lines("plan.tuning", p.tuning)
+    out += lines("plan.cuts", p.cuts)
+    out += lines("plan.knobs", p.model.knobs)
     for kind, choices in (("groups", p.groups), ("layers", p.layers)):
         for name, choice in choices.items():
             head = f"plan.{kind}.{quoted(name)}"
-            out += _lines(head, _flat(choice), always=True) + _lines(f"{head}.knobs", choice.knobs)
+            out += lines(head, flat(choice), always=True) + lines(f"{head}.knobs", choice.knobs)
     order = None if recipe.order == ORDERS[0] else recipe.order
-    out += _lines("calibrate", {"data": _relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order})
-    out += _lines("evaluate", {"data": _relative(recipe.data, base), "limit": recipe.limit})
-    out += _lines("export", {"format": recipe.target, "path": _relative(recipe.out, base), **recipe.target_knobs})
+    out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order})
+    out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})
+    out += lines("export", {"format": recipe.target, "path": relative(recipe.out, base), **recipe.target_knobs})
     return "\n".join(out) + "\n"
 
 
@@ -144,6 +150,8 @@ def check(plan: Plan) -> None:
         _choice_fits(where, choice)
     _known("plan.cuts", plan.cuts, [k.name for k in knobs(Cut)])
     cut_of(plan)
+    _known("plan.tuning", plan.tuning, [k.name for k in knobs(Tuning)])
+    make(Tuning, plan.tuning)
 
 
 def _choice_fits(where: str, c: Choice) -> None:
@@ -233,10 +241,9 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     first = Plan().model
     model = Choice(*(getattr(first if getattr(model, f.name) is None else model, f.name) for f in fields(Choice)))
     scopes = {kind: {name: _named(_table(said, kind), kind, name) for name in _table(said, kind)} for kind in ("groups", "layers")}
-    cuts = _table(said, "cuts")
-    if wrong := next((k for k, v in cuts.items() if not isinstance(v, (bool, int, float, str))), ""):
-        raise BadPlan(f"[plan.cuts] {wrong} must be a number, text or true/false, not {cuts[wrong]!r}")
-    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, cuts=cuts)
+    cuts, steps = (_knobs(_table(said, name), f"plan.{name}") for name in ("cuts", "tuning"))
+    rotate = bool(_typed(said, "rotate", bool, "plan", "true or false"))
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, rotate, tuning(_text(said, "tune", "plan")), steps, cuts)
 
 
 def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:
@@ -268,32 +275,6 @@ def _knobs(said: Mapping[str, Any], where: str, head: str = "") -> dict[str, Val
     return out
 
 
-def _flat(choice: Choice) -> dict[str, Any]:
-    return {f.name: getattr(choice, f.name) for f in fields(Choice) if f.name != "knobs"}
-
-
-def _lines(head: str, table: Mapping[str, Any], always: bool = False) -> list[str]:
-    rows = [f"{k if k.isidentifier() and k.isascii() else quoted(k)} = {_toml(v)}" for k, v in table.items() if v is not None]
-    return ["", f"[{head}]", *rows] if rows or always else []
-
-
-def _toml(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return quoted(value) if isinstance(value, str) else repr(value)
-
-
-def quoted(text: str) -> str:
-    """A TOML basic string: JSON's escapes are a subset of TOML's, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _relative(path: Path | None, base: Path | None) -> str | None:
-    if path is None or base is None or not path.is_absolute() or path.parts[1:2] != base.parts[1:2]:
-        return None if path is None else path.as_posix()
-    return Path(os.path.relpath(path, base)).as_posix()
-
-
 def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported."""
     from . import evaluate
@@ -307,7 +288,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     target = make(targets[recipe.target], recipe.target_knobs)
     whole = compress.original(checkpoint, found, store)
     reference = _reference(recipe, whole, job)
-    slim, net = _cut(recipe, checkpoint, reference, job)
+    slim, net = _turned(plan, *_cut(recipe, checkpoint, reference, job), job)
     plan, found = fitting(plan, layers(slim)), tuple(layers(slim))
     done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job)
     made = time.monotonic()
@@ -315,8 +296,13 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     timed = None
     if reference:
         weights = done.weights(job)
-        scores = [evaluate.judge(reference, None, job), evaluate.judge(reference, weights, job, net)]
-        timed = latency((reference.network, reference.weights), (net, weights), reference.batches, job) if slim is not checkpoint else None
+        done, weights = recovered(done, net, weights, reference, lambda: _data(recipe, reference.network, checkpoint, job).whole, job)
+        runs = running(done, net)
+        scores = [evaluate.judge(reference, None, job), evaluate.judge(reference, weights, job, runs)]
+        if slim is not checkpoint or runs is not net:
+            timed = latency((reference.network, reference.weights), (runs, weights), reference.batches, job)
+    elif plan.tune:
+        raise BadPlan("Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json")
     judged = time.monotonic()
     batches = reference.batches if reference else None
     verdict = export(done, recipe.out, target, net, batches, job) if recipe.out else None
@@ -362,6 +348,18 @@ def _cut(recipe: Recipe, checkpoint: Checkpoint, reference: Any, job: Job) -> tu
     return slim, networks.attach(slim, job) if reference else None
 
 
+def _turned(plan: Plan, slim: Checkpoint, net: Any, job: Job) -> tuple[Checkpoint, Any]:
+    """The checkpoint rotated where the plan says so, and the network that runs it."""
+    from . import networks
+
+    if not plan.rotate:
+        return slim, net
+    if price(slim):
+        job.note(f"Rotation adds {price(slim):,} bytes: the output layer can't share the embedding any more")
+    slim = rotated(slim, plan.seed, job)
+    return slim, networks.attach(slim, job) if net else None
+
+
 def _data(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> Calibrating:
     """What is calibrated on: never what the variants are scored on."""
     from .data.calibration import calibrating
@@ -380,7 +378,9 @@ def _calibration(recipe: Recipe, network: Any, found: Iterable[Layer], checkpoin
     if not asked:
         return None
     if network is None:
-        raise BadPlan("The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn")  # noqa: E501
+        raise BadPlan(
+            "The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn"
+        )  # noqa: E501
     data = _data(recipe, network, checkpoint, job)
     busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
     order: Any = recipe.order

@@ -351,7 +351,11 @@ def _base(compressed: Compressed, pieces: Batches) -> str:
     """What a tuned tensor depends on beside its own source: every layer's result, the data, the settings, this code."""
     outcomes = sorted((n, o.key) for n, o in compressed.outcomes.items())
     how = asdict(make(Tuning, compressed.plan.tuning))
-    text = json.dumps([CODE, outcomes, pieces.fingerprint, len(pieces.items), how, compressed.plan.seed])
+    data = hashlib.sha256()
+    for item in pieces.items:
+        for name in sorted(item):
+            data.update(item[name].contiguous().numpy().tobytes())
+    text = json.dumps([CODE, outcomes, data.hexdigest(), how, compressed.plan.seed])
     return "tuned:" + hashlib.sha256(text.encode()).hexdigest()
 
 
