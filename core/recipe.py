@@ -18,7 +18,6 @@ from .data.calibration import Calibrating
 from .energy import estimate
 from .errors import BadFile, BadPlan, CannotRun, CannotWrite, DoesNotFit
 from .formats import open_checkpoint, targets
-from .int8 import running
 from .job import Job
 from .latency import latency
 from .layers import layers
@@ -279,6 +278,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported."""
     from . import evaluate
     from .export import export
+    from .int8 import running
 
     start, store = time.monotonic(), store or Store.default()
     checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
@@ -378,9 +378,7 @@ def _calibration(recipe: Recipe, network: Any, found: Iterable[Layer], checkpoin
     if not asked:
         return None
     if network is None:
-        raise BadPlan(
-            "The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn"
-        )  # noqa: E501
+        raise BadPlan("The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others")
     data = _data(recipe, network, checkpoint, job)
     busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
     order: Any = recipe.order
