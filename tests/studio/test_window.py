@@ -78,6 +78,19 @@ def test_a_file_that_is_no_model_is_said_without_a_dialog(window: MainWindow, qt
     assert "notes.safetensors" in window.notice.text.text()
 
 
+def test_tables_and_folders_of_texts_dropped_on_an_open_model_are_its_data(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.take(SAMPLES / "sotu-lm")
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "one.txt").write_text("A few words to be scored on, and a few more. " * 8)
+    (tmp_path / "rows.jsonl").write_text('{"text": "A few words to be scored on, and a few more of them."}\n')
+    for path in (tmp_path / "texts", tmp_path / "rows.jsonl"):
+        window.take(path)
+        assert window.session.snapshot.data == path
+    assert window.session.snapshot.checkpoint is not None
+    assert window.session.snapshot.checkpoint.path == SAMPLES / "sotu-lm"
+
+
 def test_the_theme_changes_at_once_and_stays(window: MainWindow) -> None:
     window.set_theme("dark")
     assert theme.dark()
