@@ -243,7 +243,7 @@ def _weight(x: Layer) -> Tensor:
     w = read(x.tensor)
     if w.numel() == 0:
         raise BadFile(f"{x.name} is empty; exclude it from the plan (16 bits, 0 % pruning)")
-    if not bool(w.isfinite().all()):
+    if not all(bool(part.isfinite().all()) for part in w.flatten().split(ROWS)):
         raise BadFile(f"{x.name} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan")
     return w
 

@@ -149,26 +149,32 @@ def floated(t: Tensor) -> Tensor:
 
 
 def outside(network: Network, c: Chain | None, source: Source, items: list[dict[str, Tensor]], whole: bool = False) -> dict[str, Tensor]:
-    """Weights by tensor name for a forward in which no block runs: the blocks' own places stay empty (memory that is never touched)."""
+    """Weights by tensor name for a forward in which no block runs: the blocks' own places stay empty (memory that is never touched).
+
+    Without `whole` nothing after the blocks runs either: the output layer stays empty too, and of a large embedding only the rows that
+    `items` look up are read."""
     inside = {t: n for n, t in network.names.items() if c is not None and c.of(n) is not None}
+    looked_up = "" if whole else network.names.get(_embedding(network, "get_input_embeddings"), "")
+    last = "" if whole else _embedding(network, "get_output_embeddings")
+    if last in network.names and network.names[last] != looked_up:
+        inside[network.names[last]] = last
     state = network.module.state_dict(keep_vars=True) if network.module is not None else {}
     out = {t: state[n].detach() for t, n in inside.items()}
-    looked_up = "" if whole else network.names.get(_input_embedding(network), "")
     for t in sorted(set(network.names.values()) - set(inside)):
         raw = source(t)
         out[t] = _rows(raw, items) if t == looked_up and raw.numel() * 4 > LARGE else floated(raw)
     return out
 
 
-def _input_embedding(network: Network) -> str:
-    """The parameter's name of the token embedding, "" where there is none."""
-    ask = getattr(network.module, "get_input_embeddings", None)
+def _embedding(network: Network, getter: str) -> str:
+    """The parameter's name of the token embedding or the output layer, "" where there is none."""
+    ask = getattr(network.module, getter, None)
     try:
         found = ask() if ask else None
     except (AttributeError, NotImplementedError):
         found = None
     names = {id(m): n for n, m in network.module.named_modules()} if network.module is not None else {}
-    return f"{names[id(found)]}.weight" if id(found) in names else ""
+    return f"{names[id(found)]}.weight" if found is not None and id(found) in names else ""
 
 
 def _rows(raw: Tensor, items: list[dict[str, Tensor]]) -> Tensor:

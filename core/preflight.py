@@ -1,0 +1,244 @@
+"""Predicts before a run how much memory and time it takes, from sizes alone; torch-free until the machine's speed is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .compress import needs
+from .data import PREVIEW
+from .data.calibration import EVERY, TOKENS
+from .data.text import WINDOW
+from .plans import resolve
+from .prune import pruners
+from .quantize import quantizers
+from .resources import cache_root
+from .types import Checkpoint, Layer, Plan, Setting
+
+ENGINE = 230 << 20  # bytes: Python with torch after its first product, measured
+NETWORK = 190 << 20  # more for transformers, its skeleton and tokenizer, measured
+KEEP = 512 << 20  # the original's answers an evaluation holds at most (core/evaluate.py)
+BLOCK = re.compile(r"^(.*?\.)?(\d+)\.")
+TOGETHER = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"), ("w1", "w3"), ("q", "k", "v"))
+# Bytes a method holds at its worst beyond the layer and its moments: (per weight, per square of the input width); a method may say its own
+# as `memory`. The plain ones work a few rows at a time; the solvers hold float32 copies of the layer, and factors of the moments.
+PLAIN, SOLVER = (10.0, 0.0), (24.0, 60.0)
+DECODE = 15  # bytes a weight while the largest quantized layer is decoded for an export
+SPEED = 30e9  # multiply-adds a second, before the machine has been measured
+MARGIN = 0.95  # of what is free
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a run will take, predicted; `fits` says whether the machine has it free now."""
+
+    peak_bytes: int
+    seconds: float  # estimated: arithmetic at the machine's measured speed
+    fits: bool
+    available: int
+    proposal: str  # what would fit, "" where nothing needs to change
+    parts: Mapping[str, int]  # stage -> bytes at its worst
+    scores: bool  # whether original and variant can both be held to be scored
+
+    @property
+    def told(self) -> str:
+        """One line for the log."""
+        return (
+            f"needs about {_size(self.peak_bytes)} of memory ({_size(self.available)} free) and {_span(self.seconds)}, estimated"
+            + ("" if self.scores or not self.fits else "; accuracy is not measured, as both models would not fit")
+        )
+
+
+def preflight(
+    checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, tokens: int | None = None, runs: bool = True,
+    available: int | None = None, speed: float | None = None,
+) -> Preflight:  # fmt: skip
+    """Peak memory and time of a run; `runs`: the network can be scored. `available` bytes default to what the machine has free."""
+    found = tuple(layers)
+    settings = resolve(plan, found)
+    free = free_bytes() if available is None else available
+    asked = needs(plan, found)
+    tokens = TOKENS if tokens is None else tokens
+    parts = _parts(found, settings, asked, tokens)
+    if runs:
+        parts["scoring"] = _scoring(checkpoint, found, settings)
+    scores = runs and parts["scoring"] <= MARGIN * free
+    counted = {k: v for k, v in parts.items() if k != "scoring" or scores}
+    peak = max(counted.values())
+    fits = peak <= MARGIN * free
+    seconds = _work(found, settings, asked, tokens, scores) / (speed or known_speed())
+    proposal = "" if fits else _proposal(checkpoint, found, plan, tokens, free, max(counted, key=lambda k: counted[k]))
+    return Preflight(peak, seconds, fits, free, proposal, parts, scores)
+
+
+def free_bytes() -> int:
+    """What this process may still take: the machine's free memory, or less where a container limits it, with what it holds already."""
+    free = psutil.virtual_memory().available
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        free = min(free, int(limit) - used) if limit != "max" else free
+    except (OSError, ValueError):
+        pass
+    return free + psutil.Process().memory_info().rss
+
+
+def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int) -> dict[str, int]:
+    busy = [x for x in layers if not settings[x.name].idle]
+    base = ENGINE + (NETWORK if asked else 0)
+    blocks = _blocks(layers)
+    moments = {b: _moments(members) for b, members in blocks.items()} if "inputs" in asked else {}
+    hidden = 2 * tokens * 4 * _width(layers) if "inputs" in asked and len(blocks) > 1 else 0
+    out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0)) for x in busy), default=0) + hidden}
+    if moments:
+        held = [
+            moments[b] + 4 * sum(x.tensor.parameters for x in members) + max(x.tensor.nbytes for x in members) + _activations(members)
+            for b, members in blocks.items()
+        ]
+        out["statistics"] = base + hidden + max(held)
+    if "grads" in asked:
+        out["gradients"] = base + 4 * 4 * sum(x.tensor.parameters for x in layers)
+    widest = max((x.tensor.parameters for x in busy), default=0)
+    out["exporting"] = base + DECODE * widest
+    return out
+
+
+def _one(x: Layer, setting: Setting, moments: int) -> int:
+    """Bytes while one layer is compressed: the layer as stored, its result, its block's moments and what the methods hold."""
+    width = x.tensor.parameters // max(1, x.tensor.shape[0])
+    work = [_memory(m) for m in _methods(setting)]
+    most = max((a * x.tensor.parameters + b * width * width for a, b in work), default=0.0)
+    return x.tensor.nbytes + x.tensor.parameters + moments + int(most)
+
+
+def _methods(setting: Setting) -> list[Any]:
+    return [r[n] for r, n in ((pruners, setting.prune), (quantizers, setting.quantize)) if n]
+
+
+def _memory(method: Any) -> tuple[float, float]:
+    return getattr(method, "memory", SOLVER if "inputs" in method.needs else PLAIN)
+
+
+def _block(x: Layer) -> str:
+    found = BLOCK.match(x.name)
+    return found.group(0) if found else ""
+
+
+def _blocks(layers: tuple[Layer, ...]) -> dict[str, list[Layer]]:
+    """Layers by block; a convolutional network is one block, as its layers are all watched in one pass."""
+    linear = [x for x in layers if x.prunable and x.kind in ("linear", "conv") and not x.protected]
+    if any(x.kind == "conv" and _block(x) for x in linear):
+        return {"": linear}
+    out: dict[str, list[Layer]] = {}
+    for x in linear:
+        out.setdefault(_block(x), []).append(x)
+    return out or {"": []}
+
+
+def _moments(members: list[Layer]) -> int:
+    """One matrix for the solver per input that is met, one for scores per layer."""
+    total, met = 0, set()
+    for x in members:
+        width = x.tensor.parameters // max(1, x.tensor.shape[0])
+        together = next((t[0] for t in TOGETHER if x.role in t), x.role)
+        shared = (x.name.removesuffix(x.role), together, width)
+        total += 4 * width * width * (1 if shared in met else 2)
+        met.add(shared)
+    return total
+
+
+def _activations(members: list[Layer]) -> int:
+    """Inputs and outputs of one window, each kept once to be added up, and the largest tile of a matrix product."""
+    return 4 * WINDOW * sum(2 * (x.tensor.parameters // max(1, x.tensor.shape[0])) + x.tensor.shape[0] for x in members)
+
+
+def _width(layers: tuple[Layer, ...]) -> int:
+    """Of the hidden state: what an embedding gives, else the narrowest input."""
+    embedding = next((x.tensor.shape[-1] for x in layers if x.kind == "embedding"), 0)
+    return embedding or min((x.tensor.shape[1] for x in layers if x.kind == "linear"), default=0)
+
+
+def _scoring(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting]) -> int:
+    """Both models in float32 (what the plan leaves alone counts once), the original's kept answers and one window's logits."""
+    whole = sum(x.tensor.parameters for x in layers)
+    changed = sum(x.tensor.parameters for x in layers if not settings[x.name].idle)
+    vocabulary = int(checkpoint.config.get("vocab_size") or 0)
+    rows = PREVIEW["causal-lm"] * 6 if vocabulary else 0  # a full evaluation: some 12 000 tokens
+    return ENGINE + NETWORK + 4 * (whole + changed) + min(KEEP, 4 * vocabulary * rows) + 5 * 4 * vocabulary * WINDOW
+
+
+def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, scores: bool) -> float:
+    """Multiply-adds: forward passes, moments, and what the methods do to each layer."""
+    total = 0.0
+    weights = sum(x.tensor.parameters for x in layers if x.kind in ("linear", "conv", "head"))
+    blocks = _blocks(layers)
+    if "inputs" in asked:
+        total += tokens * sum(x.tensor.parameters for m in blocks.values() for x in m)
+        total += tokens / 2 * sum(_moments(m) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
+    if "grads" in asked:
+        total += 3 * tokens * weights
+    if scores:
+        total += 2 * 6 * PREVIEW["causal-lm"] * weights
+    for x in layers:
+        width = x.tensor.parameters // max(1, x.tensor.shape[0]) if x.tensor.shape else 0
+        for m in _methods(settings[x.name]):
+            total += 150 * x.tensor.parameters + ((6 * width**3 + 8 * width * x.tensor.parameters) if "inputs" in m.needs else 0)
+    return total
+
+
+def _proposal(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, free: int, stage: str) -> str:
+    """The first change that would fit, in words."""
+    for fewer in (tokens // 2, tokens // 4, tokens // 8):
+        if fewer >= 1024 and preflight(checkpoint, layers, plan, fewer, False, free, SPEED).peak_bytes <= MARGIN * free:
+            return f"calibrate on {fewer} tokens instead of {tokens}"
+    blind = replace(plan, model=replace(plan.model, prune="magnitude", quantize="rtn", knobs={}), groups={}, layers={})
+    if needs(plan, layers) and preflight(checkpoint, layers, blind, tokens, False, free, SPEED).peak_bytes <= MARGIN * free:
+        return "choose methods that need no data (magnitude, rtn): they work layer by layer"
+    settings = resolve(plan, layers)
+    widest = max((x for x in layers if not settings[x.name].idle), key=lambda x: x.tensor.parameters, default=None)
+    return f"close other programs, or exclude the largest layers ({widest.group if widest else stage})"
+
+
+def known_speed() -> float:
+    """Multiply-adds a second as last measured on this machine; a cautious constant before that."""
+    try:
+        found = json.loads((cache_root() / "speed.json").read_text(encoding="utf-8"))
+        return float(found["rate"]) if found["cores"] == os.cpu_count() else SPEED
+    except (OSError, ValueError, KeyError, TypeError):
+        return SPEED
+
+
+def measured_speed() -> float:
+    """Measure for a fifth of a second (float32 products) what `known_speed` will say from now on; once a machine."""
+    path = cache_root() / "speed.json"
+    if path.exists():
+        return known_speed()
+    import torch
+
+    a, rounds, start = torch.ones(512, 512), 0, time.perf_counter()
+    while time.perf_counter() - start < 0.2:
+        a @ a
+        rounds += 1
+    rate = rounds * 512**3 / (time.perf_counter() - start)
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    aside.write_text(json.dumps({"rate": rate, "cores": os.cpu_count()}), encoding="utf-8")
+    os.replace(aside, path)
+    return rate
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e9:.2f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
