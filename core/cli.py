@@ -10,18 +10,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import environment
+from . import cached, environment
 from .cut import Cut
 from .errors import BadData, BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
 from .plans import TUNE, tuning
+from .preflight import Preflight
 from .prune import pruners
 from .quantize import quantizers
-from .recipe import ORDERS, Recipe, load, run
+from .recipe import ORDERS, Recipe, load
 from .registry import knobs
 from .report import from_json
+from .run import run
 from .store import Store
 from .types import METRICS, Choice, Layer, Measured, Plan, Report
 
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 2 a SlimError in one line, 130 cancelled."""
     environment.prepare()
     args = parser().parse_args(argv)
-    job = Job(tell=show if sys.stderr.isatty() else phase)
+    job = Job(tell=show if sys.stderr.isatty() else phase, point=foreseen)
     try:
         args.do(args, job)
     except (KeyboardInterrupt, Cancelled):
@@ -87,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
     m.add_argument("--int8", action="store_true", help="beside it, with its linear layers in dynamic int8")
     m.add_argument("--data", type=Path)
     _command(sub, "methods", methods, "every method with its knobs")
+    k = _command(sub, "cache", cache, "what is kept on disk to save work")
+    k.add_argument("clear", nargs="?", choices=("clear",))
+    k.add_argument("--only", choices=("layers", "statistics", "checkpoints"))
     return p
 
 
@@ -108,6 +113,20 @@ def phase(p: Progress) -> None:
     """For logs and pipes: a line when a phase begins."""
     if p.done == 0 and not p.detail:
         print(f"{p.phase} ({p.total})" if p.total else p.phase, file=sys.stderr, flush=True)
+
+
+def foreseen(value: Any) -> None:
+    """What the run will take, before it begins."""
+    if isinstance(value, Preflight):
+        print(f"this run {value.told}", file=sys.stderr, flush=True)
+
+
+def cache(args: argparse.Namespace, job: Job) -> None:
+    """Each part of the cache on a line; with `clear`, emptied."""
+    for s in cached.shelves():
+        print(f"{s.name:12} {s.count:6} {s.what:34} {s.nbytes:16,} of {s.cap:,} bytes   {s.path}")
+    if args.clear:
+        print(f"cleared {cached.clear(args.only or ''):,} bytes")
 
 
 def open_(args: argparse.Namespace, job: Job) -> None:

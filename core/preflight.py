@@ -96,8 +96,9 @@ def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fr
     base = ENGINE + (NETWORK if asked else 0)
     blocks = _blocks(layers)
     moments = {b: _moments(members) for b, members in blocks.items()} if "inputs" in asked else {}
+    # before and after the block that runs; one of the two while layers are compressed
     hidden = 2 * tokens * 4 * _width(layers) if "inputs" in asked and len(blocks) > 1 else 0
-    out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0)) for x in busy), default=0) + hidden}
+    out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0)) for x in busy), default=0) + hidden // 2}
     if moments:
         held = [
             moments[b] + 4 * sum(x.tensor.parameters for x in members) + max(x.tensor.nbytes for x in members) + _activations(members)

@@ -1,37 +1,25 @@
-"""Recipes: a TOML file that says which model, which plan, which data and which export, and the run it describes."""
+"""Recipes: a TOML file that says which model, which plan, which data and which export."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import time
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from . import compress, report
-from .cut import Cut, cut, cut_of, fitting
-from .data import default
-from .data.calibration import Calibrating
-from .energy import estimate
-from .errors import BadFile, BadPlan, CannotRun, CannotWrite, DoesNotFit
-from .formats import open_checkpoint, targets
-from .job import Job
-from .latency import latency
-from .layers import layers
-from .plans import TUNE, resolve, tuning
+from .cut import Cut, cut_of
+from .errors import BadFile, BadPlan, CannotWrite
+from .formats import targets
+from .plans import TUNE, tuning
 from .prune import pruners
 from .quantize import quantizers
-from .recover import recovered
 from .recover.tune import Tuning
 from .registry import Registry, knobs, make
-from .rotate import price, rotated
-from .size import size
-from .store import Store
 from .toml import flat, lines, quoted, relative
-from .types import Checkpoint, Choice, Layer, Plan, Report, Score, Size, Value, Variant
+from .types import Choice, Plan, Value
 
 VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
@@ -61,14 +49,6 @@ class Recipe:
     calibrate: Path | None = None  # None: what the evaluation leaves over, or the bundled text
     tokens: int | None = None  # of calibration data; None: 16384 tokens, 512 sentences or 256 images
     order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
-
-
-@dataclass(frozen=True)
-class Result:
-    """All a run made, for those who go on with it."""
-
-    report: Report
-    compressed: compress.Compressed
 
 
 def load(path: Path) -> Recipe:
@@ -272,125 +252,3 @@ def _knobs(said: Mapping[str, Any], where: str, head: str = "") -> dict[str, Val
         else:
             raise BadPlan(f"[{where}] {head}{key} must be a number, text or true/false, not {value!r}")
     return out
-
-
-def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
-    """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported."""
-    from . import evaluate
-    from .export import export
-    from .int8 import running
-
-    start, store = time.monotonic(), store or Store.default()
-    checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
-    found, plan = tuple(layers(checkpoint)), recipe.plan
-    check(plan)
-    compress.check(plan, found)
-    target = make(targets[recipe.target], recipe.target_knobs)
-    whole = compress.original(checkpoint, found, store)
-    reference = _reference(recipe, whole, job)
-    slim, net = _turned(plan, *_cut(recipe, checkpoint, reference, job), job)
-    plan, found = fitting(plan, layers(slim)), tuple(layers(slim))
-    done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job)
-    made = time.monotonic()
-    scores: list[Score | None] = [None, None]
-    timed = None
-    if reference:
-        weights = done.weights(job)
-        done, weights = recovered(done, net, weights, reference, lambda: _data(recipe, reference.network, checkpoint, job).whole, job)
-        runs = running(done, net)
-        scores = [evaluate.judge(reference, None, job), evaluate.judge(reference, weights, job, runs)]
-        if slim is not checkpoint or runs is not net:
-            timed = latency((reference.network, reference.weights), (runs, weights), reference.batches, job)
-    elif plan.tune:
-        raise BadPlan("Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json")
-    judged = time.monotonic()
-    batches = reference.batches if reference else None
-    verdict = export(done, recipe.out, target, net, batches, job) if recipe.out else None
-    took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
-    before, after = _variant(whole, target, scores[0]), _variant(done, target, scores[1])
-    after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original
-    where = str(recipe.out or "")
-    told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
-    if recipe.out:
-        report.write(told, recipe.out)
-        if recipe.out.is_dir():
-            save(recipe, recipe.out / "recipe.toml")
-    return Result(told, done)
-
-
-def _reference(recipe: Recipe, whole: compress.Compressed, job: Job) -> Any:
-    """What variants are held against; None, with a note why, when the network can't run or there is nothing to run it on."""
-    from . import data, evaluate, networks
-
-    try:
-        network = networks.attach(whole.checkpoint, job)
-    except DoesNotFit:
-        raise
-    except CannotRun as e:
-        job.note(str(e))
-        return None
-    path = recipe.data or default(whole.checkpoint)
-    if path is None:
-        job.note("Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data")
-        return None
-    return evaluate.Reference(network, whole.weights(job), data.load(path, network, recipe.limit, job))
-
-
-def _cut(recipe: Recipe, checkpoint: Checkpoint, reference: Any, job: Job) -> tuple[Checkpoint, Any]:
-    """The checkpoint the plan's cuts leave, and the network that runs it."""
-    from . import networks
-
-    how, net = cut_of(recipe.plan), reference.network if reference else None
-    if how.idle:
-        return checkpoint, net
-    data = _data(recipe, net, checkpoint, job).whole if net and how.looks else None
-    slim = cut(checkpoint, how, net, data, job)
-    return slim, networks.attach(slim, job) if reference else None
-
-
-def _turned(plan: Plan, slim: Checkpoint, net: Any, job: Job) -> tuple[Checkpoint, Any]:
-    """The checkpoint rotated where the plan says so, and the network that runs it."""
-    from . import networks
-
-    if not plan.rotate:
-        return slim, net
-    if price(slim):
-        job.note(f"Rotation adds {price(slim):,} bytes: the output layer can't share the embedding any more")
-    slim = rotated(slim, plan.seed, job)
-    return slim, networks.attach(slim, job) if net else None
-
-
-def _data(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> Calibrating:
-    """What is calibrated on: never what the variants are scored on."""
-    from .data.calibration import calibrating
-
-    data = calibrating(recipe.calibrate, network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens)
-    if (said := f"{data.told}: {data.size}") not in job.notes:
-        job.note(said)
-    return data
-
-
-def _calibration(recipe: Recipe, network: Any, found: Iterable[Layer], checkpoint: Checkpoint, job: Job) -> Any:
-    """What the plan's methods ask for, or None."""
-    from .calibrate import kept, observe
-
-    asked = compress.needs(recipe.plan, found)
-    if not asked:
-        return None
-    if network is None:
-        raise BadPlan("The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others")
-    data = _data(recipe, network, checkpoint, job)
-    busy = [x for x in found if not resolve(recipe.plan, [x])[x.name].idle]
-    order: Any = recipe.order
-    return observe(network, checkpoint, data, busy, asked, job, order, kept.default())
-
-
-def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:
-    """One side of the report; the original's size is that of the opened files."""
-    if c.settings:
-        bytes_ = size(c.checkpoint, c.layers, c.settings, target)
-    else:
-        opened = sum(f.stat().st_size for f in {t.file for t in c.checkpoint.tensors.values()})
-        bytes_ = Size(opened, {x.name: x.tensor.nbytes for x in c.layers}, opened)
-    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, target if c.settings else None, score.task) if score else None
-    return report.variant(c.plan, bytes_, energy, score, c.outcomes)

@@ -16,12 +16,12 @@ from core.errors import SlimError
 from core.formats import targets
 from core.layers import groups
 from core.registry import make
-from core.types import Layer, Outcome, Plan, Score, Value, Variant, Verdict
+from core.types import Layer, Plan, Score, Value, Variant, Verdict
 
 from . import kept, work
 from .edit import Edit
 from .engine import Engine
-from .snapshot import Snapshot, side_by_side
+from .snapshot import Feed, Snapshot, partial, side_by_side
 
 REST = 180  # ms of quiet before the true measurement begins
 
@@ -258,6 +258,13 @@ class Session(QObject):
         self._first()
         self._take(self._shot.plan)
 
+    def set_calibration(self, feed: Feed) -> None:
+        """Data for the methods that look at it; the plan is measured again."""
+        if self._opened is not None and feed != self._shot.feed:
+            self._opened.feed = feed
+            self._set(replace(self._shot, feed=feed, score=None, outcomes={}, current=-1))
+            self._rest.start()
+
     # --- measuring
 
     def evaluate(self) -> None:
@@ -277,13 +284,8 @@ class Session(QObject):
         )  # fmt: skip
 
     def _partial(self, point: Any) -> None:
-        """A layer's outcome or a growing score of the plan in force."""
-        if isinstance(point, Score):
-            self._set(replace(self._shot, score=point))
-        else:
-            name, outcome = point
-            found: dict[str, Outcome] = {**self._shot.outcomes, name: outcome}
-            self._set(replace(self._shot, outcomes=found))
+        """A forecast, a layer's outcome or a growing score of the plan in force."""
+        self._set(partial(self._shot, point))
 
     def _keep(self, variant: Variant, basis: tuple[Path | None, int | None]) -> None:
         """A measured plan joins the history; measured again on the same data it takes its old place."""

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from core.preflight import Preflight
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What methods that look at data are shown."""
+
+    path: Path | None = None  # None: what the scoring leaves over, or the bundled text
+    tokens: int | None = None  # None: 16384 tokens, 512 sentences or 256 images
+    order: Literal["parallel", "sequential"] = "parallel"
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Snapshot:
     selection: tuple[str, ...] = ()
     data: Path | None = None
     limit: int | None = None
+    feed: Feed = Feed()  # calibration: file, tokens, order
+    preflight: Preflight | None = None  # what measuring the plan takes, predicted as it begins
     runnable: str = ""  # "" = the network runs; else why not
     task: Task | None = None
     inspection: Any = None
@@ -53,6 +65,16 @@ class Snapshot:
     dirty: bool = False
     recipe_path: Path | None = None
     busy: bool = False
+
+
+def partial(s: Snapshot, point: Any) -> Snapshot:
+    """With what a running measurement has just told: its forecast, a layer's outcome or a growing score."""
+    if isinstance(point, Preflight):
+        return replace(s, preflight=point)
+    if isinstance(point, Score):
+        return replace(s, score=point)
+    name, outcome = point
+    return replace(s, outcomes={**s.outcomes, name: outcome})
 
 
 def side_by_side(s: Snapshot, first: int, second: int) -> tuple[Row, ...]:

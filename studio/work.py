@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core.compress import Compressed, compress, fits, needs, original
 from core.cut import cut, cut_of, fitting, planned
@@ -20,9 +20,12 @@ from core.latency import latency
 from core.layers import layers as layers_of
 from core.networks import Network, attach, runnable
 from core.plans import resolve
+from core.preflight import Preflight, measured_speed, preflight
 from core.size import size
 from core.store import Store
 from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Setting, Size, Task, Variant, Verdict
+
+from .snapshot import Feed
 
 if TYPE_CHECKING:
     from core.evaluate import Reference
@@ -39,6 +42,7 @@ class Opened:
     checkpoint: Checkpoint
     layers: tuple[Layer, ...]
     store: Store
+    feed: Feed = field(default_factory=Feed)  # replaced as a whole by the session, read by the worker when a calibration begins
     _kept: dict[str, Any] = field(default_factory=dict)
 
     def network(self, job: Job) -> Network:
@@ -62,29 +66,26 @@ class Opened:
             self._kept["reference"], self._kept["stamp"] = Reference(network, self._kept["weights"], batches), stamp
         return self._kept["reference"]
 
-    def calibration(
-        self, plan: Plan, data: Path | None, limit: int | None, job: Job,
-        calibrate: Path | None = None, tokens: int | None = None, order: Literal["parallel", "sequential"] = "parallel",
-    ) -> Calibration | None:  # fmt: skip
+    def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
         """What the plan's methods must have seen; None when they need nothing. Nothing is computed before a layer asks."""
         asked = needs(plan, self.layers)
         if not asked:
             return None
-        if data is None and calibrate is None:
+        feed = self.feed
+        if data is None and feed.path is None:
             raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
         from core.calibrate import kept, observe
 
         network = self.network(job)
-        found, stamp = self._calibrating(data, limit, job, calibrate, tokens)
+        found, stamp = self._calibrating(data, limit, job)
         settings = resolve(plan, self.layers)
         busy = tuple(x for x in self.layers if not settings[x.name].idle)
-        key = (stamp, asked, tuple(x.name for x in busy), order)
+        key = (stamp, asked, tuple(x.name for x in busy))
         if self._kept.get("observed") != key:
             before = self._kept.get("calibration")
-            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, order, kept.default(), before)
+            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, feed.order, kept.default(), before)
             self._kept["observed"] = key
         return self._kept["calibration"]
-
 
     def cut(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
         """What the plan's cuts leave, opened with a network of its own; this very model where nothing is cut."""
@@ -96,17 +97,17 @@ class Opened:
         if self._kept.get("cut as") != (how, stamp):
             slim = cut(self.checkpoint, how, self.network(job) if looks else None, batches.whole if batches else None, job)
             self._kept["cut"], self._kept["cut as"] = Opened(slim, tuple(layers_of(slim)), self.store), (how, stamp)
+        self._kept["cut"].feed = self.feed
         return self._kept["cut"]
 
-    def _calibrating(
-        self, data: Path | None, limit: int | None, job: Job, calibrate: Path | None = None, tokens: int | None = None
-    ) -> tuple[Any, tuple[Any, ...]]:
+    def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
         """The calibration data, kept until another is asked for, and what tells it from others."""
         from core.data.calibration import calibrating
 
-        stamp = (calibrate, data, limit, tokens, *(p.stat().st_mtime_ns for p in (calibrate, data) if p and p.exists()))
+        feed = self.feed
+        stamp = (feed, data, limit, *(p.stat().st_mtime_ns for p in (feed.path, data) if p and p.exists()))
         if self._kept.get("calibrating") != stamp:
-            self._kept["data"], self._kept["calibrating"] = calibrating(calibrate, self.network(job), data, limit, tokens), stamp
+            self._kept["data"], self._kept["calibrating"] = calibrating(feed.path, self.network(job), data, limit, feed.tokens), stamp
         found = self._kept["data"]
         job.note(f"{found.told}: {found.size}")
         return found, stamp
@@ -187,14 +188,25 @@ def first_score(opened: Opened, data: Path, limit: int | None, job: Job) -> Any:
     return judge(opened.reference(data, limit, job), None, job)
 
 
+def forecast(opened: Opened, plan: Plan, scored: bool) -> Preflight:
+    """Memory and time the plan will take; the machine's speed is measured once."""
+    measured_speed()
+    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored)
+
+
 def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:
-    """Compress and, where the network runs, score; streams (layer, Outcome) and Score points."""
+    """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points."""
     _threads()
+    scored = data is not None and not runnable(opened.checkpoint)
+    flight = forecast(opened, plan, scored)
+    job.point(flight)
+    if not flight.fits:
+        raise BadPlan(f"This plan {flight.told}: {flight.proposal}")
     slim = opened.cut(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
     score = None
-    if data is not None and not runnable(opened.checkpoint):
+    if data is not None and scored and flight.scores:
         from core.evaluate import judge
 
         reference = opened.reference(data, limit, job)

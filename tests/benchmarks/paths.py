@@ -19,8 +19,9 @@ from core import environment
 environment.prepare()
 
 from core.job import Job, Progress
-from core.recipe import Recipe, load, run
+from core.recipe import Recipe, load
 from core.resources import root
+from core.run import run
 from core.types import Choice, Plan, Report
 from tests.benchmarks.table import write
 from tests.real import minilm, smollm2

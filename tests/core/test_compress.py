@@ -14,15 +14,15 @@ from safetensors.torch import save_file
 
 from core.calibrate import observe
 from core.compress import Compressed, compress, fits, needs
-from core.data import default, load
-from core.data.calibration import Calibrating
+from core.data import Batches, default, load
+from core.data.calibration import Calibrating, calibrating
 from core.errors import BadFile, BadPlan, Cancelled
 from core.evaluate import Reference, judge
 from core.formats import open_checkpoint, read
 from core.inspection import BINS, SIDE, inspect
 from core.job import Job
 from core.layers import layers
-from core.networks import attach
+from core.networks import Network, attach
 from core.plans import MODEL, Scope, edit
 from core.resources import root
 from core.store import Store
@@ -329,3 +329,116 @@ def test_inspection_stops_when_asked(tmp_path: Path) -> None:
 def test_gradients_are_asked_for_before_the_walk(store: Store) -> None:
     with pytest.raises(BadPlan, match="magnitude"):
         done(opened("digits-cnn"), edit(Plan(), MODEL, prune="gradient", amount=0.5), store, None, Calibration({"x": Seen()}, "f"))
+
+
+def calibrated(network: Network, checkpoint: Checkpoint, plan: Plan, data: Calibrating, order: Any = "parallel") -> Calibration:
+    return observe(network, checkpoint, data, layers(checkpoint), needs(plan, layers(checkpoint)), Job(), order)
+
+
+@pytest.fixture(scope="module")
+def sotu() -> tuple[Network, Checkpoint, Calibrating]:
+    checkpoint = opened("sotu-lm")
+    network = attach(checkpoint)
+    return network, checkpoint, calibrating(None, network, default(checkpoint), 256, 1024)
+
+
+WANDA = edit(Plan(), MODEL, prune="wanda", amount=0.5)
+
+
+def test_statistics_are_collected_for_the_one_layer_the_store_lacks(sotu: tuple[Network, Checkpoint, Calibrating], store: Store) -> None:
+    network, checkpoint, data = sotu
+    first = done(checkpoint, WANDA, store, None, calibrated(network, checkpoint, WANDA, data))
+    phases: list[str] = []
+    hearing = Job(tell=lambda p: phases.append(p.phase))
+    again = done(checkpoint, WANDA, store, hearing, calibrated(network, checkpoint, WANDA, data))
+    assert all(o.reused for o in again.outcomes.values())
+    assert set(phases) == {"Compressing"}
+    late = list(first.outcomes)[-1]
+    plan = edit(WANDA, Scope("layers", (late,)), amount=0.6)
+    phases.clear()
+    edited = done(checkpoint, plan, store, hearing, calibrated(network, checkpoint, plan, data))
+    assert [n for n, o in edited.outcomes.items() if not o.reused] == [late]
+    assert sum(p.startswith("Statistics") for p in set(phases)) == 1
+
+
+@pytest.mark.parametrize("order", ["parallel", "sequential"])
+def test_an_interrupted_calibrated_walk_ends_like_one_that_was_not(
+    sotu: tuple[Network, Checkpoint, Calibrating], store: Store, order: str
+) -> None:
+    """Also in sequential order, where a layer's statistics hang on the layers before it, some now out of the store."""
+    network, checkpoint, data = sotu
+    plan = edit(Plan(), MODEL, quantize="gptq", bits=3, knobs={"gptq.group_size": 32})
+    some = Scope("layers", tuple(x.name for x in layers(checkpoint) if not x.protected and "layers.1." not in x.name))
+    plan = edit(plan, some, bits=16)
+    plan = edit(plan, Scope("layers", tuple(x.name for x in layers(checkpoint) if x.name.endswith("layers.2.mlp.down_proj"))), bits=3)
+    job = Job(point=lambda p: job.cancel() if p[0].endswith("layers.1.mlp.up_proj") else None)
+    with pytest.raises(Cancelled):
+        done(checkpoint, plan, store, job, calibrated(network, checkpoint, plan, data, order))
+    found = done(checkpoint, plan, store, None, calibrated(network, checkpoint, plan, data, order))
+    whole = done(checkpoint, plan, Store(store.root / "whole"), None, calibrated(network, checkpoint, plan, data, order))
+    assert 0 < sum(o.reused for o in found.outcomes.values()) < len(found.outcomes)
+    assert {n: o.key for n, o in found.outcomes.items()} == {n: o.key for n, o in whole.outcomes.items()}
+    one, two = found.weights(Job()), whole.weights(Job())
+    assert all(torch.equal(one[n], two[n]) for n in one)
+
+
+def test_sequential_order_is_another_result_under_another_key(sotu: tuple[Network, Checkpoint, Calibrating], store: Store) -> None:
+    network, checkpoint, data = sotu
+    parallel, sequential = (done(checkpoint, WANDA, store, None, calibrated(network, checkpoint, WANDA, data, o)) for o in ("parallel", "sequential"))  # noqa: E501
+    first, last = (next(n for n in parallel.outcomes if f"layers.{i}.self_attn.o_proj" in n) for i in (0, 3))
+    assert parallel.outcomes[last].key != sequential.outcomes[last].key
+    x = {x.name: x for x in parallel.layers}
+    assert torch.equal(parallel.stored(x[first]).dense(), sequential.stored(x[first]).dense())
+    assert not torch.equal(parallel.stored(x[last]).dense(), sequential.stored(x[last]).dense())
+
+
+def test_a_layer_without_signal_is_compressed_without_data_and_listed(tmp_path: Path, store: Store) -> None:
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.never = torch.nn.Linear(64, 8), torch.nn.Linear(64, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.used(x.flatten(1))
+
+    net = Two().requires_grad_(False)
+    save_file(net.state_dict(), tmp_path / "m.safetensors")
+    checkpoint = open_checkpoint(tmp_path / "m.safetensors")
+
+    def forward(weights: dict[str, torch.Tensor], item: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.func.functional_call(net, weights, (item["pixel_values"],))
+
+    network = Network("image-classification", forward, forward, module=net, names={n: n for n in net.state_dict()})
+    item = {"pixel_values": torch.randn(50, 1, 8, 8), "labels": torch.zeros(50).long()}
+    batches = Batches("images", (item,), 50, "images", "x", "f")
+    job = Job()
+    found = done(checkpoint, WANDA, store, job, calibrated(network, checkpoint, WANDA, Calibrating(batches, batches, "")))
+    assert {n: o.blind for n, o in found.outcomes.items()} == {"never": True, "used": False}
+    assert any("1 layers met no calibration data and were compressed without: never" in n for n in job.notes)
+    w = read(checkpoint.tensors["never.weight"])
+    kept = found.stored(next(x for x in found.layers if x.name == "never")).dense() != 0
+    for row, mine in zip(w.abs(), kept, strict=True):  # Wanda compares within a row; without data by magnitude
+        assert float(row[mine].min()) >= float(row[~mine].max())
+
+
+def test_an_excluded_layer_of_a_calibrated_run_is_bit_identical(sotu: tuple[Network, Checkpoint, Calibrating], store: Store) -> None:
+    network, checkpoint, data = sotu
+    out = "model.layers.2.mlp.up_proj"
+    plan = edit(WANDA, Scope("layers", (out,)), protect=True)
+    found = done(checkpoint, plan, store, None, calibrated(network, checkpoint, plan, data))
+    assert out not in found.outcomes
+    x = next(x for x in found.layers if x.name == out)
+    assert found.stored(x).dense().numpy().tobytes() == read(x.tensor).numpy().tobytes()
+
+
+def test_a_tied_embedding_is_met_where_it_is_the_output_layer(sotu: tuple[Network, Checkpoint, Calibrating], store: Store) -> None:
+    network, checkpoint, data = sotu
+    name = "model.embed_tokens"
+    assert checkpoint.tied == {"lm_head.weight": f"{name}.weight"}
+    plan = edit(Plan(), Scope("layers", (name,)), prune="wanda", amount=0.3, protect=False)
+    calibration = calibrated(network, checkpoint, plan, data)
+    seen = calibration.seen[name]
+    assert seen.samples == data.solver.n  # every token reaches the output layer, a window's last one too
+    found = done(checkpoint, plan, store, None, calibration)
+    assert list(found.outcomes) == [name]
+    assert not found.outcomes[name].blind

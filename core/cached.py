@@ -1,0 +1,50 @@
+"""What the studio keeps on disk to save work: how much, where, and how to let go of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .calibrate import kept
+from .derived import CAP
+from .errors import BadPlan
+from .resources import cache_root
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One part of the cache; `count` pieces of `nbytes` together, kept under `cap`."""
+
+    name: str  # "layers", "statistics", "checkpoints"
+    what: str
+    count: int
+    nbytes: int
+    cap: int
+    path: Path
+
+
+def shelves() -> tuple[Shelf, ...]:
+    """Every part of the cache as it is now; torch-free, milliseconds."""
+    layers, statistics, derived = Store.default(), kept.default(), cache_root() / "derived"
+    files = [f.stat().st_size for f in derived.rglob("*") if f.is_file()] if derived.is_dir() else []
+    folders = sum(1 for _ in derived.iterdir()) if derived.is_dir() else 0
+    return (
+        Shelf("layers", "compressed layers", *layers.stats(), layers.cap, layers.root),
+        Shelf("statistics", "blocks of calibration statistics", *statistics.stats(), statistics.cap, statistics.root),
+        Shelf("checkpoints", "cut or converted checkpoints", folders, sum(files), CAP, derived),
+    )
+
+
+def clear(name: str = "") -> int:
+    """Empty one part, or all; the bytes that were freed. Nothing in it is the only copy of anything but time."""
+    found = [s for s in shelves() if name in ("", s.name)]
+    if not found:
+        raise BadPlan(f"The cache has no part {name!r}; it has {', '.join(s.name for s in shelves())}")
+    for s in found:
+        if s.name == "checkpoints":
+            shutil.rmtree(s.path, ignore_errors=True)
+        else:
+            Store(s.path, s.cap).clear()
+    return sum(s.nbytes for s in found)

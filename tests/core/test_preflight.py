@@ -1,0 +1,133 @@
+"""What a run will take is said before it, from headers, and a run that would not fit is refused with what would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import cached, preflight
+from core.errors import BadPlan
+from core.formats import open_checkpoint
+from core.job import Job
+from core.layers import layers
+from core.plans import MODEL, edit
+from core.preflight import Preflight
+from core.recipe import Recipe
+from core.resources import root
+from core.run import foresee, run
+from core.types import Checkpoint, Plan, TensorInfo
+
+SAMPLE = root() / "samples" / "sotu-lm"
+RTN = edit(Plan(), MODEL, bits=4, quantize="rtn", knobs={"rtn.group_size": 32})
+GPTQ = edit(Plan(), MODEL, bits=4, quantize="gptq")
+
+
+def llama(hidden: int, ffn: int, blocks: int, vocabulary: int) -> Checkpoint:
+    """The header of a Llama of this shape; no weights exist."""
+    file = SAMPLE / "model.safetensors"
+    shapes = {"model.embed_tokens": (vocabulary, hidden), "lm_head": (vocabulary, hidden)}
+    for i in range(blocks):
+        at = f"model.layers.{i}."
+        shapes |= {f"{at}self_attn.{p}_proj": (hidden if p in "qo" else hidden // 4, hidden) for p in "qkvo"}
+        shapes |= {f"{at}mlp.{p}_proj": (ffn, hidden) for p in ("gate", "up")} | {f"{at}mlp.down_proj": (hidden, ffn)}
+    infos = {f"{n}.weight": TensorInfo(f"{n}.weight", s, "BF16", 2 * s[0] * s[1], file) for n, s in shapes.items()}
+    return Checkpoint(SAMPLE, "folder", infos, {"vocab_size": vocabulary, "model_type": "llama", "architectures": ["LlamaForCausalLM"]})
+
+
+def told(checkpoint: Checkpoint, plan: Plan, gigabytes: float, tokens: int | None = None) -> Preflight:
+    return preflight.preflight(checkpoint, layers(checkpoint), plan, tokens, True, int(gigabytes * 1e9), 30e9)
+
+
+def test_an_8b_model_streams_without_data_in_far_less_than_its_size() -> None:
+    big = llama(4096, 14336, 32, 128_256)
+    found = told(big, RTN, 8)
+    assert found.fits
+    assert found.peak_bytes < 4e9 < big.nbytes
+    assert not found.scores
+    assert "accuracy is not measured" in found.told
+
+
+def test_a_run_that_does_not_fit_is_told_what_would() -> None:
+    big = llama(4096, 14336, 32, 128_256)
+    found = told(big, GPTQ, 6)
+    assert not found.fits
+    assert "need no data" in found.proposal
+    assert told(big, RTN, 6).fits
+    assert "exclude the largest" in told(big, RTN, 0.2).proposal
+
+
+def test_fewer_tokens_are_proposed_where_the_hidden_states_are_what_is_too_much() -> None:
+    flat = llama(4096, 4096, 2, 32_000)
+    whole, few = (told(flat, GPTQ, 64, n) for n in (400_000, 50_000))
+    found = told(flat, GPTQ, (max(few.parts["statistics"], few.parts["compressing"]) + 1e8) / 0.95e9, 400_000)
+    assert whole.parts["statistics"] - few.parts["statistics"] == 2 * 350_000 * 4 * 4096
+    assert found.proposal.startswith("calibrate on")
+
+
+def test_more_blocks_take_longer_but_no_more_memory() -> None:
+    small, large = (told(llama(1024, 4096, n, 32_000), GPTQ, 64) for n in (4, 32))
+    assert small.parts["statistics"] == large.parts["statistics"]
+    assert small.parts["compressing"] == large.parts["compressing"]
+    assert large.seconds > 4 * small.seconds
+
+
+def test_foreseeing_needs_no_torch() -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from core.formats import open_checkpoint
+from core.layers import layers
+from core.recipe import Recipe
+from core.run import foresee
+path = Path({str(SAMPLE)!r})
+checkpoint = open_checkpoint(path)
+assert foresee(Recipe(path), checkpoint, layers(checkpoint)).fits
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_says_what_it_takes_before_it_begins_and_is_refused_when_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    points: list[object] = []
+    monkeypatch.setattr(preflight, "free_bytes", lambda: 100_000_000)
+    with pytest.raises(BadPlan, match=r"needs about .* of memory \(100 MB free\).*: .*exclude the largest"):
+        run(Recipe(SAMPLE, RTN, limit=256), Job(point=points.append))
+    assert [type(p) for p in points] == [Preflight]
+
+
+def test_the_machine_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path))
+    assert preflight.known_speed() == preflight.SPEED
+    measured = preflight.measured_speed()
+    assert measured > 1e8
+    assert preflight.known_speed() == measured == preflight.measured_speed()
+    (tmp_path / "speed.json").write_text("{}", encoding="utf-8")
+    assert preflight.known_speed() == preflight.SPEED
+
+
+def test_the_sample_is_foreseen_with_its_own_data() -> None:
+    checkpoint = open_checkpoint(SAMPLE)
+    found = foresee(Recipe(SAMPLE, GPTQ), checkpoint, layers(checkpoint))
+    assert found.scores
+    assert {"compressing", "statistics", "scoring", "exporting"} <= set(found.parts)
+
+
+def test_the_cache_shows_and_lets_go_of_each_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from core.calibrate import kept
+    from core.store import Store
+    from core.stored import Dense
+
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path))
+    Store.default().put("a" * 64, Dense(torch.zeros(1000)))
+    kept.default().keep("b" * 64, {"0": torch.zeros(2000)}, {})
+    counts = {s.name: (s.count, s.nbytes >= 4000) for s in cached.shelves()}
+    assert counts == {"layers": (1, True), "statistics": (1, True), "checkpoints": (0, False)}
+    assert cached.clear("statistics") >= 8000
+    assert {s.name: s.count for s in cached.shelves()} == {"layers": 1, "statistics": 0, "checkpoints": 0}
+    assert cached.clear() >= 4000
+    with pytest.raises(BadPlan, match="layers, statistics, checkpoints"):
+        cached.clear("all")
