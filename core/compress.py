@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-ROWS = 4 << 20  # weights decoded at once to see what compression left of a layer
+ROWS = 1 << 20  # weights decoded at once to see what compression left of a layer
 SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
 
 
