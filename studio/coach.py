@@ -88,6 +88,7 @@ class Coach(QFrame):
         settings.set_toured()
         self.timer.stop()
         self.window_.removeEventFilter(self)
+        self.window_.coach = None
         self.ring.hide()
         self.hide()
         self.ring.deleteLater()

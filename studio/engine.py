@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,7 @@ class JobView:
     detail: str = ""
     notes: tuple[str, ...] = ()
     error: str = ""
+    when: str = ""  # the clock when it ended
 
 
 @dataclass
@@ -56,10 +58,11 @@ class Task:
     future: Future[Any] | None = None
     state: State = "waiting"
     error: str = ""
+    when: str = ""
 
     def view(self) -> JobView:
         p = self.job.progress
-        return JobView(self.key, self.title, self.state, p.phase, p.share, p.eta, p.detail, tuple(self.job.notes), self.error)
+        return JobView(self.key, self.title, self.state, p.phase, p.share, p.eta, p.detail, tuple(self.job.notes), self.error, self.when)
 
 
 def _calm() -> None:
@@ -176,6 +179,7 @@ class Engine(QObject):
     def _finish(self, task: Task) -> None:
         """Record how it ended and tell whoever waits; a cancelled job is silent."""
         assert task.future is not None
+        task.when = time.strftime("%H:%M:%S")
         error = None if task.future.cancelled() else task.future.exception()
         if task.job.cancelled or isinstance(error, Cancelled):
             task.state = "cancelled"

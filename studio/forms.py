@@ -25,7 +25,7 @@ class Form(QWidget):
         self.fields: dict[str, QWidget] = {}
         self.rows = QFormLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
-        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
 
     def show_knobs(self, method: type[Any] | None, values: Mapping[str, Value], mixed: frozenset[str] = frozenset()) -> None:
         """Show a method's knobs with these values; a missing value is the default, a mixed one says so."""
@@ -37,6 +37,10 @@ class Form(QWidget):
             if isinstance(label, QLabel):
                 label.setText(_label(k) + (self.tr(" (mixed)") if k.name in mixed else ""))
 
+    def label_width(self) -> int:
+        """What the labels of all forms keep free, so that their fields stand in one column."""
+        return self.fontMetrics().averageCharWidth() * 13
+
     def _build(self, method: type[Any] | None) -> None:
         while self.rows.rowCount():
             self.rows.removeRow(0)
@@ -47,6 +51,7 @@ class Form(QWidget):
             field.setToolTip(word(method.__doc__ or "") if method else "")
             self.fields[k.name] = field
             self.rows.addRow(_label(k), field)
+            self.rows.labelForField(field).setMinimumWidth(self.label_width())
         self.setVisible(bool(self.fields))
 
     def _field(self, k: Knob) -> QWidget:

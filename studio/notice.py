@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from . import theme
@@ -14,6 +14,8 @@ SHOWN = 8000  # ms an informative notice stays
 class Notice(QFrame):
     """The newest thing said; errors and warnings stay until they are closed."""
 
+    details = Signal()  # the log is asked for
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = QLabel(wordWrap=True)
@@ -22,9 +24,14 @@ class Notice(QFrame):
         close.setText("×")
         close.setAccessibleName(self.tr("Close the notice"))
         close.clicked.connect(self.hide)
+        self.log = QToolButton()
+        self.log.setText(self.tr("Log"))
+        self.log.setToolTip(self.tr("What the worker did before"))
+        self.log.clicked.connect(self.details)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 6, 4)
         row.addWidget(self.text, 1)
+        row.addWidget(self.log)
         row.addWidget(close)
         self._timer = QTimer(self, interval=SHOWN, singleShot=True)
         self._timer.timeout.connect(self.hide)
@@ -35,5 +42,6 @@ class Notice(QFrame):
         colour = theme.colour({"error": "danger", "warning": "warning"}.get(level, "accent")).name()
         self.setStyleSheet(f"Notice {{ border: 0; border-left: 4px solid {colour}; background: {theme.colour('base').name()}; }}")
         self.text.setText(said(text))
+        self.log.setVisible(level == "error")
         self.show()
         self._timer.start() if level == "info" else self._timer.stop()

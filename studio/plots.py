@@ -26,7 +26,8 @@ class Plot(pg.PlotWidget):
         item.getAxis("bottom").enableAutoSIPrefix(False)
         item.setMouseEnabled(x=zoom, y=zoom)
         item.setMenuEnabled(False)
-        item.hideButtons()
+        if not zoom:
+            item.hideButtons()
         self.setAccessibleName(title)
         self.recolour()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -58,6 +58,7 @@ class MainWindow(QMainWindow):
         self.docks: dict[str, QDockWidget] = {}
         self.coach: Coach | None = None
         self._replaced = False
+        self._compared: object = None
         self._drawn: dict[str, Snapshot] = {}
         self._opened: bool | None = None  # whether the docks were last arranged for a document
         self.setAcceptDrops(True)
@@ -86,11 +87,14 @@ class MainWindow(QMainWindow):
         self.charts_line = QHBoxLayout(self.charts_row)
         self.charts_line.setContentsMargins(0, 0, 0, 0)
         self.tabs.setDocumentMode(True)
+        self.notice.details.connect(lambda: self.parts["jobs"].fold.setChecked(True) if "jobs" in self.parts else None)
         self.tabs.currentChanged.connect(lambda _: self._redraw.start())
         self.split = split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.charts_row)
         split.addWidget(self.tabs)
         split.setSizes([270, 330])
+        if not (kept := settings.state("split")).isEmpty():
+            split.restoreState(kept)
         self.pages.addWidget(self.welcome)
         self.pages.addWidget(split)
         self.pages.setMinimumWidth(420)  # the docks' own widths come first at 1280 pixels
@@ -158,10 +162,10 @@ class MainWindow(QMainWindow):
     def _widths(self) -> None:
         if self.session.snapshot.checkpoint is None:
             return  # resizing would show what the welcome page hides
-        wide = [(d, w) for n, w in (("layers", 330), ("plan", 330)) if (d := self.docks.get(n))]
+        wide = [(d, w) for n, w in (("layers", 345), ("plan", 315)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
         if (jobs := self.docks.get("jobs")) is not None:
-            self.resizeDocks([jobs], [60], Qt.Orientation.Vertical)
+            self.resizeDocks([jobs], [34], Qt.Orientation.Vertical)
 
     # --- drawing
 
@@ -180,6 +184,11 @@ class MainWindow(QMainWindow):
                 dock.setVisible(opened)
             if opened:
                 self._widths()
+        if s.comparison is not None and s.comparison is not self._compared and "compare" in self.parts:
+            self.tabs.setCurrentWidget(self.parts["compare"])
+        self._compared = s.comparison
+        if opened and self.docks and not settings.toured() and self.coach is None:
+            QTimer.singleShot(0, self.tour)  # the docks have their places only after this frame
         self._facts(s)
         for name, part in self.parts.items():
             if part.isVisible() and self._drawn.get(name) is not s:
@@ -227,7 +236,6 @@ class MainWindow(QMainWindow):
         if self.coach is not None:
             self.coach.end()
         self.coach = Coach(self)
-        self.coach.destroyed.connect(lambda: setattr(self, "coach", None))
 
     def explain(self) -> str:
         """Say what lies under the pointer."""
@@ -235,11 +243,7 @@ class MainWindow(QMainWindow):
 
     def compare(self) -> None:
         """The measured plan beside the original, layer by layer."""
-        if (at := self.session.snapshot.current) >= 0:
-            self.session.compare((-1, at))
-            self.tabs.setCurrentWidget(self.parts["compare"])
-        else:
-            self.session.notice.emit("info", self.tr("Measure the plan first: let the sliders rest."))
+        self.parts["layers"].compare()
 
     def leave_to(self, other: MainWindow) -> None:
         """Another window shows the same session from now on."""
@@ -262,6 +266,11 @@ class MainWindow(QMainWindow):
         self.verdict.show()
 
     # --- events
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What no focused part has used up: the keys of the layer tree work from everywhere."""
+        if "layers" not in self.parts or not self.parts["layers"].key(event):
+            super().keyPressEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():

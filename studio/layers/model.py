@@ -8,8 +8,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QBrush
 
-from core.plans import FIELDS
-from core.types import Layer
+from core.types import Layer, Setting
 from studio import numbers
 from studio.snapshot import Snapshot
 from studio.theme import colour
@@ -18,19 +17,19 @@ from studio.words import word
 from .nodes import Node, fold
 
 Index = QModelIndex | QPersistentModelIndex
-LAYER, TYPE, SHAPE, PARAMETERS, STORED, DTYPE, SPARSITY, PLAN, PLANNED, ERROR = range(10)
+LAYER, BITS, PRUNE, PLANNED, ERROR, SPARSITY, TYPE, SHAPE, PARAMETERS, STORED, DTYPE = range(11)
 DRAW = int(Qt.ItemDataRole.UserRole) + 1  # ("bar", stored share, planned share) or ("line", values)
 Role = Qt.ItemDataRole
 DISPLAY, TOOLTIP = int(Role.DisplayRole), int(Role.ToolTipRole)
 ALIGN, FOREGROUND = int(Role.TextAlignmentRole), int(Role.ForegroundRole)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-NUMERIC = (PARAMETERS, STORED, SPARSITY, PLANNED, ERROR)
+NUMERIC = (BITS, PRUNE, PARAMETERS, STORED, SPARSITY, PLANNED, ERROR)
 NONE = QModelIndex()
 
 
 class LayersModel(QAbstractItemModel):
-    """Folded layers in ten columns."""
+    """Folded layers; the columns one decides by come first, what a checkpoint says of itself after them."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -41,18 +40,26 @@ class LayersModel(QAbstractItemModel):
         self._kept: dict[tuple[Node, int], Any] = {}
         self._order = (-1, Qt.SortOrder.AscendingOrder)
         self._titles = (
-            self.tr("Layer"), self.tr("Type"), self.tr("Shape"), self.tr("Parameters"), self.tr("Stored"),
-            self.tr("Dtype"), self.tr("Sparsity"), self.tr("Plan"), self.tr("Planned"), self.tr("Error"),
+            self.tr("Layer"), self.tr("Bits"), self.tr("Prune"), self.tr("Planned"), self.tr("Error"), self.tr("Zeros"),
+            self.tr("Type"), self.tr("Shape"), self.tr("Parameters"), self.tr("Stored"), self.tr("Dtype"),
         )  # fmt: skip
         self._tips = {
-            SPARSITY: self.tr("Share of exact zeros, measured after compression; – until it was measured"),
-            PLAN: self.tr("Bits and share to prune. ● said by the layer itself, ◐ by its group; unmarked comes from the model"),
+            LAYER: self.tr("Like blocks are folded into one row; open it to see its layers"),
+            BITS: self.tr("Planned bits of a weight. ● said by the layer itself, ◐ by its group; unmarked comes from the model"),
+            PRUNE: self.tr("Planned share of weights set to zero. ● said by the layer itself, ◐ by its group"),
+            SPARSITY: self.tr("Share of exact zeros: measured after compression where the plan was measured, else as stored"),
+            TYPE: self.tr("What the tensor does in the network"),
+            SHAPE: self.tr("Outputs × inputs"),
+            PARAMETERS: self.tr("How many numbers the layer stands for"),
+            STORED: self.tr("Bytes in the opened file"),
+            DTYPE: self.tr("Type in the opened file"),
             PLANNED: self.tr("Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it"),
             ERROR: self.tr("Measured: squared distance to the original over its squared norm. Line: one value per block"),
         }
         self._values: dict[int, Callable[[Node], Any]] = {
             TYPE: self._type, SHAPE: self._shape, DTYPE: self._dtype, PARAMETERS: lambda n: sum(x.tensor.parameters for x in n.layers),
-            STORED: lambda n: sum(x.tensor.nbytes for x in n.layers), SPARSITY: self._sparsity, PLAN: self._plan,
+            STORED: lambda n: sum(x.tensor.nbytes for x in n.layers), SPARSITY: self._sparsity,
+            BITS: lambda n: self._planned_as(n, "bits"), PRUNE: lambda n: self._planned_as(n, "amount"),
             PLANNED: self._planned, ERROR: self._error,
         }  # fmt: skip
 
@@ -61,7 +68,7 @@ class LayersModel(QAbstractItemModel):
         old, self.snapshot = self.snapshot, snapshot
         if old.layers is not snapshot.layers and old.layers != snapshot.layers:
             self._rebuild()
-        elif (old.settings, old.size, old.outcomes, old.cut) != (snapshot.settings, snapshot.size, snapshot.outcomes, snapshot.cut):
+        elif any(getattr(old, f) != getattr(snapshot, f) for f in ("settings", "size", "outcomes", "cut", "zeros")):
             self.refresh()
 
     def refresh(self) -> None:
@@ -69,7 +76,7 @@ class LayersModel(QAbstractItemModel):
         self._kept.clear()
         for node in self.branches():
             self.dataChanged.emit(
-                self.createIndex(0, TYPE, node.children[0]), self.createIndex(len(node.children) - 1, ERROR, node.children[-1])
+                self.createIndex(0, BITS, node.children[0]), self.createIndex(len(node.children) - 1, DTYPE, node.children[-1])
             )
 
     def search(self, query: str) -> None:
@@ -153,8 +160,10 @@ class LayersModel(QAbstractItemModel):
             node.arrange(list(node.natural) if column < 0 else sorted(node.natural, key=lambda n: self._key(n, column), reverse=down))
 
     def _key(self, node: Node, column: int) -> tuple[bool, Any]:
-        if column == PLAN:
-            return (True, min((self._bits(x) for x in node.layers), default=16))
+        if column in (BITS, PRUNE):
+            field = "bits" if column == BITS else "amount"
+            free = self._free(node)
+            return (bool(free), min((getattr(s, field) for s in free), default=0))
         value = self.value(node, column)
         return (False, 0) if value is None else (True, value if column in NUMERIC else str(value).lower())
 
@@ -184,7 +193,7 @@ class LayersModel(QAbstractItemModel):
             return node.layers[0].name if len(node.layers) == 1 else self.tr("{n} tensors").format(n=len(node.layers))
         if column in (STORED, PLANNED) and self.value(node, column) is not None:
             return numbers.exact(self.value(node, column))
-        if column == PLAN and len(node.layers) == 1 and self._protected(node.layers[0]):
+        if column in (BITS, PRUNE) and len(node.layers) == 1 and self._protected(node.layers[0]):
             return self.tr("Left alone: {why}").format(why=word(self._protected(node.layers[0])))
         return self._tips.get(column)
 
@@ -222,7 +231,9 @@ class LayersModel(QAbstractItemModel):
         return _one(x.tensor.dtype for x in node.layers) or self.tr("mixed")
 
     def _sparsity(self, node: Node) -> float | None:
-        known = [(self.snapshot.outcomes[x.name].sparsity, x.tensor.parameters) for x in node.layers if x.name in self.snapshot.outcomes]
+        s = self.snapshot
+        shares = ((x, s.outcomes[x.name].sparsity if x.name in s.outcomes else s.zeros.get(x.name)) for x in node.layers)
+        known = [(share, x.tensor.parameters) for x, share in shares if share is not None]
         return sum(s * n for s, n in known) / max(1, sum(n for _, n in known)) if known else None
 
     def _error(self, node: Node) -> float | None:
@@ -233,10 +244,6 @@ class LayersModel(QAbstractItemModel):
         size = self.snapshot.size
         return None if size is None else sum(size.layers.get(x.name, 0) for x in node.layers)
 
-    def _bits(self, x: Layer) -> int:
-        found = self.snapshot.settings.get(x.name)
-        return found.bits if found else 16
-
     def _idle(self, x: Layer) -> bool:
         found = self.snapshot.settings.get(x.name)
         return found is None or found.idle
@@ -245,15 +252,17 @@ class LayersModel(QAbstractItemModel):
         found = self.snapshot.settings.get(x.name)
         return found.protected if found else ""
 
-    def _plan(self, node: Node) -> str:
-        free = [s for x in node.layers if (s := self.snapshot.settings.get(x.name)) and not s.protected]
-        if not free:
-            return self.tr("protected")
-        texts = [_span([s.bits for s in free], "{} b")]
-        if any(s.amount for s in free):
-            texts.append(_span([round(100 * s.amount) for s in free], "{} %"))
-        who = {s.origin.get(f, "model") for s in free for f in FIELDS}
-        return " · ".join(texts) + (" ●" if "own" in who else " ◐" if "group" in who else "")
+    def _free(self, node: Node) -> list[Setting]:
+        return [s for x in node.layers if (s := self.snapshot.settings.get(x.name)) and not s.protected]
+
+    def _planned_as(self, node: Node, field: str) -> str | None:
+        """ "● 4", "◐ 2-8" or "30 %": what is planned and who says so; None where everything is protected."""
+        if not (free := self._free(node)):
+            return self.tr("protected") if field == "bits" and any(x.name in self.snapshot.settings for x in node.layers) else None
+        values = [getattr(s, field) for s in free]
+        text = _span(values) if field == "bits" else _span([round(100 * v) for v in values]) + " %" if any(values) else "–"
+        who = {s.origin.get(field, "model") for s in free}
+        return ("● " if "own" in who else "◐ " if "group" in who else "") + text
 
 
 def _one(values: Iterator[str]) -> str | None:
@@ -262,6 +271,6 @@ def _one(values: Iterator[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _span(values: list[int], form: str) -> str:
+def _span(values: list[int]) -> str:
     low, high = min(values), max(values)
-    return form.format(low if low == high else f"{low}-{high}")
+    return str(low) if low == high else f"{low}-{high}"

@@ -10,15 +10,16 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QLineEdit,
 
 from core import plans
 from core.types import Layer
+from studio import settings
 from studio.session import Session
 from studio.snapshot import Snapshot
 from studio.theme import tabular
 
 from .delegate import LayersDelegate
-from .model import ERROR, LAYER, Index, LayersModel
+from .model import DTYPE, LAYER, Index, LayersModel
 from .nodes import Node
 
-WIDTHS = (18, 6, 8, 8, 6, 5, 6, 10, 11, 10)  # of the columns, in line heights
+WIDTHS = (15, 5.5, 5.5, 10, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
 NUDGE = 0.05  # what one [ or ] adds to the share to prune
 OPEN_MATCHES = 500  # a search with more hits stays folded
 
@@ -89,24 +90,37 @@ class LayersView(QWidget):
         session = self.session
         session.edit(self.tr("{n} bits").format(n=bits), plans.edit(session.snapshot.plan, session.scope(), bits=bits))
 
-    def nudge(self, by: float) -> None:
+    def nudge(self, steps: int) -> None:
         """Prune the selection a little more or less: one undo step."""
+        by = steps * NUDGE
         session, found = self.session, self._first()
         setting = session.snapshot.settings.get(found.name) if found else None
         amount = round(min(0.95, max(0.0, (setting.amount if setting else 0.0) + by)), 4)
         label = self.tr("Prune {n} %").format(n=round(100 * amount))
         session.edit(label, plans.edit(session.snapshot.plan, session.scope(), amount=amount))
 
+    def compare(self) -> None:
+        """Put the measured plan beside the original."""
+        if (at := self.session.snapshot.current) >= 0:
+            self.session.compare((-1, at))
+        else:
+            self.session.notice.emit("info", self.tr("Measure the plan first: let the sliders rest."))
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Digits and brackets act on the selection instead of jumping to a row that starts with them."""
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and self.session.snapshot.checkpoint and self._key(event):
+        """Digits, brackets and Space act on the selection instead of jumping to a row that starts with them."""
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and self.key(event):
             return True
         return super().eventFilter(watched, event)
 
-    def _key(self, event: QKeyEvent) -> bool:
+    def key(self, event: QKeyEvent) -> bool:
+        """2 to 8 and 0 set bits, [ and ] nudge pruning, Space compares; whether it was one of them."""
         text = event.text()
+        if self.session.snapshot.checkpoint is None:
+            return False
         if text in ("[", "]"):
-            self.nudge(NUDGE if text == "]" else -NUDGE)
+            self.nudge(1 if text == "]" else -1)
+        elif text == " ":
+            self.compare()
         elif text and text in "02345678":
             self.set_bits(int(text) or 16)
         else:
@@ -117,7 +131,7 @@ class LayersView(QWidget):
         tree = Tree(uniformRowHeights=True, sortingEnabled=True)
         tree.setAlternatingRowColors(True)
         tree.setAccessibleName(self.tr("Layers"))
-        tree.setToolTip(self.tr("2 to 8 set the bits of the selection, 0 leaves it at 16, [ and ] prune less and more"))
+        tree.setToolTip(self.tr("2 to 8 set the selection's bits, 0 leaves it at 16, [ and ] prune less and more, Space compares"))
         tree.setModel(self.model)
         tree.setItemDelegate(LayersDelegate(tree))
         tree.setFont(tabular(tree.font()))
@@ -134,6 +148,8 @@ class LayersView(QWidget):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         for i, width in enumerate(WIDTHS):
             header.resizeSection(i, round(width * tree.fontMetrics().height() * 0.8))
+        if not (kept := settings.state("layers")).isEmpty():
+            header.restoreState(kept)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._columns)
         return tree
@@ -150,7 +166,7 @@ class LayersView(QWidget):
 
     def _columns(self, where: QPoint) -> None:
         menu = QMenu(self)
-        for i in range(LAYER + 1, ERROR + 1):
+        for i in range(LAYER + 1, DTYPE + 1):
             action = menu.addAction(str(self.model.headerData(i, Qt.Orientation.Horizontal)))
             action.setCheckable(True)
             action.setChecked(not self.tree.isColumnHidden(i))
@@ -179,7 +195,7 @@ class LayersView(QWidget):
         picked = QItemSelection()
         rows = self._rows(wanted)
         for node in rows:
-            picked.select(self.model.at(node), self.model.at(node, ERROR))
+            picked.select(self.model.at(node), self.model.at(node, DTYPE))
         self._quiet = True
         flag = QItemSelectionModel.SelectionFlag
         self.tree.selectionModel().select(picked, flag.ClearAndSelect)

@@ -28,7 +28,7 @@ from .. import numbers
 from ..forms import Form
 from ..session import Session
 from ..snapshot import Snapshot
-from ..words import word
+from ..words import said, word
 
 
 class ExportDialog(QDialog):
@@ -61,6 +61,7 @@ class ExportDialog(QDialog):
 
     def _lay_out(self) -> None:
         browse = QPushButton(self.tr("Browse…"))
+        browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
         place = QHBoxLayout()
         place.addWidget(self.path, 1)
@@ -96,7 +97,7 @@ class ExportDialog(QDialog):
         self.runs_in.setText(word(s.target.runs_in))
         self.exact.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
         refused = [(x.name, s.target.refuses(s.checkpoint, x, s.settings[x.name])) for x in s.layers if not s.settings[x.name].idle]
-        lines = [f"{name}: {why}" for name, why in refused if why]
+        lines = [f"{name}: {said(why)}" for name, why in refused if why]
         self.refused.setPlainText("\n".join(lines))
         self.refused_label.setVisible(bool(lines))
         self.refused.setVisible(bool(lines))
@@ -129,7 +130,7 @@ class VerdictDialog(QDialog):
         )
         form = QFormLayout()
         for check in verdict.checks:
-            form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(check.detail))
+            form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(said(check.detail)))
         column.addLayout(form)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         box.rejected.connect(self.reject)

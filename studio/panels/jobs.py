@@ -9,7 +9,7 @@ from .. import numbers, theme
 from ..engine import JobView
 from ..session import Session
 from ..snapshot import Snapshot
-from ..words import word
+from ..words import said, word
 from . import panels
 
 
@@ -32,6 +32,7 @@ class Jobs(QWidget):
         self.fold = QToolButton()
         self.fold.setText(self.tr("Log"))
         self.fold.setCheckable(True)
+        self.fold.setToolTip(self.tr("What the worker did, newest first; Help › Open the log has every detail"))
         self.log = QPlainTextEdit(readOnly=True)
         self.log.setAccessibleName(self.tr("Log of finished jobs"))
         self.log.setMinimumHeight(80)
@@ -73,7 +74,9 @@ class Jobs(QWidget):
         self.cancel.setEnabled(now is not None)
         self.bar.setVisible(now is not None)
         self.name.setText(now.title if now else self.tr("Nothing is running."))
-        self.detail.setText(self._said(now) if now else "")
+        waiting = sum(j.state == "waiting" for j in jobs if j is not now)
+        more = "  ·  " + self.tr("{n} waiting").format(n=waiting) if waiting else ""
+        self.detail.setText(self._said(now) + more if now else "")
         if now:
             self.bar.setRange(0, 1000 if now.share else 0)
             self.bar.setValue(round(1000 * now.share))
@@ -82,14 +85,15 @@ class Jobs(QWidget):
             self.log.setPlainText(text)
 
     def _said(self, job: JobView) -> str:
-        parts = [word(job.phase), numbers.percent(round(job.share, 2)) if job.share else "", job.detail]
+        parts = [word(job.phase), f"{100 * job.share:.0f} %" if job.share else "", said(job.detail)]
         if job.eta is not None and job.eta > 0.5:
             parts.append(self.tr("{time} left").format(time=numbers.duration(job.eta)))
         return "  ·  ".join(p for p in parts if p)
 
     def _line(self, job: JobView) -> str:
         states = {"done": self.tr("done"), "failed": self.tr("failed"), "cancelled": self.tr("cancelled")}
-        return "  ·  ".join([job.title, states.get(job.state, job.state), *([job.error] if job.error else []), *job.notes])
+        told = [job.when, job.title, states.get(job.state, job.state), *([said(job.error)] if job.error else []), *map(said, job.notes)]
+        return "  ·  ".join(told)
 
     def _cancel(self) -> None:
         self.session.engine.cancel(self._key)

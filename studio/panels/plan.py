@@ -26,11 +26,13 @@ from core.prune import pruners
 from core.quantize import quantizers
 from core.registry import Registry, knobs
 from core.types import Choice, Layer, Plan
+from studio.elided import Elided
 from studio.forms import Form
 from studio.panels import panels
 from studio.session import Session
 from studio.sliders import ShareSlider, StopSlider, gesture
 from studio.snapshot import Snapshot
+from studio.words import said as told
 from studio.words import word
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
@@ -85,6 +87,7 @@ class Half(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         how = QLabel(QCoreApplication.translate("Half", "Method"))
+        how.setMinimumWidth(self.form.label_width())
         for i, (a, b, c) in enumerate(((self.title, self.value, self.origin), (how, self.combo, self.from_))):
             for j, w in enumerate((a, b, c)):
                 grid.addWidget(w, 2 * i, j)
@@ -103,10 +106,9 @@ class PlanPanel(QScrollArea):
         super().__init__(parent)
         self.session = session
         self._drawn: tuple[Any, ...] = ()
-        self.heading, self.note = QLabel(), QLabel()
+        self.heading, self.note = Elided(), QLabel()
         self.heading.setTextFormat(Qt.TextFormat.PlainText)
-        for label in (self.heading, self.note):
-            label.setWordWrap(True)
+        self.note.setWordWrap(True)
         font = self.heading.font()
         font.setPointSizeF(font.pointSizeF() * 1.15)
         font.setBold(True)
@@ -197,7 +199,7 @@ class PlanPanel(QScrollArea):
         if not reasons:
             return ""
         form = self.tr("{target} stores {n} of {m} dense: {why}")
-        return form.format(target=word(snapshot.target.title), n=len(reasons), m=len(active), why=word(reasons[0]))
+        return form.format(target=word(snapshot.target.title), n=len(reasons), m=len(active), why=told(reasons[0]))
 
     def _reset(self, plan: Plan, scope: Scope) -> None:
         where = plan.groups if scope.kind == "group" else plan.layers

@@ -16,7 +16,7 @@ from core.layers import layers as layers_of
 from core.resources import root
 from core.types import Checkpoint, Layer, Outcome, Plan, TensorInfo
 from studio.engine import Engine
-from studio.layers.model import DRAW, ERROR, PLAN, PLANNED, STORED, LayersModel
+from studio.layers.model import BITS, DRAW, ERROR, PLANNED, PRUNE, SPARSITY, STORED, LayersModel
 from studio.layers.nodes import Node, fold
 from studio.layers.view import LayersView
 from studio.session import Session
@@ -116,8 +116,8 @@ def test_the_plan_column_marks_what_a_layer_says_itself(qtbot: Any) -> None:
     name = "model.layers.1.mlp.down_proj"
     plan = plans.edit(plans.edit(Plan(), plans.MODEL, bits=4), plans.Scope("layers", (name,)), bits=8)
     model.show_snapshot(replace(shot, plan=plan, settings=plans.resolve(plan, shot.layers)))
-    assert model.data(model.at(model.leaves[name], PLAN)) == "8 b ●"
-    assert model.data(model.at(model.leaves["model.layers.0.mlp.down_proj"], PLAN)) == "4 b"
+    assert model.data(model.at(model.leaves[name], BITS)) == "● 8"
+    assert model.data(model.at(model.leaves["model.layers.0.mlp.down_proj"], BITS)) == "4"
 
 
 def test_ten_thousand_tensors_stay_fluid(qtbot: Any, session: Session) -> None:
