@@ -20,6 +20,7 @@ from .keeper import Keeper
 from .session import Session
 from .window import MainWindow
 
+CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
 log = logging.getLogger("slim")
 
 
@@ -64,6 +65,9 @@ def translate(app: QApplication) -> None:
     if settings.language() != "zh_CN":
         return
     qt = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    font = app.font()  # without a name for them, Chinese characters come from whichever CJK font is first, often a bold or Japanese one
+    font.setFamilies([font.family(), *CHINESE])
+    app.setFont(font)
     for name, folder in (("qtbase_zh_CN", qt), ("studio_zh_CN", str(root() / "translations"))):
         translator = QTranslator(app)
         if translator.load(name, folder):

@@ -39,7 +39,7 @@ class Form(QWidget):
 
     def label_width(self) -> int:
         """What the labels of all forms keep free, so that their fields stand in one column."""
-        return self.fontMetrics().averageCharWidth() * 13
+        return round(self.fontMetrics().height() * 5.5)
 
     def _build(self, method: type[Any] | None) -> None:
         while self.rows.rowCount():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QLabel, QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
 
@@ -19,6 +19,7 @@ class Menus:
         self.bar = QToolBar(QCoreApplication.translate("Menus", "Main"), window)
         self.bar.setObjectName("main")
         self.bar.setMovable(False)
+        self.bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.data = QLabel()
         self.menus: dict[str, QMenu] = {name: window.menuBar().addMenu(self._title(name)) for name in MENUS}
         self._under: dict[tuple[str, str], QMenu] = {}

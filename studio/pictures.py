@@ -9,17 +9,22 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QIODevice, QMimeData, QRect, QSaveFile, QSize
-from PySide6.QtGui import QGuiApplication, QPainter
+from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QGraphicsView, QMenu
 
 Rows = Sequence[Sequence[str | float | int]]  # the first row names the columns, with their units
+FINE = 3  # pixels of a PNG for one of the screen
 KINDS = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv"}
 
 
 def encode(kind: str, view: QGraphicsView, rows: Rows) -> bytes:
     """The chart as the bytes of such a file."""
-    return {"png": lambda: _png(view), "svg": lambda: _svg(view), "csv": lambda: _csv(rows)}[kind]()
+    if kind == "csv":
+        return _csv(rows)
+    found: list[bytes] = []
+    getattr(view, "picture", lambda draw: draw())(lambda: found.append(_png(view) if kind == "png" else _svg(view)))
+    return found[0]
 
 
 def copy(kind: str, view: QGraphicsView, rows: Rows) -> None:
@@ -28,7 +33,7 @@ def copy(kind: str, view: QGraphicsView, rows: Rows) -> None:
     mime = QMimeData()
     mime.setData(KINDS[kind], found)
     if kind == "png":
-        mime.setImageData(view.grab().toImage())
+        mime.setImageData(QImage.fromData(found))
     else:
         mime.setText(found.decode())
     QGuiApplication.clipboard().setMimeData(mime)
@@ -68,7 +73,14 @@ def _ask(view: QGraphicsView, name: str, rows: Callable[[], Rows], fail: Callabl
 
 
 def _png(view: QGraphicsView) -> bytes:
-    return _buffered(lambda buffer: view.grab().save(buffer, "PNG"))
+    """Finer than on the screen, for a page or a slide."""
+    image = QImage(view.size() * FINE, QImage.Format.Format_ARGB32)
+    image.fill(view.palette().window().color())
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    view.render(painter)
+    painter.end()
+    return _buffered(lambda buffer: image.save(buffer, "PNG"))
 
 
 def _svg(view: QGraphicsView) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QBrush, QContextMenuEvent, QHelpEvent, QPalette
-from PySide6.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from . import pictures, theme
 
@@ -15,9 +15,10 @@ from . import pictures, theme
 class Plot(pg.PlotWidget):
     """Recoloured whenever the palette changes, because pyqtgraph does not follow it; a right click copies or saves it."""
 
-    def __init__(self, title: str, bottom: str = "", left: str = "", zoom: bool = False) -> None:
+    def __init__(self, title: str, bottom: str = "", left: str = "", zoom: bool = False, headless: bool = False) -> None:
         super().__init__(background=None)
         self.title, self.bottom, self.left = title, bottom, left
+        self.headless = headless  # its title stands above it, and in the plot only for a picture of it
         self.rows: Callable[[], pictures.Rows] = list  # what a copy as CSV holds
         self.tip: Callable[[float, float], str] = lambda x, y: ""  # what stands at a place of the plot
         self.fail: Callable[[str], None] = lambda why: None  # hears why a file could not be written
@@ -36,6 +37,16 @@ class Plot(pg.PlotWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "title"):
             self.recolour()
 
+    def picture(self, draw: Callable[[], None]) -> None:
+        """Draw something that must be understood without the window around it: with the title."""
+        was, self.headless = self.headless, False
+        self.recolour()
+        self.getPlotItem().layout.activate()  # the title has its place at once
+        self.scene().prepareForPaint()
+        draw()
+        self.headless = was
+        self.recolour()
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         pictures.menu(self, self.title, self.rows, self.fail).popup(event.globalPos())
         event.accept()
@@ -52,7 +63,7 @@ class Plot(pg.PlotWidget):
     def recolour(self) -> None:
         item = self.getPlotItem()
         self.setBackground(self.palette().color(QPalette.ColorRole.Window))
-        item.setTitle(self.title, color=theme.colour("text"), size="10pt")
+        item.setTitle(None if self.headless else self.title, color=theme.colour("text"), size="10pt")
         for side, text in (("left", self.left), ("bottom", self.bottom)):
             item.getAxis(side).setPen(pg.mkPen(theme.colour("grid"), width=1))
             item.getAxis(side).setTextPen(theme.colour("muted"))
@@ -68,13 +79,31 @@ def hatched(name: str) -> QBrush:
     return QBrush(theme.colour(name), Qt.BrushStyle.BDiagPattern)
 
 
+def head(title: str, beside: QWidget | None = None) -> QHBoxLayout:
+    """The line above a chart, equally high above all of them."""
+    row = QHBoxLayout()
+    name = QLabel(f"<b>{title}</b>")
+    name.setMinimumHeight(QComboBox().sizeHint().height())
+    row.addWidget(name)
+    row.addStretch(1)
+    if beside is not None:
+        row.addWidget(beside)
+    return row
+
+
+def settle(words: QLabel) -> None:
+    """Room for three lines of figures below a chart, so that charts side by side end at one height."""
+    words.setMinimumHeight(3 * words.fontMetrics().lineSpacing() + 2)
+    words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+
+
 class Bars(QWidget):
     """Before above now, with the figures in words below."""
 
     def __init__(self, title: str, unit: str, hatch: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.fill = hatched if hatch else solid
-        self.plot = Plot(title, unit)
+        self.plot = Plot(title, unit, headless=True)
         now, before = QCoreApplication.translate("Bars", "now"), QCoreApplication.translate("Bars", "before")
         self.plot.getAxis("left").setTicks([[(0, now), (1, before)]])
         self.bars = pg.BarGraphItem(x0=[0, 0], y=[1, 0], height=0.6, width=[0, 0])
@@ -83,8 +112,9 @@ class Bars(QWidget):
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 2, 4, 2)
-        box.addWidget(self.plot)
-        box.addWidget(self.text)
+        for part in (head(title), self.plot, self.text):
+            box.addLayout(part) if isinstance(part, QHBoxLayout) else box.addWidget(part)
+        settle(self.text)
 
     def draw(self, before: float, now: float) -> None:
         names = ("before", "after")

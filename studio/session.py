@@ -301,7 +301,7 @@ class Session(QObject):
     def restore(self, index: int) -> None:
         """Go back to a measured plan, undoably; -1 is the untouched original."""
         plan = self._shot.variants[index].plan if index >= 0 else self._plan
-        self.edit(self.tr("Restore variant {n}").format(n=index + 1), plan)
+        self.edit(self.tr("Restore variant {n}").format(n=index + 1) if index >= 0 else self.tr("Back to the original"), plan)
 
     def rename_variant(self, index: int, name: str) -> None:
         """Give a variant a name for the history and the charts."""

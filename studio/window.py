@@ -87,6 +87,7 @@ class MainWindow(QMainWindow):
         self.charts_line = QHBoxLayout(self.charts_row)
         self.charts_line.setContentsMargins(0, 0, 0, 0)
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)  # a white line in the dark
         self.notice.details.connect(lambda: self.parts["jobs"].fold.setChecked(True) if "jobs" in self.parts else None)
         self.tabs.currentChanged.connect(lambda _: self._redraw.start())
         self.split = split = QSplitter(Qt.Orientation.Vertical)
@@ -132,7 +133,7 @@ class MainWindow(QMainWindow):
                 self._dock(name, panel, word(panel.title), panel.area)
         for name in sorted(charts, key=lambda n: CHARTS.index(n) if n in CHARTS else len(CHARTS)):
             self.parts[name] = charts[name](self.session, self.charts_row)
-            self.charts_line.addWidget(self.parts[name], 1)
+            self.charts_line.addWidget(self.parts[name], 3 if name == "energy" else 4)
         self.charts_row.setVisible(len(charts) > 0)
         self.menus.menus["View"].addSeparator()
         for dock in self.docks.values():
@@ -164,6 +165,8 @@ class MainWindow(QMainWindow):
             return  # resizing would show what the welcome page hides
         wide = [(d, w) for n, w in (("layers", 345), ("plan", 315)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
+        if {"plan", "history"} <= self.docks.keys():
+            self.resizeDocks([self.docks["plan"], self.docks["history"]], [3, 1], Qt.Orientation.Vertical)
         if (jobs := self.docks.get("jobs")) is not None:
             self.resizeDocks([jobs], [34], Qt.Orientation.Vertical)
 

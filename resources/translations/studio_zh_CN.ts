@@ -7,8 +7,8 @@
       <translation>精度指标</translation>
     </message>
     <message>
-      <source>Accuracy (measured)</source>
-      <translation>精度(实测)</translation>
+      <source>Accuracy</source>
+      <translation>精度</translation>
     </message>
     <message>
       <source>The original is being measured.</source>
@@ -16,7 +16,7 @@
     </message>
     <message>
       <source>Let the slider rest: the plan is measured by itself.</source>
-      <translation>停下滑块,方案会自动评测。</translation>
+      <translation>停下滑块，方案会自动评测。</translation>
     </message>
     <message>
       <source>measured on {n} {unit}</source>
@@ -24,7 +24,11 @@
     </message>
     <message>
       <source>, window {n} of {total}</source>
-      <translation>,第 {n}/{total} 个窗口</translation>
+      <translation>，第 {n}/{total} 个窗口</translation>
+    </message>
+    <message>
+      <source>The original</source>
+      <translation>原模型</translation>
     </message>
     <message>
       <source>being measured</source>
@@ -36,7 +40,7 @@
     </message>
     <message>
       <source>click restores it, Ctrl+click compares it</source>
-      <translation>单击恢复,Ctrl+单击对比</translation>
+      <translation>单击恢复，Ctrl+单击对比</translation>
     </message>
   </context>
   <context>
@@ -54,15 +58,15 @@
     <name>Coach</name>
     <message>
       <source>The layers. Select one, a group, or nothing for the whole model; type 4 for four bits.</source>
-      <translation>这里是各层。选择一层、一组,或不选(即整个模型);按 4 即设为 4 位。</translation>
+      <translation>这里是各层。选择一层、一组，或不选（即整个模型）；按 4 即设为 4 位。</translation>
     </message>
     <message>
       <source>The sliders. The size is exact at every tick; let go, and the accuracy is measured.</source>
-      <translation>这里是滑块。每移动一格都给出精确大小;松手后自动评测精度。</translation>
+      <translation>这里是滑块。每移动一格都给出精确大小；松手后自动评测精度。</translation>
     </message>
     <message>
       <source>What it costs. Every measured plan stays as a point; Export writes it and proves that it loads.</source>
-      <translation>这里是代价。每个评测过的方案都会留下一个点;导出会写出模型并验证它能加载。</translation>
+      <translation>这里是代价。每个评测过的方案都会留下一个点；导出会写出模型并验证它能加载。</translation>
     </message>
     <message>
       <source>Skip</source>
@@ -80,12 +84,8 @@
   <context>
     <name>Compare</name>
     <message>
-      <source>Choose two points of the history to compare them layer by layer.</source>
-      <translation>在历史中选择两个变体,即可逐层对比。</translation>
-    </message>
-    <message>
-      <source>Layer</source>
-      <translation>层</translation>
+      <source>Choose two points of the history to compare them layer by layer, or press Space for the original.</source>
+      <translation>在历史中选择两个变体即可逐层对比，按空格键则与原模型对比。</translation>
     </message>
     <message>
       <source>Plan</source>
@@ -104,12 +104,20 @@
       <translation>误差</translation>
     </message>
     <message>
+      <source>Layer</source>
+      <translation>层</translation>
+    </message>
+    <message>
       <source>Comparison</source>
       <translation>对比</translation>
     </message>
     <message>
-      <source>A {a}, B {b}</source>
-      <translation>A {a},B {b}</translation>
+      <source>Variant {n}</source>
+      <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>Original</source>
+      <translation>原模型</translation>
     </message>
   </context>
   <context>
@@ -135,7 +143,7 @@
     <name>EnergyChart</name>
     <message>
       <source>Energy (modelled)</source>
-      <translation>能耗(模型估算)</translation>
+      <translation>能耗（模型估算）</translation>
     </message>
     <message>
       <source>Modelled when the network can run.</source>
@@ -143,11 +151,11 @@
     </message>
     <message>
       <source>{low} to {high} (90 %), modelled</source>
-      <translation>{low} 到 {high}(90 %),模型估算</translation>
+      <translation>{low} 到 {high}（90 %），模型估算</translation>
     </message>
     <message>
       <source>a {unit}, modelled, ×÷{range}</source>
-      <translation>每{unit},模型估算,×÷{range}</translation>
+      <translation>每{unit}，模型估算，×÷{range}</translation>
     </message>
   </context>
   <context>
@@ -197,7 +205,7 @@
     <name>FactoryDialog</name>
     <message>
       <source>Run this code?</source>
-      <translation>运行这段代码?</translation>
+      <translation>运行这段代码？</translation>
     </message>
     <message>
       <source>Function that returns the network</source>
@@ -209,7 +217,7 @@
     </message>
     <message>
       <source>Yes, run this code</source>
-      <translation>是,运行这段代码</translation>
+      <translation>是，运行这段代码</translation>
     </message>
     <message>
       <source>{name} can do anything you can do on this computer. Run it only if you know where it comes from.</source>
@@ -217,14 +225,14 @@
     </message>
     <message>
       <source>Function that returns the network, called without arguments:</source>
-      <translation>返回网络的函数(调用时不带参数):</translation>
+      <translation>返回网络的函数（调用时不带参数）：</translation>
     </message>
   </context>
   <context>
     <name>Form</name>
     <message>
       <source> (mixed)</source>
-      <translation>(不一致)</translation>
+      <translation>（不一致）</translation>
     </message>
   </context>
   <context>
@@ -246,11 +254,11 @@
     </message>
     <message>
       <source>Click restores a variant's plan; Ctrl+click a second one to compare both</source>
-      <translation>单击恢复该变体的方案;Ctrl+单击另一个可对比两者</translation>
+      <translation>单击恢复该变体的方案；Ctrl+单击另一个可对比两者</translation>
     </message>
     <message>
       <source>Every measured plan appears here: move a slider and rest</source>
-      <translation>每个评测过的方案都会出现在这里:移动滑块,然后停下</translation>
+      <translation>每个评测过的方案都会出现在这里：移动滑块，然后停下</translation>
     </message>
     <message>
       <source>Variant {n}</source>
@@ -265,11 +273,43 @@
     <name>Inspector</name>
     <message>
       <source>Select one layer to look inside it.</source>
-      <translation>选择一个层,查看其内部。</translation>
+      <translation>选择一个层，查看其内部。</translation>
     </message>
     <message>
       <source>logarithmic</source>
       <translation>对数坐标</translation>
+    </message>
+    <message>
+      <source>Histogram</source>
+      <translation>直方图</translation>
+    </message>
+    <message>
+      <source>weight</source>
+      <translation>权重</translation>
+    </message>
+    <message>
+      <source>count</source>
+      <translation>数量</translation>
+    </message>
+    <message>
+      <source>Map</source>
+      <translation>热图</translation>
+    </message>
+    <message>
+      <source>input</source>
+      <translation>输入</translation>
+    </message>
+    <message>
+      <source>output</source>
+      <translation>输出</translation>
+    </message>
+    <message>
+      <source>Channels</source>
+      <translation>通道</translation>
+    </message>
+    <message>
+      <source>output channel</source>
+      <translation>输出通道</translation>
     </message>
     <message>
       <source>Magnitude</source>
@@ -280,40 +320,88 @@
       <translation>零值</translation>
     </message>
     <message>
+      <source>after</source>
+      <translation>之后</translation>
+    </message>
+    <message>
+      <source>before</source>
+      <translation>之前</translation>
+    </message>
+    <message>
+      <source>Range and outliers</source>
+      <translation>范围与离群值</translation>
+    </message>
+    <message>
+      <source>Middle half</source>
+      <translation>中间 50 %</translation>
+    </message>
+    <message>
+      <source>Error left</source>
+      <translation>压缩误差</translation>
+    </message>
+    <message>
       <source>What the map shows</source>
       <translation>热图显示的内容</translation>
     </message>
     <message>
-      <source>Histogram</source>
-      <translation>直方图</translation>
+      <source>Which weights the map shows</source>
+      <translation>热图显示哪组权重</translation>
     </message>
     <message>
-      <source>Map</source>
-      <translation>热图</translation>
+      <source>What the channels show</source>
+      <translation>通道图显示的内容</translation>
     </message>
     <message>
-      <source>Range of each output channel</source>
-      <translation>各输出通道的取值范围</translation>
+      <source>The wheel zooms, a drag moves, A in the corner shows all again; a right click copies.</source>
+      <translation>滚轮缩放，拖动平移，角落的 A 恢复全貌；右键可复制。</translation>
     </message>
     <message>
-      <source>error left {e}</source>
-      <translation>压缩误差 {e}</translation>
+      <source>How often each weight occurs, orange before and blue after compression.</source>
+      <translation>各权重值出现的次数，橙色为压缩前，蓝色为压缩后。</translation>
+    </message>
+    <message>
+      <source>The matrix, one row per output; large ones are averaged over blocks of weights.</source>
+      <translation>权重矩阵，每行一个输出；较大的矩阵按块取平均。</translation>
+    </message>
+    <message>
+      <source>One value per output channel; crosses are outliers beyond six standard deviations.</source>
+      <translation>每个输出通道一个值；叉号为超出六个标准差的离群值。</translation>
     </message>
     <message>
       <source>left as it is</source>
       <translation>保持原样</translation>
     </message>
     <message>
-      <source>before: {what}</source>
-      <translation>之前:{what}</translation>
+      <source>error left {e}</source>
+      <translation>压缩误差 {e}</translation>
     </message>
     <message>
-      <source>after: {what}</source>
-      <translation>之后:{what}</translation>
+      <source>mean</source>
+      <translation>均值</translation>
     </message>
     <message>
-      <source>standard deviation {std}, largest {most}, kurtosis {k}, zeros {z}, outliers {n}</source>
-      <translation>标准差 {std},最大绝对值 {most},峰度 {k},零值 {z},离群值 {n} 个</translation>
+      <source>standard deviation</source>
+      <translation>标准差</translation>
+    </message>
+    <message>
+      <source>largest</source>
+      <translation>最大绝对值</translation>
+    </message>
+    <message>
+      <source>kurtosis</source>
+      <translation>峰度</translation>
+    </message>
+    <message>
+      <source>zeros</source>
+      <translation>零值</translation>
+    </message>
+    <message>
+      <source>outliers</source>
+      <translation>离群值</translation>
+    </message>
+    <message>
+      <source>output {row}, input {column}: {value}</source>
+      <translation>输出 {row}，输入 {column}：{value}</translation>
     </message>
   </context>
   <context>
@@ -328,11 +416,15 @@
     </message>
     <message>
       <source>Stop this job; everything finished so far is kept</source>
-      <translation>停止此任务;已完成的部分会保留</translation>
+      <translation>停止此任务；已完成的部分会保留</translation>
     </message>
     <message>
       <source>Log</source>
       <translation>日志</translation>
+    </message>
+    <message>
+      <source>What the worker did, newest first; Help › Open the log has every detail</source>
+      <translation>后台任务记录，最新的在前；“帮助 › 打开日志”中有全部细节</translation>
     </message>
     <message>
       <source>Log of finished jobs</source>
@@ -341,6 +433,10 @@
     <message>
       <source>Nothing is running.</source>
       <translation>没有正在运行的任务。</translation>
+    </message>
+    <message>
+      <source>{n} waiting</source>
+      <translation>{n} 个等待中</translation>
     </message>
     <message>
       <source>{time} left</source>
@@ -363,11 +459,11 @@
     <name>Keeper</name>
     <message>
       <source>{path} is no longer there, so the studio starts empty; put it back and use File › Reopen the last session.</source>
-      <translation>{path} 已不存在,因此以空白状态启动;放回后可用“文件 › 重新打开上次会话”。</translation>
+      <translation>{path} 已不存在，因此以空白状态启动；放回后可用“文件 › 重新打开上次会话”。</translation>
     </message>
     <message>
       <source>The last start ended while it reopened the session; File › Reopen the last session tries again.</source>
-      <translation>上次启动在恢复会话时中断;可用“文件 › 重新打开上次会话”再试一次。</translation>
+      <translation>上次启动在恢复会话时中断；可用“文件 › 重新打开上次会话”再试一次。</translation>
     </message>
   </context>
   <context>
@@ -375,6 +471,26 @@
     <message>
       <source>Layer</source>
       <translation>层</translation>
+    </message>
+    <message>
+      <source>Bits</source>
+      <translation>位数</translation>
+    </message>
+    <message>
+      <source>Prune</source>
+      <translation>剪枝</translation>
+    </message>
+    <message>
+      <source>Planned</source>
+      <translation>方案大小</translation>
+    </message>
+    <message>
+      <source>Error</source>
+      <translation>误差</translation>
+    </message>
+    <message>
+      <source>Zeros</source>
+      <translation>零值</translation>
     </message>
     <message>
       <source>Type</source>
@@ -397,36 +513,48 @@
       <translation>数据类型</translation>
     </message>
     <message>
-      <source>Sparsity</source>
-      <translation>稀疏度</translation>
+      <source>Like blocks are folded into one row; open it to see its layers</source>
+      <translation>相同的块折叠为一行；展开可查看各层</translation>
     </message>
     <message>
-      <source>Plan</source>
-      <translation>方案</translation>
+      <source>Planned bits of a weight. ● said by the layer itself, ◐ by its group; unmarked comes from the model</source>
+      <translation>方案中每个权重的位数。● 由该层单独设定，◐ 由其组设定；无标记则来自模型</translation>
     </message>
     <message>
-      <source>Planned</source>
-      <translation>方案大小</translation>
+      <source>Planned share of weights set to zero. ● said by the layer itself, ◐ by its group</source>
+      <translation>方案中置零的权重比例。● 由该层单独设定，◐ 由其组设定</translation>
     </message>
     <message>
-      <source>Error</source>
-      <translation>误差</translation>
+      <source>Share of exact zeros: measured after compression where the plan was measured, else as stored</source>
+      <translation>零值所占比例：方案评测过的为压缩后实测值，否则为文件中的现有值</translation>
     </message>
     <message>
-      <source>Share of exact zeros, measured after compression; – until it was measured</source>
-      <translation>零值所占比例,压缩后实测;未评测时显示 –</translation>
+      <source>What the tensor does in the network</source>
+      <translation>该张量在网络中的作用</translation>
     </message>
     <message>
-      <source>Bits and share to prune. ● said by the layer itself, ◐ by its group; unmarked comes from the model</source>
-      <translation>位数与剪枝比例。● 由该层单独设定,◐ 由其组设定;无标记则来自模型</translation>
+      <source>Outputs × inputs</source>
+      <translation>输出 × 输入</translation>
+    </message>
+    <message>
+      <source>How many numbers the layer stands for</source>
+      <translation>该层包含的数值个数</translation>
+    </message>
+    <message>
+      <source>Bytes in the opened file</source>
+      <translation>在所打开文件中占用的字节</translation>
+    </message>
+    <message>
+      <source>Type in the opened file</source>
+      <translation>在所打开文件中的类型</translation>
     </message>
     <message>
       <source>Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it</source>
-      <translation>导出将写入的精确字节数。外框为现有存储,填充为方案大小,均以同级最大的一行为基准</translation>
+      <translation>导出将写入的精确字节数。外框为现有存储，填充为方案大小，均以同级最大的一行为基准</translation>
     </message>
     <message>
       <source>Measured: squared distance to the original over its squared norm. Line: one value per block</source>
-      <translation>实测:与原权重之差的平方和除以原权重的平方和。折线:每个块一个值</translation>
+      <translation>实测：与原权重之差的平方和除以原权重的平方和。折线：每个块一个值</translation>
     </message>
     <message>
       <source>{n} tensors</source>
@@ -434,15 +562,15 @@
     </message>
     <message>
       <source>Left alone: {why}</source>
-      <translation>保持原样:{why}</translation>
+      <translation>保持原样：{why}</translation>
     </message>
     <message>
       <source>mixed</source>
       <translation>不一致</translation>
     </message>
     <message>
-      <source>protected</source>
-      <translation>受保护</translation>
+      <source>kept</source>
+      <translation>保留</translation>
     </message>
   </context>
   <context>
@@ -453,11 +581,11 @@
     </message>
     <message>
       <source>Part of a name (down_proj) or a type (linear, conv, norm)</source>
-      <translation>名称的一部分(down_proj)或类型(linear、conv、norm)</translation>
+      <translation>名称的一部分（down_proj）或类型（linear、conv、norm）</translation>
     </message>
     <message>
       <source>Open a model to see its layers here</source>
-      <translation>打开模型后,这里会显示它的层</translation>
+      <translation>打开模型后，这里会显示它的层</translation>
     </message>
     <message>
       <source>{n} bits</source>
@@ -468,12 +596,16 @@
       <translation>剪枝 {n} %</translation>
     </message>
     <message>
+      <source>Measure the plan first: let the sliders rest.</source>
+      <translation>请先评测方案：停下滑块即可。</translation>
+    </message>
+    <message>
       <source>Layers</source>
       <translation>层</translation>
     </message>
     <message>
-      <source>2 to 8 set the bits of the selection, 0 leaves it at 16, [ and ] prune less and more</source>
-      <translation>按 2 到 8 设置所选层的位数,0 保持 16 位,[ 和 ] 减少和增加剪枝</translation>
+      <source>2 to 8 set the selection's bits, 0 leaves it at 16, [ and ] prune less and more, Space compares</source>
+      <translation>按 2 到 8 设置所选层的位数，0 保持 16 位，[ 和 ] 减少和增加剪枝，空格键对比</translation>
     </message>
     <message>
       <source>Select similar</source>
@@ -481,7 +613,7 @@
     </message>
     <message>
       <source>Select nothing (whole model)</source>
-      <translation>取消选择(整个模型)</translation>
+      <translation>取消选择（整个模型）</translation>
     </message>
     <message>
       <source>Expand all</source>
@@ -516,7 +648,7 @@
     </message>
     <message>
       <source>Data: {name}</source>
-      <translation>数据:{name}</translation>
+      <translation>数据：{name}</translation>
     </message>
     <message>
       <source>No data chosen</source>
@@ -524,11 +656,7 @@
     </message>
     <message>
       <source>Choose held-out samples under Run › Choose data…</source>
-      <translation>选择留出样本:运行 › 选择数据…</translation>
-    </message>
-    <message>
-      <source>Measure the plan first: let the sliders rest.</source>
-      <translation>请先评测方案:停下滑块即可。</translation>
+      <translation>选择留出样本：运行 › 选择数据…</translation>
     </message>
     <message>
       <source>{name} was exported and verified.</source>
@@ -571,6 +699,14 @@
     <message>
       <source>Close the notice</source>
       <translation>关闭通知</translation>
+    </message>
+    <message>
+      <source>Log</source>
+      <translation>日志</translation>
+    </message>
+    <message>
+      <source>What the worker did before</source>
+      <translation>查看后台任务记录</translation>
     </message>
   </context>
   <context>
@@ -624,7 +760,7 @@
     </message>
     <message>
       <source>mixed, first {shown}</source>
-      <translation>不一致,第一个为 {shown}</translation>
+      <translation>不一致，第一个为 {shown}</translation>
     </message>
     <message>
       <source>mixed</source>
@@ -632,15 +768,15 @@
     </message>
     <message>
       <source>The selected layers use different methods; choosing one gives it to all</source>
-      <translation>所选各层使用不同的方法;选定一种后将用于所有所选层</translation>
+      <translation>所选各层使用不同的方法；选定一种后将用于所有所选层</translation>
     </message>
     <message>
       <source>Left alone: {why}</source>
-      <translation>保持原样:{why}</translation>
+      <translation>保持原样：{why}</translation>
     </message>
     <message>
       <source>{n} of {m} left alone: {why}</source>
-      <translation>{m} 个中有 {n} 个保持原样:{why}</translation>
+      <translation>{m} 个中有 {n} 个保持原样：{why}</translation>
     </message>
     <message>
       <source>Only floating-point weight matrices can be compressed</source>
@@ -660,15 +796,15 @@
     </message>
     <message>
       <source>Bits of each weight; 16 leaves it as stored</source>
-      <translation>每个权重的位数;16 表示保持原样</translation>
+      <translation>每个权重的位数；16 表示保持原样</translation>
     </message>
     <message>
       <source>{target} stores {n} of {m} dense: {why}</source>
-      <translation>{target} 以稠密形式存储 {m} 个中的 {n} 个:{why}</translation>
+      <translation>{target} 以稠密形式存储 {m} 个中的 {n} 个：{why}</translation>
     </message>
     <message>
       <source>Say nothing of its own again and inherit</source>
-      <translation>不再单独设定,改为继承</translation>
+      <translation>不再单独设定，改为继承</translation>
     </message>
     <message>
       <source>Leave the whole model as it was stored</source>
@@ -676,7 +812,7 @@
     </message>
     <message>
       <source>Nothing to reset: nothing is said here</source>
-      <translation>无需重置:这里没有单独设定</translation>
+      <translation>无需重置：这里没有单独设定</translation>
     </message>
     <message>
       <source>Whole model</source>
@@ -715,11 +851,11 @@
     </message>
     <message>
       <source>The weights have changed since they were measured, so the history was left out.</source>
-      <translation>权重文件在评测之后有改动,因此未恢复历史。</translation>
+      <translation>权重文件在评测之后有改动，因此未恢复历史。</translation>
     </message>
     <message>
       <source>Your own network was not run again; Model › Use my own network… does so after your yes.</source>
-      <translation>没有再次运行您自己的网络;可用“模型 › 使用我自己的网络…”,确认后运行。</translation>
+      <translation>没有再次运行您自己的网络；可用“模型 › 使用我自己的网络…”，确认后运行。</translation>
     </message>
     <message>
       <source>Counting the zeros</source>
@@ -742,12 +878,16 @@
       <translation>恢复变体 {n}</translation>
     </message>
     <message>
+      <source>Back to the original</source>
+      <translation>回到原模型</translation>
+    </message>
+    <message>
       <source>Inspecting {name}</source>
       <translation>检视 {name}</translation>
     </message>
     <message>
       <source>Open the recipe's model first: {source}</source>
-      <translation>请先打开配方所用的模型:{source}</translation>
+      <translation>请先打开配方所用的模型：{source}</translation>
     </message>
     <message>
       <source>Open recipe {name}</source>
@@ -766,11 +906,11 @@
     </message>
     <message>
       <source>exact bytes, orange before, blue now</source>
-      <translation>精确字节数,橙色为之前,蓝色为现在</translation>
+      <translation>精确字节数，橙色为之前，蓝色为现在</translation>
     </message>
     <message>
       <source>{n} layers; a click selects them</source>
-      <translation>{n} 层;单击选中它们</translation>
+      <translation>{n} 层；单击选中它们</translation>
     </message>
     <message>
       <source>{n} others</source>
@@ -802,7 +942,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Make a neural network smaller and greener, and see at once what it costs. Begin with a sample:</source>
-      <translation>让神经网络更小、更节能,代价一目了然。从一个示例开始:</translation>
+      <translation>让神经网络更小、更节能，代价一目了然。从一个示例开始：</translation>
     </message>
     <message>
       <source>Open folder…</source>
@@ -814,7 +954,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>or drop a model here: a transformers folder, .safetensors, .gguf, .pt</source>
-      <translation>或将模型拖到这里:transformers 文件夹、.safetensors、.gguf、.pt</translation>
+      <translation>或将模型拖到这里：transformers 文件夹、.safetensors、.gguf、.pt</translation>
     </message>
     <message>
       <source>Recent</source>
@@ -822,7 +962,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{metric} {value}, uncompressed</source>
-      <translation>{metric} {value}(未压缩)</translation>
+      <translation>{metric} {value}（未压缩）</translation>
     </message>
   </context>
   <context>
@@ -997,7 +1137,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Measure the plan first: let the sliders rest.</source>
-      <translation>请先评测方案:停下滑块即可。</translation>
+      <translation>请先评测方案：停下滑块即可。</translation>
     </message>
     <message>
       <source>Compare with the original</source>
@@ -1057,18 +1197,18 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Slim Studio makes neural networks smaller and greener by hand and eye.</source>
-      <translation>Slim Studio:用手和眼,让神经网络更小、更节能。</translation>
+      <translation>Slim Studio：用手和眼，让神经网络更小、更节能。</translation>
     </message>
     <message>
       <source>Apache-2.0. Log and cache: {path}</source>
-      <translation>Apache-2.0。日志与缓存:{path}</translation>
+      <translation>Apache-2.0。日志与缓存：{path}</translation>
     </message>
   </context>
   <context>
     <name>app</name>
     <message>
       <source>Something went wrong and was logged ({what}); your plan is safe.</source>
-      <translation>出现了意外错误,已记入日志({what});您的方案没有丢失。</translation>
+      <translation>出现了意外错误，已记入日志（{what}）；您的方案没有丢失。</translation>
     </message>
   </context>
   <context>
@@ -1126,14 +1266,14 @@ reopened in a fresh process by {tool}</source>
     <name>explain</name>
     <message>
       <source>Point at a part of the window and press F1.</source>
-      <translation>将鼠标指向窗口的某处,然后按 F1。</translation>
+      <translation>将鼠标指向窗口的某处，然后按 F1。</translation>
     </message>
   </context>
   <context>
     <name>pictures</name>
     <message>
       <source>{path} can't be written ({why}); choose another place.</source>
-      <translation>无法写入 {path}({why});请换一个位置。</translation>
+      <translation>无法写入 {path}（{why}）；请换一个位置。</translation>
     </message>
     <message>
       <source>Copy as {kind}</source>
@@ -1156,7 +1296,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>At the next start, open what was open; without the tick the studio starts empty</source>
-      <translation>下次启动时打开上次的模型;不勾选则以空白状态启动</translation>
+      <translation>下次启动时打开上次的模型；不勾选则以空白状态启动</translation>
     </message>
     <message>
       <source>Back to the welcome page</source>
@@ -1164,7 +1304,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Build the network with a Python function of yours, after you have read and confirmed it</source>
-      <translation>用您自己的 Python 函数构建网络,运行前需阅读并确认代码</translation>
+      <translation>用您自己的 Python 函数构建网络，运行前需阅读并确认代码</translation>
     </message>
     <message>
       <source>Chinese texts, at once</source>
@@ -1172,7 +1312,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Chinese where the system speaks it, else English</source>
-      <translation>系统语言为中文时使用中文,否则使用英文</translation>
+      <translation>系统语言为中文时使用中文，否则使用英文</translation>
     </message>
     <message>
       <source>Compress and score the current plan on the held-out data now</source>
@@ -1192,19 +1332,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Find any command or layer by typing a part of its name</source>
-      <translation>输入名称的一部分,查找任意命令或层</translation>
+      <translation>输入名称的一部分，查找任意命令或层</translation>
     </message>
     <message>
       <source>Give the selected layers (or the model) this many bits a weight; 16 leaves them as stored</source>
-      <translation>设置所选层(或整个模型)每个权重的位数;16 表示保持原样</translation>
+      <translation>设置所选层（或整个模型）每个权重的位数；16 表示保持原样</translation>
     </message>
     <message>
       <source>Held-out samples in a folder: .txt files, or pictures in one subfolder per class</source>
-      <translation>文件夹中的留出样本:.txt 文件,或每类一个子文件夹的图片</translation>
+      <translation>文件夹中的留出样本：.txt 文件，或每类一个子文件夹的图片</translation>
     </message>
     <message>
       <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels for classifiers</source>
-      <translation>用于评测的留出样本:语言模型用 .txt、.jsonl 或 .csv,分类器用含图像和标签的 .npz</translation>
+      <translation>用于评测的留出样本：语言模型用 .txt、.jsonl 或 .csv，分类器用含图像和标签的 .npz</translation>
     </message>
     <message>
       <source>Leave the studio</source>
@@ -1212,7 +1352,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Let the selected layers (or the model) follow the plan above them again</source>
-      <translation>让所选层(或整个模型)重新遵循上级方案</translation>
+      <translation>让所选层（或整个模型）重新遵循上级方案</translation>
     </message>
     <message>
       <source>Light colours</source>
@@ -1236,11 +1376,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Prune five per cent less of the selected layers (or the model)</source>
-      <translation>将所选层(或整个模型)的剪枝比例减少 5 个百分点</translation>
+      <translation>将所选层（或整个模型）的剪枝比例减少 5 个百分点</translation>
     </message>
     <message>
       <source>Prune five per cent more of the selected layers (or the model)</source>
-      <translation>将所选层(或整个模型)的剪枝比例增加 5 个百分点</translation>
+      <translation>将所选层（或整个模型）的剪枝比例增加 5 个百分点</translation>
     </message>
     <message>
       <source>Put the measured plan and the original side by side, layer by layer</source>
@@ -1248,7 +1388,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Read every tensor once and show in the tree how sparse it is stored; files up to 2 GB are counted by themselves</source>
-      <translation>读取每个张量一遍,在层树中显示其现有稀疏度;2 GB 以内的文件会自动统计</translation>
+      <translation>读取每个张量一遍，在层树中显示其现有稀疏度；2 GB 以内的文件会自动统计</translation>
     </message>
     <message>
       <source>Say what the thing under the pointer is</source>
@@ -1260,7 +1400,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Stop the running work; everything finished so far is kept</source>
-      <translation>停止正在运行的任务;已完成的部分会保留</translation>
+      <translation>停止正在运行的任务；已完成的部分会保留</translation>
     </message>
     <message>
       <source>Take back the last change of the plan</source>
@@ -1280,7 +1420,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Three steps through the window, ten seconds each</source>
-      <translation>三步了解窗口,每步十秒</translation>
+      <translation>三步了解窗口，每步十秒</translation>
     </message>
     <message>
       <source>Type a part of a name or a type</source>
@@ -1300,7 +1440,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Write the slimmed model and have it verified in a fresh process</source>
-      <translation>写出压缩后的模型,并在新进程中验证</translation>
+      <translation>写出压缩后的模型，并在新进程中验证</translation>
     </message>
   </context>
   <context>
@@ -1323,11 +1463,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>; transformers unpacks packed weights when it loads them, so this saving needs a runtime that streams them packed</source>
-      <translation>;transformers 加载时会解开打包的权重,因此要省下这部分,需要能直接读取打包权重的运行时</translation>
+      <translation>;transformers 加载时会解开打包的权重，因此要省下这部分，需要能直接读取打包权重的运行时</translation>
     </message>
     <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
-      <translation>上限为 {0} 时没有可评测的内容;请至少给 2</translation>
+      <translation>上限为 {0} 时没有可评测的内容；请至少给 2</translation>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
@@ -1347,7 +1487,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
-      <translation>未评测精度:没有留出数据;请在配方中给出 [evaluate] data</translation>
+      <translation>未评测精度：没有留出数据；请在配方中给出 [evaluate] data</translation>
     </message>
     <message>
       <source>Activation-aware scale and clip search, the strength chosen by the layer's output error (after Lin et al. 2023, arXiv 2306.00978).
@@ -1383,7 +1523,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Cancelled; everything finished so far is kept.</source>
-      <translation>已取消;已完成的部分会保留。</translation>
+      <translation>已取消；已完成的部分会保留。</translation>
     </message>
     <message>
       <source>Checking the tuning</source>
@@ -1415,7 +1555,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Cut: {0}</source>
-      <translation>裁剪:{0}</translation>
+      <translation>裁剪：{0}</translation>
     </message>
     <message>
       <source>Cutting</source>
@@ -1423,7 +1563,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Cutting looks at what goes through the network, and it can't run or there is no data; open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0</source>
-      <translation>裁剪需要观察网络中的数据流,但网络无法运行或没有数据;请打开带 config.json 的文件夹并给出数据,或设 method = "magnitude"、compensate = false、blocks = 0</translation>
+      <translation>裁剪需要观察网络中的数据流，但网络无法运行或没有数据；请打开带 config.json 的文件夹并给出数据，或设 method = "magnitude"、compensate = false、blocks = 0</translation>
     </message>
     <message>
       <source>Damping</source>
@@ -1447,7 +1587,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)</source>
-      <translation>留出文件中的图像全部用于评测,没有剩余可供校准;请选择校准文件(.npz)</translation>
+      <translation>留出文件中的图像全部用于评测，没有剩余可供校准；请选择校准文件（.npz）</translation>
     </message>
     <message>
       <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
@@ -1492,11 +1632,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
-      <translation>梯度剪枝需要可运行的网络和带标签的数据;请改用幅值剪枝</translation>
+      <translation>梯度剪枝需要可运行的网络和带标签的数据；请改用幅值剪枝</translation>
     </message>
     <message>
       <source>Gradient pruning needs labels, and an encoder has none; choose magnitude</source>
-      <translation>梯度剪枝需要标签,而编码器没有;请改用幅值剪枝</translation>
+      <translation>梯度剪枝需要标签，而编码器没有；请改用幅值剪枝</translation>
     </message>
     <message>
       <source>Granularity</source>
@@ -1534,7 +1674,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
-      <translation>无法加载其分词器({0});请将 tokenizer.json 放在 config.json 旁边</translation>
+      <translation>无法加载其分词器（{0}）；请将 tokenizer.json 放在 config.json 旁边</translation>
     </message>
     <message>
       <source>KL to the original</source>
@@ -1542,11 +1682,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Keep the N largest of every M neighbouring weights (Mishra et al. 2021); any amount above 0 turns the pattern on.</source>
-      <translation>每 M 个相邻权重只保留最大的 N 个(Mishra 等,2021);比例大于 0 即启用该模式。</translation>
+      <translation>每 M 个相邻权重只保留最大的 N 个（Mishra 等，2021）；比例大于 0 即启用该模式。</translation>
     </message>
     <message>
       <source>Kullback-Leibler divergence of the output to the original's, nats per token or sample</source>
-      <translation>输出相对原模型输出的 Kullback-Leibler 散度,单位为每词元或每样本奈特</translation>
+      <translation>输出相对原模型输出的 Kullback-Leibler 散度，单位为每词元或每样本奈特</translation>
     </message>
     <message>
       <source>L1 magnitude</source>
@@ -1563,7 +1703,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Modelled, not measured: {0} on a laptop of {1} GFLOP/s ({2} W) reading {3} GB/s ({4} W), 90 % within x/÷ {5}; weights move in the bytes they are stored in, arithmetic is float32, zeros save nothing{6}.</source>
-      <translation>模型估算,并非实测:{0},假设笔记本算力 {1} GFLOP/s({2} W)、读取带宽 {3} GB/s({4} W),90 % 落在 ×÷{5} 之内;权重按存储字节搬运,计算为 float32,零值不节省任何开销{6}。</translation>
+      <translation>模型估算，并非实测：{0}，假设笔记本算力 {1} GFLOP/s（{2} W）、读取带宽 {3} GB/s({4} W),90 % 落在 ×÷{5} 之内；权重按存储字节搬运，计算为 float32，零值不节省任何开销{6}。</translation>
     </message>
     <message>
       <source>N:M pattern</source>
@@ -1571,15 +1711,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Packed (compressed-tensors)</source>
-      <translation>打包(compressed-tensors)</translation>
+      <translation>打包（compressed-tensors）</translation>
     </message>
     <message>
       <source>Packed weights are found by module name, and this network's are not known ({0}); export it dense.</source>
-      <translation>打包权重按模块名查找,而该网络的模块名未知({0});请导出为稠密格式。</translation>
+      <translation>打包权重按模块名查找，而该网络的模块名未知（{0}）；请导出为稠密格式。</translation>
     </message>
     <message>
       <source>Packed weights need a config.json that says how they are packed, and this model has none; export it dense.</source>
-      <translation>打包权重需要 config.json 说明打包方式,而该模型没有;请导出为稠密格式。</translation>
+      <translation>打包权重需要 config.json 说明打包方式，而该模型没有；请导出为稠密格式。</translation>
     </message>
     <message>
       <source>Pattern</source>
@@ -1591,7 +1731,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Plain safetensors: loads everywhere; pruned and quantized values are rounded in place, so that bytes fall only with the type.</source>
-      <translation>普通 safetensors,随处可加载;剪枝和量化后的值原位存储,因此只有改变数据类型才会减小字节数。</translation>
+      <translation>普通 safetensors，随处可加载；剪枝和量化后的值原位存储，因此只有改变数据类型才会减小字节数。</translation>
     </message>
     <message>
       <source>Polishing rounds</source>
@@ -1633,11 +1773,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Round every weight to the nearest point of an even grid, per tensor, channel or group (Jacob et al. 2018).</source>
-      <translation>将每个权重舍入到均匀网格上最近的点,可按张量、通道或分组进行(Jacob 等,2018)。</translation>
+      <translation>将每个权重舍入到均匀网格上最近的点，可按张量、通道或分组进行（Jacob 等，2018）。</translation>
     </message>
     <message>
       <source>Round to nearest</source>
-      <translation>就近舍入(RTN)</translation>
+      <translation>就近舍入（RTN）</translation>
     </message>
     <message>
       <source>Scope</source>
@@ -1673,39 +1813,39 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>The GGUF's tokenizer could not be converted ({0}); take tokenizer.json from the original model.</source>
-      <translation>无法转换该 GGUF 的分词器({0});请从原模型取得 tokenizer.json。</translation>
+      <translation>无法转换该 GGUF 的分词器（{0}）；请从原模型取得 tokenizer.json。</translation>
     </message>
     <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
-      <translation>重新打开导出结果时发现不一致({0}:{1});已将其删除,请报告此问题。</translation>
+      <translation>重新打开导出结果时发现不一致（{0}：{1}）；已将其删除，请报告此问题。</translation>
     </message>
     <message>
       <source>The layer store {0} can't be written ({1}); free some space or set SLIM_CACHE to another folder</source>
-      <translation>无法写入层缓存 {0}({1});请腾出空间,或将 SLIM_CACHE 设为其他文件夹</translation>
+      <translation>无法写入层缓存 {0}（{1}）；请腾出空间，或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
     <message>
       <source>The network answers with infinities or NaN: these weights are broken; use more bits or prune less</source>
-      <translation>网络输出无穷大或 NaN:权重已损坏;请提高位数或减少剪枝</translation>
+      <translation>网络输出无穷大或 NaN：权重已损坏；请提高位数或减少剪枝</translation>
     </message>
     <message>
       <source>The network can't take images of {0}: {1}</source>
-      <translation>网络不接受 {0} 的图像:{1}</translation>
+      <translation>网络不接受 {0} 的图像：{1}</translation>
     </message>
     <message>
       <source>The network stopped being a chain of blocks on a batch of {0}; choose other data</source>
-      <translation>网络在 {0} 的一个批次上不再是块的链式结构;请选择其他数据</translation>
+      <translation>网络在 {0} 的一个批次上不再是块的链式结构；请选择其他数据</translation>
     </message>
     <message>
       <source>The network wants {0} {1} and the file doesn't have it; check that the factory builds this model</source>
-      <translation>网络需要 {0} {1},而文件中没有;请检查工厂函数构建的是否是该模型</translation>
+      <translation>网络需要 {0} {1}，而文件中没有；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn</source>
-      <translation>方案中的方法需要数据,因此网络必须能运行:请打开带 config.json 的文件夹,或选择 magnitude 和 rtn</translation>
+      <translation>方案中的方法需要数据，因此网络必须能运行：请打开带 config.json 的文件夹，或选择 magnitude 和 rtn</translation>
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
-      <translation>{0} 的进程意外停止({1});没有改动任何内容,请关闭其他程序后重试</translation>
+      <translation>{0} 的进程意外停止（{1}）；没有改动任何内容，请关闭其他程序后重试</translation>
     </message>
     <message>
       <source>The recipe is not valid TOML: {0}</source>
@@ -1713,47 +1853,47 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>The recipe names no model; add [model] path = "…"</source>
-      <translation>配方没有指定模型;请添加 [model] path = "…"</translation>
+      <translation>配方没有指定模型；请添加 [model] path = "…"</translation>
     </message>
     <message>
       <source>The recipe wants to run Python code ({0}); look at it, and add --trust if you do</source>
-      <translation>配方要求运行 Python 代码({0});请先查看,信任则加上 --trust</translation>
+      <translation>配方要求运行 Python 代码（{0}）；请先查看，信任则加上 --trust</translation>
     </message>
     <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
-      <translation>无法评测 {0};可以压缩和导出,但不能评测</translation>
+      <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
-      <translation>除评测文本外没有可供校准的文本;请选择校准文件</translation>
+      <translation>除评测文本外没有可供校准的文本；请选择校准文件</translation>
     </message>
     <message>
       <source>These weights come without a description of their network: they can be slimmed, inspected and exported, but accuracy can't be measured. Open the folder with its config.json to measure it.</source>
-      <translation>这些权重没有附带网络描述:可以压缩、检视和导出,但无法评测精度。打开带 config.json 的文件夹即可评测。</translation>
+      <translation>这些权重没有附带网络描述：可以压缩、检视和导出，但无法评测精度。打开带 config.json 的文件夹即可评测。</translation>
     </message>
     <message>
       <source>This GGUF file can be slimmed but not evaluated: {0}.</source>
-      <translation>该 GGUF 文件可以压缩但无法评测:{0}。</translation>
+      <translation>该 GGUF 文件可以压缩但无法评测：{0}。</translation>
     </message>
     <message>
       <source>This checkpoint is already quantized, so it can't be scored here; open the original instead</source>
-      <translation>该模型已被量化,无法在此评测;请打开原模型</translation>
+      <translation>该模型已被量化，无法在此评测；请打开原模型</translation>
     </message>
     <message>
       <source>This is no report of Slim Studio ({0}: {1}); choose a report.json</source>
-      <translation>这不是 Slim Studio 的报告({0}:{1});请选择 report.json</translation>
+      <translation>这不是 Slim Studio 的报告（{0}：{1}）；请选择 report.json</translation>
     </message>
     <message>
       <source>This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated</source>
-      <translation>该模型需要自带的 Python 代码,本程序从不运行它;可以压缩,但不能评测</translation>
+      <translation>该模型需要自带的 Python 代码，本程序从不运行它；可以压缩，但不能评测</translation>
     </message>
     <message>
       <source>This network can't be watched while it runs, so no statistics can be collected; choose a method without data</source>
-      <translation>无法在该网络运行时观察它,因此收集不到统计量;请选择不需要数据的方法</translation>
+      <translation>无法在该网络运行时观察它，因此收集不到统计量；请选择不需要数据的方法</translation>
     </message>
     <message>
       <source>This report was written by a newer studio; open it there</source>
-      <translation>该报告由更新版本写成;请在新版本中打开</translation>
+      <translation>该报告由更新版本写成；请在新版本中打开</translation>
     </message>
     <message>
       <source>Top-1 accuracy</source>
@@ -1773,19 +1913,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Tuning met infinite gradients: these weights are broken; use more bits or prune less</source>
-      <translation>微调时出现无穷大的梯度:权重已损坏;请提高位数或减少剪枝</translation>
+      <translation>微调时出现无穷大的梯度：权重已损坏；请提高位数或减少剪枝</translation>
     </message>
     <message>
       <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
-      <translation>微调需要在网络内部训练,而该网络无法深入;请将 tune 设为 off</translation>
+      <translation>微调需要在网络内部训练，而该网络无法深入；请将 tune 设为 off</translation>
     </message>
     <message>
       <source>Tuning was left out: the calibration data are too short to keep a part for the check; choose a longer file</source>
-      <translation>已跳过微调:校准数据太短,无法留出一部分用于检查;请选择更长的文件</translation>
+      <translation>已跳过微调：校准数据太短，无法留出一部分用于检查；请选择更长的文件</translation>
     </message>
     <message>
       <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
-      <translation>微调{0}:在未参与微调的校准数据上,与原模型的距离 {1} -&gt; {2},实测</translation>
+      <translation>微调{0}：在未参与微调的校准数据上，与原模型的距离 {1} -&gt; {2}，实测</translation>
     </message>
     <message>
       <source>Values of alpha tried</source>
@@ -1811,11 +1951,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
-      <translation>将绝对值最小的权重置零,可逐层或在整个模型范围内进行(Han 等,2015)。</translation>
+      <translation>将绝对值最小的权重置零，可逐层或在整个模型范围内进行（Han 等，2015）。</translation>
     </message>
     <message>
       <source>Zero the weights with the smallest |w * dL/dw| summed over batches: a first-order estimate of the loss (Molchanov et al. 2017).</source>
-      <translation>将各批次累加的 |w * dL/dw| 最小的权重置零:这是对损失的一阶估计(Molchanov 等,2017)。</translation>
+      <translation>将各批次累加的 |w * dL/dw| 最小的权重置零：这是对损失的一阶估计（Molchanov 等，2017）。</translation>
     </message>
     <message>
       <source>Zero the weights with the smallest |w| times the norm of their input, each output by itself (Sun et al. 2023, arXiv 2306.11695).
@@ -1825,15 +1965,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Zero weights drawn at random from a private generator: same seed, same zeros. A baseline, not a recommendation.</source>
-      <translation>用独立的随机数生成器随机选择权重置零:种子相同,零的位置就相同。仅作基线,不推荐使用。</translation>
+      <translation>用独立的随机数生成器随机选择权重置零：种子相同，零的位置就相同。仅作基线，不推荐使用。</translation>
     </message>
     <message>
       <source>[calibrate] order = {0} is unknown{1}; it is one of {2}</source>
-      <translation>[calibrate] order = {0} 未知{1};应为 {2} 之一</translation>
+      <translation>[calibrate] order = {0} 未知{1}；应为 {2} 之一</translation>
     </message>
     <message>
       <source>[plan.cuts] blocks = {0}: the network has {1} and at least one must be left</source>
-      <translation>[plan.cuts] blocks = {0}:网络共有 {1} 个块,至少要留一个</translation>
+      <translation>[plan.cuts] blocks = {0}：网络共有 {1} 个块，至少要留一个</translation>
     </message>
     <message>
       <source>[plan.cuts] blocks = {0}: {1}</source>
@@ -1845,19 +1985,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>[plan.cuts] {0} must be a number, text or true/false, not {1}</source>
-      <translation>[plan.cuts] {0} 必须是数字、文本或 true/false,而不是 {1}</translation>
+      <translation>[plan.cuts] {0} 必须是数字、文本或 true/false，而不是 {1}</translation>
     </message>
     <message>
       <source>[{0}] {1} = {2} leaves nothing to {3}; give at least 2</source>
-      <translation>[{0}] {1} = {2} 时没有可供 {3} 的内容;请至少给 2</translation>
+      <translation>[{0}] {1} = {2} 时没有可供 {3} 的内容；请至少给 2</translation>
     </message>
     <message>
       <source>[{0}] {1} must be {2}, not {3}</source>
-      <translation>[{0}] {1} 必须是 {2},而不是 {3}</translation>
+      <translation>[{0}] {1} 必须是 {2}，而不是 {3}</translation>
     </message>
     <message>
       <source>[{0}] {1}{2} must be a number, text or true/false, not {3}</source>
-      <translation>[{0}] {1}{2} 必须是数字、文本或 true/false,而不是 {3}</translation>
+      <translation>[{0}] {1}{2} 必须是数字、文本或 true/false，而不是 {3}</translation>
     </message>
     <message>
       <source>a name is there twice</source>
@@ -1881,11 +2021,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>bias: a few numbers, nothing to gain</source>
-      <translation>偏置:数量很少,压缩无益</translation>
+      <translation>偏置：数量很少，压缩无益</translation>
     </message>
     <message>
       <source>bits = {0}: choose 2 to 8, or 16 to leave the layer as it is</source>
-      <translation>bits = {0}:请选择 2 到 8,或用 16 保持原样</translation>
+      <translation>bits = {0}：请选择 2 到 8，或用 16 保持原样</translation>
     </message>
     <message>
       <source>bytes as written</source>
@@ -1897,19 +2037,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type.</source>
-      <translation>compressed-tensors 的 pack-quantized 格式:线性层存为打包的整数及其缩放因子;其余部分按原类型稠密存储。</translation>
+      <translation>compressed-tensors 的 pack-quantized 格式：线性层存为打包的整数及其缩放因子；其余部分按原类型稠密存储。</translation>
     </message>
     <message>
       <source>config.json and weights don't fit: the network wants {0} {1} and the file doesn't have it</source>
-      <translation>config.json 与权重不符:网络需要 {0} {1},而文件中没有</translation>
+      <translation>config.json 与权重不符：网络需要 {0} {1}，而文件中没有</translation>
     </message>
     <message>
       <source>config.json and weights don't fit: {0} should be {1} and is {2} in the file</source>
-      <translation>config.json 与权重不符:{0} 应为 {1},文件中为 {2}</translation>
+      <translation>config.json 与权重不符：{0} 应为 {1}，文件中为 {2}</translation>
     </message>
     <message>
       <source>config.json doesn't describe a working {0} ({1}); restore it</source>
-      <translation>config.json 描述的 {0} 无法工作({1});请恢复原文件</translation>
+      <translation>config.json 描述的 {0} 无法工作（{1}）；请恢复原文件</translation>
     </message>
     <message>
       <source>cut off</source>
@@ -1921,7 +2061,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
-      <translation>稠密文件存的是数值而非编码:保留舍入效果,但不节省字节</translation>
+      <translation>稠密文件存的是数值而非编码：保留舍入效果，但不节省字节</translation>
     </message>
     <message>
       <source>distance {0}</source>
@@ -1937,7 +2077,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>embedding: every token looks its row up, an error here reaches every layer</source>
-      <translation>嵌入层:每个词元都要查它的一行,这里的误差会传到每一层</translation>
+      <translation>嵌入层：每个词元都要查它的一行，这里的误差会传到每一层</translation>
     </message>
     <message>
       <source>exp of the mean negative log-likelihood of the held-out text</source>
@@ -1969,7 +2109,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>groups of {0} don't divide its {1} inputs; choose another group size or per channel</source>
-      <translation>分组大小 {0} 不能整除其 {1} 个输入;请选择其他分组大小或按通道量化</translation>
+      <translation>分组大小 {0} 不能整除其 {1} 个输入；请选择其他分组大小或按通道量化</translation>
     </message>
     <message>
       <source>image_std 0</source>
@@ -2009,7 +2149,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
-      <translation>最大差异 {0},允许 {1}(输出标准差的 {2})</translation>
+      <translation>最大差异 {0}，允许 {1}（输出标准差的 {2}）</translation>
     </message>
     <message>
       <source>layer</source>
@@ -2029,7 +2169,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>method = taylor needs gradients: a network that runs, and data with labels or text; choose obs or magnitude</source>
-      <translation>method = taylor 需要梯度:要有可运行的网络以及带标签的数据或文本;请选择 obs 或 magnitude</translation>
+      <translation>method = taylor 需要梯度：要有可运行的网络以及带标签的数据或文本；请选择 obs 或 magnitude</translation>
     </message>
     <message>
       <source>minmax</source>
@@ -2037,7 +2177,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>mse</source>
-      <translation>均方误差最小(MSE)</translation>
+      <translation>均方误差最小（MSE）</translation>
     </message>
     <message>
       <source>names, types and shapes</source>
@@ -2045,7 +2185,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
-      <translation>负对数似然,按每个 UTF-8 字节的比特数计;可在不同分词器之间比较</translation>
+      <translation>负对数似然，按每个 UTF-8 字节的比特数计；可在不同分词器之间比较</translation>
     </message>
     <message>
       <source>no chain</source>
@@ -2053,7 +2193,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>normalisation: a few numbers that scale everything after them</source>
-      <translation>归一化:少量数值,却缩放其后的一切</translation>
+      <translation>归一化：少量数值，却缩放其后的一切</translation>
     </message>
     <message>
       <source>not a weight matrix</source>
@@ -2061,7 +2201,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>not tried: {0} doesn't know {1}</source>
-      <translation>未尝试:{0} 不认识 {1}</translation>
+      <translation>未尝试：{0} 不认识 {1}</translation>
     </message>
     <message>
       <source>one sentence of {0} tokens</source>
@@ -2069,7 +2209,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>one token written at batch 1 after {0} tokens</source>
-      <translation>批大小为 1,在 {0} 个词元之后生成一个词元</translation>
+      <translation>批大小为 1，在 {0} 个词元之后生成一个词元</translation>
     </message>
     <message>
       <source>opens in transformers</source>
@@ -2077,7 +2217,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>output layer: its error goes straight into the answer</source>
-      <translation>输出层:它的误差直接进入结果</translation>
+      <translation>输出层：它的误差直接进入结果</translation>
     </message>
     <message>
       <source>p of the error norm</source>
@@ -2085,15 +2225,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>pack-quantized holds linear layers, this is {0}</source>
-      <translation>pack-quantized 只能存放线性层,而这是 {0}</translation>
+      <translation>pack-quantized 只能存放线性层，而这是 {0}</translation>
     </message>
     <message>
       <source>pack-quantized needs one scale per group or channel, not per tensor</source>
-      <translation>pack-quantized 需要每组或每通道一个缩放因子,而不是每张量一个</translation>
+      <translation>pack-quantized 需要每组或每通道一个缩放因子，而不是每张量一个</translation>
     </message>
     <message>
       <source>packed weights are found through config.json, and this model has none</source>
-      <translation>打包权重要通过 config.json 查找,而该模型没有</translation>
+      <translation>打包权重要通过 config.json 查找，而该模型没有</translation>
     </message>
     <message>
       <source>pattern</source>
@@ -2101,7 +2241,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>preprocessor_config.json doesn't say how to prepare pictures ({0}); restore it from where you got the model</source>
-      <translation>preprocessor_config.json 没有说明如何预处理图片({0});请从模型来源处恢复</translation>
+      <translation>preprocessor_config.json 没有说明如何预处理图片（{0}）；请从模型来源处恢复</translation>
     </message>
     <message>
       <source>rotation knows the RMSNorm decoders {0}, this is {1}</source>
@@ -2109,7 +2249,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>router: a wrong gate sends tokens to the wrong expert</source>
-      <translation>路由:门控出错会把词元送往错误的专家</translation>
+      <translation>路由：门控出错会把词元送往错误的专家</translation>
     </message>
     <message>
       <source>same answers</source>
@@ -2157,11 +2297,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>the plan speaks of {0}, which this model doesn't have; remove it or open the model it was made for</source>
-      <translation>方案提到了 {0},而该模型没有;请删除它,或打开对应的模型</translation>
+      <translation>方案提到了 {0}，而该模型没有；请删除它，或打开对应的模型</translation>
     </message>
     <message>
       <source>the statistics of this layer hold NaN or infinities; check the calibration data</source>
-      <translation>该层的统计量含有 NaN 或无穷大;请检查校准数据</translation>
+      <translation>该层的统计量含有 NaN 或无穷大；请检查校准数据</translation>
     </message>
     <message>
       <source>token</source>
@@ -2181,7 +2321,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>transformers {0} doesn't know {1}; update it or open another</source>
-      <translation>transformers {0} 不认识 {1};请更新它或打开其他模型</translation>
+      <translation>transformers {0} 不认识 {1}；请更新它或打开其他模型</translation>
     </message>
     <message>
       <source>unstructured</source>
@@ -2193,11 +2333,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>version = {0}: this studio reads recipes of version {1}; put version = {2} first</source>
-      <translation>version = {0}:本程序读取版本 {1} 的配方;请在开头写 version = {2}</translation>
+      <translation>version = {0}：本程序读取版本 {1} 的配方；请在开头写 version = {2}</translation>
     </message>
     <message>
       <source>version {0}; 2 and 3 are known, in little-endian order</source>
-      <translation>版本 {0};只支持小端序的 2 和 3</translation>
+      <translation>版本 {0}；只支持小端序的 2 和 3</translation>
     </message>
     <message>
       <source>weighted</source>
@@ -2209,7 +2349,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>without block {0}: {1}</source>
-      <translation>去掉块 {0}:{1}</translation>
+      <translation>去掉块 {0}：{1}</translation>
     </message>
     <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
@@ -2225,31 +2365,31 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} bits = {1}: choose 2 to 8, or 16 to leave the layer as it is</source>
-      <translation>{0} bits = {1}:请选择 2 到 8,或用 16 保持原样</translation>
+      <translation>{0} bits = {1}：请选择 2 到 8，或用 16 保持原样</translation>
     </message>
     <message>
       <source>{0} bytes on disk, {1} planned</source>
-      <translation>磁盘上 {0} 字节,方案为 {1}</translation>
+      <translation>磁盘上 {0} 字节，方案为 {1}</translation>
     </message>
     <message>
       <source>{0} calibration tokens are too few; give at least 2</source>
-      <translation>{0} 个校准词元太少;请至少给 2</translation>
+      <translation>{0} 个校准词元太少；请至少给 2</translation>
     </message>
     <message>
       <source>{0} can't be read ({1}); repair or remove it</source>
-      <translation>无法读取 {0}({1});请修复或删除它</translation>
+      <translation>无法读取 {0}（{1}）；请修复或删除它</translation>
     </message>
     <message>
       <source>{0} can't be read as a table ({1}); save it again as comma-separated UTF-8</source>
-      <translation>{0} 无法作为表格读取({1});请另存为逗号分隔的 UTF-8</translation>
+      <translation>{0} 无法作为表格读取（{1}）；请另存为逗号分隔的 UTF-8</translation>
     </message>
     <message>
       <source>{0} can't be read as plain arrays ({1}); save it with numpy.savez</source>
-      <translation>{0} 无法作为普通数组读取({1});请用 numpy.savez 保存</translation>
+      <translation>{0} 无法作为普通数组读取（{1}）；请用 numpy.savez 保存</translation>
     </message>
     <message>
       <source>{0} can't be replaced: {1}; choose a new name or an empty folder.</source>
-      <translation>无法替换 {0}:{1};请换一个名称或空文件夹。</translation>
+      <translation>无法替换 {0}：{1}；请换一个名称或空文件夹。</translation>
     </message>
     <message>
       <source>{0} can't be rotated: {1}; switch rotation off</source>
@@ -2261,7 +2401,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
-      <translation>无法写入 {0}({1});请腾出空间或设置 SLIM_CACHE</translation>
+      <translation>无法写入 {0}（{1}）；请腾出空间或设置 SLIM_CACHE</translation>
     </message>
     <message>
       <source>{0} checksums agree</source>
@@ -2269,7 +2409,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} could not be written ({1}); nothing was left behind. Free some space or choose another place.</source>
-      <translation>无法写入 {0}({1});没有留下任何残余。请腾出空间或换一个位置。</translation>
+      <translation>无法写入 {0}（{1}）；没有留下任何残余。请腾出空间或换一个位置。</translation>
     </message>
     <message>
       <source>{0} differs from the source</source>
@@ -2277,19 +2417,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>
-      <translation>{0} 中四个词以上的句子不足两个;请选择更长的文本</translation>
+      <translation>{0} 中四个词以上的句子不足两个；请选择更长的文本</translation>
     </message>
     <message>
       <source>{0} has no array {1}; it needs 'images' (N, channels, height, width) and 'labels' (N)</source>
-      <translation>{0} 中没有数组 {1};需要 'images' (N, 通道, 高, 宽) 和 'labels' (N)</translation>
+      <translation>{0} 中没有数组 {1}；需要 'images' (N, 通道， 高， 宽) 和 'labels' (N)</translation>
     </message>
     <message>
       <source>{0} has no column of text, only {1}; name the right one 'text'</source>
-      <translation>{0} 没有文本列,只有 {1};请将正确的列命名为 'text'</translation>
+      <translation>{0} 没有文本列，只有 {1}；请将正确的列命名为 'text'</translation>
     </message>
     <message>
       <source>{0} has no knob {1}; it has {2}</source>
-      <translation>{0} 没有参数 {1};它有 {2}</translation>
+      <translation>{0} 没有参数 {1}；它有 {2}</translation>
     </message>
     <message>
       <source>{0} has no place in the network that rotation knows</source>
@@ -2297,7 +2437,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} has {1} MB free and the export needs {2} MB; choose another disk.</source>
-      <translation>{0} 剩余 {1} MB,而导出需要 {2} MB;请换一个磁盘。</translation>
+      <translation>{0} 剩余 {1} MB，而导出需要 {2} MB；请换一个磁盘。</translation>
     </message>
     <message>
       <source>{0} has {1} dimensions</source>
@@ -2305,67 +2445,67 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or choose another layer</source>
-      <translation>{0} 含有 NaN 或无穷大的权重;请修复模型文件或选择其他层</translation>
+      <translation>{0} 含有 NaN 或无穷大的权重；请修复模型文件或选择其他层</translation>
     </message>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or exclude this layer from the plan</source>
-      <translation>{0} 含有 NaN 或无穷大的权重;请修复模型文件,或在方案中排除该层</translation>
+      <translation>{0} 含有 NaN 或无穷大的权重；请修复模型文件，或在方案中排除该层</translation>
     </message>
     <message>
       <source>{0} holds no images beyond the {1} that are scored; choose a calibration file (.npz)</source>
-      <translation>{0} 中除用于评测的 {1} 张外没有其他图像;请选择校准文件(.npz)</translation>
+      <translation>{0} 中除用于评测的 {1} 张外没有其他图像；请选择校准文件（.npz）</translation>
     </message>
     <message>
       <source>{0} holds values that {1} can't (F16 ends at 65504); export as BF16 or F32.</source>
-      <translation>{0} 中有 {1} 无法表示的值(F16 最大为 65504);请导出为 BF16 或 F32。</translation>
+      <translation>{0} 中有 {1} 无法表示的值（F16 最大为 65504）；请导出为 BF16 或 F32。</translation>
     </message>
     <message>
       <source>{0} is empty, there is nothing to look at; choose another layer</source>
-      <translation>{0} 是空的,没有可看的内容;请选择其他层</translation>
+      <translation>{0} 是空的，没有可看的内容；请选择其他层</translation>
     </message>
     <message>
       <source>{0} is empty; choose a file with text in it</source>
-      <translation>{0} 是空的;请选择有文本的文件</translation>
+      <translation>{0} 是空的；请选择有文本的文件</translation>
     </message>
     <message>
       <source>{0} is empty; exclude it from the plan (16 bits, 0 % pruning)</source>
-      <translation>{0} 是空的;请在方案中排除它(16 位,剪枝 0 %)</translation>
+      <translation>{0} 是空的；请在方案中排除它（16 位，剪枝 0 %）</translation>
     </message>
     <message>
       <source>{0} is no longer in the layer store; evaluate the plan again</source>
-      <translation>{0} 已不在层缓存中;请重新评测方案</translation>
+      <translation>{0} 已不在层缓存中；请重新评测方案</translation>
     </message>
     <message>
       <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
-      <translation>{0} 不是 UTF-8 文本(第 {1} 字节);请先转换为 UTF-8</translation>
+      <translation>{0} 不是 UTF-8 文本（第 {1} 字节）；请先转换为 UTF-8</translation>
     </message>
     <message>
       <source>{0} is not UTF-8 text (line {1}); convert it to UTF-8 first</source>
-      <translation>{0} 不是 UTF-8 文本(第 {1} 行);请先转换为 UTF-8</translation>
+      <translation>{0} 不是 UTF-8 文本（第 {1} 行）；请先转换为 UTF-8</translation>
     </message>
     <message>
       <source>{0} is not UTF-8 text; convert it to UTF-8 first</source>
-      <translation>{0} 不是 UTF-8 文本;请先转换为 UTF-8</translation>
+      <translation>{0} 不是 UTF-8 文本；请先转换为 UTF-8</translation>
     </message>
     <message>
       <source>{0} is not a Python file; give it as file.py:function</source>
-      <translation>{0} 不是 Python 文件;请写成 file.py:function</translation>
+      <translation>{0} 不是 Python 文件；请写成 file.py:function</translation>
     </message>
     <message>
       <source>{0} is too short to calibrate on ({1} {2}); choose a longer file</source>
-      <translation>{0} 太短,不足以校准({1} {2});请选择更长的文件</translation>
+      <translation>{0} 太短，不足以校准（{1} {2}）；请选择更长的文件</translation>
     </message>
     <message>
       <source>{0} is too short to score (1 token); choose a longer text</source>
-      <translation>{0} 太短,无法评测(只有 1 个词元);请选择更长的文本</translation>
+      <translation>{0} 太短，无法评测（只有 1 个词元）；请选择更长的文本</translation>
     </message>
     <message>
       <source>{0} knob {1}: {2} has no knob {3}{4}</source>
-      <translation>{0} 参数 {1}:{2} 没有参数 {3}{4}</translation>
+      <translation>{0} 参数 {1}：{2} 没有参数 {3}{4}</translation>
     </message>
     <message>
       <source>{0} layers met no calibration data and were compressed without: {1}</source>
-      <translation>{0} 个层没有遇到校准数据,已在无数据的情况下压缩:{1}</translation>
+      <translation>{0} 个层没有遇到校准数据，已在无数据的情况下压缩：{1}</translation>
     </message>
     <message>
       <source>{0} missing or not wanted</source>
@@ -2373,11 +2513,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} must be a table like [plan.{1}.{2}] (names with dots stand in quotes)</source>
-      <translation>{0} 必须是 [plan.{1}.{2}] 这样的表(带点的名称要加引号)</translation>
+      <translation>{0} 必须是 [plan.{1}.{2}] 这样的表（带点的名称要加引号）</translation>
     </message>
     <message>
       <source>{0} must be a table like [{1}], not {2}</source>
-      <translation>{0} 必须是 [{1}] 这样的表,而不是 {2}</translation>
+      <translation>{0} 必须是 [{1}] 这样的表，而不是 {2}</translation>
     </message>
     <message>
       <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose unstructured</source>
@@ -2389,15 +2529,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} should be {1} and is {2} in the file; check that the factory builds this model</source>
-      <translation>{0} 应为 {1},文件中为 {2};请检查工厂函数构建的是否是该模型</translation>
+      <translation>{0} 应为 {1}，文件中为 {2}；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
       <source>{0} stored tensors have no place in the network and do not count in its score: {1}</source>
-      <translation>有 {0} 个已存储的张量不属于该网络,不计入评测:{1}</translation>
+      <translation>有 {0} 个已存储的张量不属于该网络，不计入评测：{1}</translation>
     </message>
     <message>
       <source>{0} stores {1} as {2}: a tensor's name must begin with its layer's</source>
-      <translation type="unfinished" />
+      <translation>{0} 将 {1} 存为 {2}：张量名必须以其层名开头</translation>
     </message>
     <message>
       <source>{0} was changed</source>
@@ -2405,203 +2545,203 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0}, every tensor used</source>
-      <translation>{0},所有张量均被使用</translation>
+      <translation>{0}，所有张量均被使用</translation>
     </message>
     <message>
       <source>{0}/{1} can't be read as a picture ({2}); remove or repair it</source>
-      <translation>{0}/{1} 无法作为图片读取({2});请删除或修复</translation>
+      <translation>{0}/{1} 无法作为图片读取（{2}）；请删除或修复</translation>
     </message>
     <message>
       <source>{0}: 'normalise' has std 0; give the deviation of the pixels</source>
-      <translation>{0}:'normalise' 的 std 为 0;请给出像素的标准差</translation>
+      <translation>{0}:'normalise' 的 std 为 0；请给出像素的标准差</translation>
     </message>
     <message>
       <source>{0}: 'normalise' must hold the numbers scale, mean and std; repair it</source>
-      <translation>{0}:'normalise' 必须含有数值 scale、mean 和 std;请修复</translation>
+      <translation>{0}:'normalise' 必须含有数值 scale、mean 和 std；请修复</translation>
     </message>
     <message>
       <source>{0}: a row of {1} holds {2} values, no multiple of {3}'s {4}; download it again</source>
-      <translation>{0}:{1} 的一行有 {2} 个值,不是 {3} 块大小 {4} 的倍数;请重新下载</translation>
+      <translation>{0}：{1} 的一行有 {2} 个值，不是 {3} 块大小 {4} 的倍数；请重新下载</translation>
     </message>
     <message>
       <source>{0}: can't be read ({1}); check the path</source>
-      <translation>{0}:无法读取({1});请检查路径</translation>
+      <translation>{0}：无法读取（{1}）；请检查路径</translation>
     </message>
     <message>
       <source>{0}: cut off or not a safetensors file (header of {1} bytes, file of {2}); download it again</source>
-      <translation>{0}:文件被截断或不是 safetensors 文件(文件头 {1} 字节,文件 {2} 字节);请重新下载</translation>
+      <translation>{0}：文件被截断或不是 safetensors 文件（文件头 {1} 字节，文件 {2} 字节）；请重新下载</translation>
     </message>
     <message>
       <source>{0}: cut off: it should have {1} bytes and has {2}; download it again</source>
-      <translation>{0}:文件被截断:应有 {1} 字节,实有 {2} 字节;请重新下载</translation>
+      <translation>{0}：文件被截断：应有 {1} 字节，实有 {2} 字节；请重新下载</translation>
     </message>
     <message>
       <source>{0}: cut off: {1} should end at byte {2}; download it again</source>
-      <translation>{0}:文件被截断:{1} 应在第 {2} 字节结束;请重新下载</translation>
+      <translation>{0}：文件被截断：{1} 应在第 {2} 字节结束；请重新下载</translation>
     </message>
     <message>
       <source>{0}: give it as file.py:function with a file that exists</source>
-      <translation>{0}:请写成 file.py:function,且文件必须存在</translation>
+      <translation>{0}：请写成 file.py:function，且文件必须存在</translation>
     </message>
     <message>
       <source>{0}: holds no JSON object; restore it from where you got the model</source>
-      <translation>{0}:不含 JSON 对象;请从模型来源处恢复该文件</translation>
+      <translation>{0}：不含 JSON 对象；请从模型来源处恢复该文件</translation>
     </message>
     <message>
       <source>{0}: holds no tensors; save the state_dict of the model with torch.save</source>
-      <translation>{0}:不含张量;请用 torch.save 保存模型的 state_dict</translation>
+      <translation>{0}：不含张量；请用 torch.save 保存模型的 state_dict</translation>
     </message>
     <message>
       <source>{0}: images are {1} and labels {2}; they must be numbers and whole numbers</source>
-      <translation>{0}:images 为 {1},labels 为 {2};它们必须分别是数值和整数</translation>
+      <translation>{0}:images 为 {1},labels 为 {2}；它们必须分别是数值和整数</translation>
     </message>
     <message>
       <source>{0}: images {1} and labels {2} don't fit; images must be (N, channels, height, width) and labels (N)</source>
-      <translation>{0}:images {1} 与 labels {2} 不匹配;images 应为 (N, 通道, 高, 宽),labels 应为 (N)</translation>
+      <translation>{0}:images {1} 与 labels {2} 不匹配；images 应为 (N, 通道， 高， 宽),labels 应为 (N)</translation>
     </message>
     <message>
       <source>{0}: its copy {1} can't be written ({2}); free some space or set SLIM_CACHE to another folder</source>
-      <translation>{0}:无法写入其副本 {1}({2});请腾出空间,或将 SLIM_CACHE 设为其他文件夹</translation>
+      <translation>{0}：无法写入其副本 {1}（{2}）；请腾出空间，或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
     <message>
       <source>{0}: its head count {1} doesn't fit {2} of {3}; download it again</source>
-      <translation>{0}:其注意力头数 {1} 与 {3} 的 {2} 不符;请重新下载</translation>
+      <translation>{0}：其注意力头数 {1} 与 {3} 的 {2} 不符；请重新下载</translation>
     </message>
     <message>
       <source>{0}: its header can't be read ({1}); download it again</source>
-      <translation>{0}:无法读取文件头({1});请重新下载</translation>
+      <translation>{0}：无法读取文件头（{1}）；请重新下载</translation>
     </message>
     <message>
       <source>{0}: its header is no table of tensors; download it again</source>
-      <translation>{0}:文件头不是张量表;请重新下载</translation>
+      <translation>{0}：文件头不是张量表；请重新下载</translation>
     </message>
     <message>
       <source>{0}: its weight_map is no table of file names; restore it from where you got the model</source>
-      <translation>{0}:weight_map 不是文件名表;请从模型来源处恢复</translation>
+      <translation>{0}:weight_map 不是文件名表；请从模型来源处恢复</translation>
     </message>
     <message>
       <source>{0}: labels run from {1} to {2}, but the network has {3} classes; choose its own data</source>
-      <translation>{0}:标签范围为 {1} 到 {2},而网络有 {3} 类;请选择与之对应的数据</translation>
+      <translation>{0}：标签范围为 {1} 到 {2}，而网络有 {3} 类；请选择与之对应的数据</translation>
     </message>
     <message>
       <source>{0}: line {1} is no JSON ({2}); write one JSON object on each line</source>
-      <translation>{0}:第 {1} 行不是 JSON({2});请每行写一个 JSON 对象</translation>
+      <translation>{0}：第 {1} 行不是 JSON（{2}）；请每行写一个 JSON 对象</translation>
     </message>
     <message>
       <source>{0}: line {1} is no JSON object; write lines like {{"text": "…"}}</source>
-      <translation>{0}:第 {1} 行不是 JSON 对象;请写成 {{"text": "…"}} 这样的行</translation>
+      <translation>{0}：第 {1} 行不是 JSON 对象；请写成 {{"text": "…"}} 这样的行</translation>
     </message>
     <message>
       <source>{0}: names a tensor twice; download it again</source>
-      <translation>{0}:有张量重名;请重新下载</translation>
+      <translation>{0}：有张量重名；请重新下载</translation>
     </message>
     <message>
       <source>{0}: no .safetensors in this folder; choose the folder that holds the weights</source>
-      <translation>{0}:该文件夹中没有 .safetensors;请选择存放权重的文件夹</translation>
+      <translation>{0}：该文件夹中没有 .safetensors；请选择存放权重的文件夹</translation>
     </message>
     <message>
       <source>{0}: no .txt file in this folder; choose a folder of UTF-8 texts</source>
-      <translation>{0}:该文件夹中没有 .txt 文件;请选择存放 UTF-8 文本的文件夹</translation>
+      <translation>{0}：该文件夹中没有 .txt 文件；请选择存放 UTF-8 文本的文件夹</translation>
     </message>
     <message>
       <source>{0}: no subfolder holds a .png or .jpg; put the pictures into one folder per class</source>
-      <translation>{0}:没有子文件夹含有 .png 或 .jpg;请将图片按类别放入各自的文件夹</translation>
+      <translation>{0}：没有子文件夹含有 .png 或 .jpg；请将图片按类别放入各自的文件夹</translation>
     </message>
     <message>
       <source>{0}: no {1} here; there is {2}</source>
-      <translation>{0}:没有 {1};有 {2}</translation>
+      <translation>{0}：没有 {1}；有 {2}</translation>
     </message>
     <message>
       <source>{0}: not a model file I know; I can open {1}</source>
-      <translation>{0}:无法识别的模型文件;可以打开 {1}</translation>
+      <translation>{0}：无法识别的模型文件；可以打开 {1}</translation>
     </message>
     <message>
       <source>{0}: not a whole GGUF file ({1}); download it again</source>
-      <translation>{0}:不是完整的 GGUF 文件({1});请重新下载</translation>
+      <translation>{0}：不是完整的 GGUF 文件（{1}）；请重新下载</translation>
     </message>
     <message>
       <source>{0}: not readable as JSON ({1}); restore it from where you got the model</source>
-      <translation>{0}:无法作为 JSON 读取({1});请从模型来源处恢复</translation>
+      <translation>{0}：无法作为 JSON 读取（{1}）；请从模型来源处恢复</translation>
     </message>
     <message>
       <source>{0}: not readable as a PyTorch file ({1}); save the state_dict again with torch.save</source>
-      <translation>{0}:无法作为 PyTorch 文件读取({1});请用 torch.save 重新保存 state_dict</translation>
+      <translation>{0}：无法作为 PyTorch 文件读取（{1}）；请用 torch.save 重新保存 state_dict</translation>
     </message>
     <message>
       <source>{0}: not readable as a PyTorch file; save the state_dict again with torch.save</source>
-      <translation>{0}:无法作为 PyTorch 文件读取;请用 torch.save 重新保存 state_dict</translation>
+      <translation>{0}：无法作为 PyTorch 文件读取；请用 torch.save 重新保存 state_dict</translation>
     </message>
     <message>
       <source>{0}: planned {1} in {2} bytes, made {3} in {4}</source>
-      <translation>{0}:方案为 {1}({2} 字节),实际为 {3}({4} 字节)</translation>
+      <translation>{0}：方案为 {1}（{2} 字节），实际为 {3}（{4} 字节）</translation>
     </message>
     <message>
       <source>{0}: refused: it is no plain table of tensors and would run code; save its state_dict instead</source>
-      <translation>{0}:已拒绝:它不是纯张量表,会执行代码;请改为保存其 state_dict</translation>
+      <translation>{0}：已拒绝：它不是纯张量表，会执行代码；请改为保存其 state_dict</translation>
     </message>
     <message>
       <source>{0}: row {1} holds no text under {2} but {3}; repair that row</source>
-      <translation>{0}:第 {1} 行的 {2} 列不是文本,而是 {3};请修复该行</translation>
+      <translation>{0}：第 {1} 行的 {2} 列不是文本，而是 {3}；请修复该行</translation>
     </message>
     <message>
       <source>{0}: the entry of {1} is incomplete; download it again</source>
-      <translation>{0}:{1} 的条目不完整;请重新下载</translation>
+      <translation>{0}：{1} 的条目不完整；请重新下载</translation>
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
-      <translation>{0}:打开的模型就在那里;请换一个位置,导出绝不覆盖源文件。</translation>
+      <translation>{0}：打开的模型就在那里；请换一个位置，导出绝不覆盖源文件。</translation>
     </message>
     <message>
       <source>{0}: the pictures differ in size and the model says none; resize them to one size first</source>
-      <translation>{0}:图片大小不一,而模型没有规定尺寸;请先统一大小</translation>
+      <translation>{0}：图片大小不一，而模型没有规定尺寸；请先统一大小</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be read ({1}); check the path</source>
-      <translation>{0}:无法读取配方({1});请检查路径</translation>
+      <translation>{0}：无法读取配方（{1}）；请检查路径</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be written ({1}); choose another place</source>
-      <translation>{0}:无法写入配方({1});请换一个位置</translation>
+      <translation>{0}：无法写入配方（{1}）；请换一个位置</translation>
     </message>
     <message>
       <source>{0}: the shard {1} is missing ({2} of {3}); download it into this folder</source>
-      <translation>{0}:缺少分片 {1}(第 {2} 个,共 {3} 个);请下载到该文件夹</translation>
+      <translation>{0}：缺少分片 {1}（第 {2} 个，共 {3} 个）；请下载到该文件夹</translation>
     </message>
     <message>
       <source>{0}: there is no such file; choose held-out samples ({1} or a folder)</source>
-      <translation>{0}:文件不存在;请选择留出样本({1} 或文件夹)</translation>
+      <translation>{0}：文件不存在；请选择留出样本（{1} 或文件夹）</translation>
     </message>
     <message>
       <source>{0}: there is nothing there; check the path</source>
-      <translation>{0}:该路径不存在;请检查路径</translation>
+      <translation>{0}：该路径不存在；请检查路径</translation>
     </message>
     <message>
       <source>{0}: this export is a folder (config and weights); choose a folder's name without .safetensors.</source>
-      <translation>{0}:该导出是一个文件夹(配置和权重);请使用不带 .safetensors 的文件夹名。</translation>
+      <translation>{0}：该导出是一个文件夹（配置和权重）；请使用不带 .safetensors 的文件夹名。</translation>
     </message>
     <message>
       <source>{0}: this network needs a {1}; choose another</source>
-      <translation>{0}:该网络需要 {1};请另选</translation>
+      <translation>{0}：该网络需要 {1}；请另选</translation>
     </message>
     <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>
-      <translation>{0}:{1} = {2} 超出 {3} 到 {4} 的范围</translation>
+      <translation>{0}：{1} = {2} 超出 {3} 到 {4} 的范围</translation>
     </message>
     <message>
       <source>{0}: {1} can't be read any more ({2}); open the file again</source>
-      <translation>{0}:{1} 已无法读取({2});请重新打开文件</translation>
+      <translation>{0}：{1} 已无法读取（{2}）；请重新打开文件</translation>
     </message>
     <message>
       <source>{0}: {1} can't be {2}; choose one of {3}</source>
-      <translation>{0}:{1} 不能为 {2};请选择 {3} 之一</translation>
+      <translation>{0}：{1} 不能为 {2}；请选择 {3} 之一</translation>
     </message>
     <message>
       <source>{0}: {1} claims {2} bytes for {3} of {4}; the header lies, download it again</source>
-      <translation>{0}:{1} 声称 {4} 的 {3} 占 {2} 字节;文件头有误,请重新下载</translation>
+      <translation>{0}：{1} 声称 {4} 的 {3} 占 {2} 字节；文件头有误，请重新下载</translation>
     </message>
     <message>
       <source>{0}: {1} has a shape or place that is no number; download it again</source>
-      <translation>{0}:{1} 的形状或位置不是数字;请重新下载</translation>
+      <translation>{0}：{1} 的形状或位置不是数字；请重新下载</translation>
     </message>
     <message>
       <source>{0}: {1} is missing, without which {2} can't be unpacked; export or download it again</source>
@@ -2609,55 +2749,55 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0}: {1} is no class of this network; name the folders like its labels ({2} …)</source>
-      <translation>{0}:{1} 不是该网络的类别;请按其标签命名文件夹({2} …)</translation>
+      <translation>{0}：{1} 不是该网络的类别；请按其标签命名文件夹（{2} …）</translation>
     </message>
     <message>
       <source>{0}: {1} is registered twice</source>
-      <translation>{0}:{1} 被注册了两次</translation>
+      <translation>{0}：{1} 被注册了两次</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as ggml type {2}, which I don't know; convert it with llama-quantize first</source>
-      <translation>{0}:{1} 的 ggml 类型 {2} 无法识别;请先用 llama-quantize 转换</translation>
+      <translation>{0}：{1} 的 ggml 类型 {2} 无法识别；请先用 llama-quantize 转换</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as {2}, which I don't know; convert it to F32, F16 or BF16 first</source>
-      <translation>{0}:{1} 的类型 {2} 无法识别;请先转换为 F32、F16 或 BF16</translation>
+      <translation>{0}：{1} 的类型 {2} 无法识别；请先转换为 F32、F16 或 BF16</translation>
     </message>
     <message>
       <source>{0}: {1} is stored as {2}, which I don't know; convert it to float32 first</source>
-      <translation>{0}:{1} 的类型 {2} 无法识别;请先转换为 float32</translation>
+      <translation>{0}：{1} 的类型 {2} 无法识别；请先转换为 float32</translation>
     </message>
     <message>
       <source>{0}: {1} is unknown{2}</source>
-      <translation>{0}:未知的 {1}{2}</translation>
+      <translation>{0}：未知的 {1}{2}</translation>
     </message>
     <message>
       <source>{0}: {1} must be a number, not {2}</source>
-      <translation>{0}:{1} 必须是数字,而不是 {2}</translation>
+      <translation>{0}：{1} 必须是数字，而不是 {2}</translation>
     </message>
     <message>
       <source>{0}: {1} must be true or false, not {2}</source>
-      <translation>{0}:{1} 必须是 true 或 false,而不是 {2}</translation>
+      <translation>{0}：{1} 必须是 true 或 false，而不是 {2}</translation>
     </message>
     <message>
       <source>{0}: {1} overlaps its neighbour or leaves a gap; download the file again</source>
-      <translation>{0}:{1} 与相邻张量重叠或留有空隙;请重新下载文件</translation>
+      <translation>{0}：{1} 与相邻张量重叠或留有空隙；请重新下载文件</translation>
     </message>
     <message>
       <source>{0}: {1} should be in {2} and isn't; download that shard again</source>
-      <translation>{0}:{1} 应在 {2} 中却不在;请重新下载该分片</translation>
+      <translation>{0}：{1} 应在 {2} 中却不在；请重新下载该分片</translation>
     </message>
     <message>
       <source>{0}: {1}() returned a {2}, not a torch.nn.Module; return the network</source>
-      <translation>{0}:{1}() 返回了 {2},而不是 torch.nn.Module;请返回网络</translation>
+      <translation>{0}：{1}() 返回了 {2}，而不是 torch.nn.Module；请返回网络</translation>
     </message>
     <message>
       <source>{0}: {1}: {2}; correct it and try again</source>
-      <translation>{0}:{1}:{2};请更正后重试</translation>
+      <translation>{0}：{1}：{2}；请更正后重试</translation>
     </message>
     <message>
       <source>{0}: {1}; choose another place.</source>
-      <translation>{0}:{1};请换一个位置。</translation>
+      <translation>{0}：{1}；请换一个位置。</translation>
     </message>
     <message>
       <source>{0}{1} is an unknown key of the recipe{2}</source>

@@ -13,7 +13,7 @@ from core.types import METRICS, Score
 
 from .. import numbers, theme
 from ..pictures import Rows
-from ..plots import Plot, solid
+from ..plots import Plot, head, settle, solid
 from ..session import Session
 from ..snapshot import Snapshot
 from ..words import word
@@ -33,21 +33,26 @@ class AccuracyChart(QWidget):
         self.session = session
         self.choice = QComboBox()
         self.choice.setAccessibleName(self.tr("Measure of accuracy"))
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.choice.activated.connect(lambda _: self.show(session.snapshot))
-        self.plot = Plot(self.tr("Accuracy (measured)"), "MB")
+        self.plot = Plot(self.tr("Accuracy"), "MB", headless=True)
         self.plot.rows, self.plot.fail = self.table, lambda why: session.notice.emit("error", why)
         self.errors = pg.ErrorBarItem(pen=pg.mkPen(theme.colour("muted"), width=1))
         self.dots = pg.ScatterPlotItem(size=9, pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True, tip=self._tip)
         self.dots.sigClicked.connect(self._clicked)
         self.level = pg.InfiniteLine(angle=0, pen=pg.mkPen(theme.colour("before"), width=1))
-        for item in (self.level, self.errors, self.dots):
+        self.first = pg.ScatterPlotItem(size=9, symbol="s", pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True, tip=self._tip)
+        self.first.sigClicked.connect(lambda *_: session.restore(-1))
+        for item in (self.level, self.errors, self.first, self.dots):
             self.plot.addItem(item)
         self.text = QLabel()
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 2, 4, 2)
-        for part in (self.choice, self.plot, self.text):
-            box.addWidget(part)
+        box.addLayout(head(self.tr("Accuracy"), self.choice))
+        box.addWidget(self.plot)
+        box.addWidget(self.text)
+        settle(self.text)
 
     def show(self, snapshot: Snapshot | None = None) -> None:
         if snapshot is None:
@@ -57,6 +62,7 @@ class AccuracyChart(QWidget):
         if score is None:
             self.text.setText(snapshot.runnable or self.tr("The original is being measured."))
             self.dots.setData([])
+            self.first.setData([])
             return
         self._offer(score)
         self._points(snapshot, score, self.choice.currentData())
@@ -92,6 +98,8 @@ class AccuracyChart(QWidget):
         self.errors.setData(x=x, y=y, top=e, bottom=e, beam=0)
         brushes = [solid("after" if f[2] >= 0 else "accent") for f in found]
         self.dots.setData(x=x, y=y, data=[f[2] for f in found], brush=brushes)
+        start = [(s.original.size.total / 1e6, base.metrics[key].value)] if s.original and key in base.metrics else []
+        self.first.setData([p[0] for p in start], [p[1] for p in start], data=[-2] * len(start), brush=solid("before"))
         self.level.setVisible(key in base.metrics)
         if key in base.metrics:
             self.level.setValue(base.metrics[key].value)
@@ -104,7 +112,7 @@ class AccuracyChart(QWidget):
         m = score.metrics[key]
         before = f"{numbers.significant(base.metrics[key].value)} → " if key in base.metrics else ""
         kl = score.metrics.get("kl")
-        also = f"  KL {numbers.measured(kl.value, kl.error)}" if kl and key != "kl" else ""
+        also = f"<br>KL {numbers.measured(kl.value, kl.error)}" if kl and key != "kl" else ""
         how = self.tr("measured on {n} {unit}").format(n=f"{score.n:,}", unit=word(score.unit))
         how += "" if score.complete else self.tr(", window {n} of {total}").format(n=score.done, total=score.total)
         self.text.setText(f"{before}<b>{numbers.measured(m.value, m.error)}</b>{also}<br>{how}")
@@ -112,6 +120,8 @@ class AccuracyChart(QWidget):
     def _tip(self, x: float, y: float, data: int) -> str:
         """The variant under the pointer: its plan, its exact bytes, all its figures."""
         s = self.session.snapshot
+        if data == -2 and s.original:
+            return self.tr("The original") + "\n" + numbers.exact(s.original.size.total)
         if not 0 <= data < len(s.variants):
             return self.tr("being measured")
         v, m = s.variants[data], s.variants[data].plan.model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from core.types import Layer, Size
 
 from .. import numbers
 from ..pictures import Rows
-from ..plots import Plot, solid
+from ..plots import Plot, head, settle, solid
 from ..session import Session
 from ..snapshot import Snapshot
 from . import charts
@@ -29,14 +30,18 @@ def rows_of(layers: tuple[Layer, ...]) -> tuple[tuple[str, tuple[str, ...]], ...
     """(label, layer names): the heaviest groups of like layers, and the others together as ""."""
     found = sorted(groups(layers).items(), key=lambda g: -sum(x.tensor.nbytes for x in g[1]))
     keep = found if len(found) <= MOST + 1 else found[:MOST]
-    out = [(_short(name), tuple(x.name for x in xs)) for name, xs in keep]
+    last = Counter(_last(name, 1) for name, _ in keep)
+    out = [(_short(_last(name, 1 if last[_last(name, 1)] == 1 else 2)), tuple(x.name for x in xs)) for name, xs in keep]
     rest = tuple(x.name for _, xs in found[len(keep) :] for x in xs)
     return (*out, ("", rest)) if rest else tuple(out)
 
 
-def _short(group: str) -> str:
-    """The last parts that say something: "mlp.down_proj"."""
-    text = ".".join([p for p in group.split(".") if p != "*"][-2:])
+def _last(group: str, parts: int) -> str:
+    """The last parts of a group's name that are no number: "mlp.down_proj"."""
+    return ".".join([p for p in group.split(".") if p != "*"][-parts:])
+
+
+def _short(text: str) -> str:
     return text if len(text) <= LONGEST else "…" + text[1 - LONGEST :]
 
 
@@ -51,7 +56,7 @@ class SizeChart(QWidget):
         self.session = session
         self._drawn: Size | None = None
         self.rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
-        self.plot = Plot(QCoreApplication.translate("SizeChart", "Size"), "MB")
+        self.plot = Plot(QCoreApplication.translate("SizeChart", "Size"), "MB", headless=True)
         self.plot.rows, self.plot.tip, self.plot.fail = self.table, self.tip, lambda why: session.notice.emit("error", why)
         self.plot.getPlotItem().invertY(True)
         self.bars = pg.BarGraphItem(x0=[0], y=[0], width=[0], height=0.36)
@@ -61,8 +66,10 @@ class SizeChart(QWidget):
         self.text.setWordWrap(True)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 2, 4, 2)
+        box.addLayout(head(self.plot.title))
         box.addWidget(self.plot)
         box.addWidget(self.text)
+        settle(self.text)
 
     def show(self, snapshot: Snapshot | None = None) -> None:
         if snapshot is None:

@@ -258,7 +258,7 @@ class LayersModel(QAbstractItemModel):
     def _planned_as(self, node: Node, field: str) -> str | None:
         """ "● 4", "◐ 2-8" or "30 %": what is planned and who says so; None where everything is protected."""
         if not (free := self._free(node)):
-            return self.tr("protected") if field == "bits" and any(x.name in self.snapshot.settings for x in node.layers) else None
+            return self.tr("kept") if field == "bits" and any(x.name in self.snapshot.settings for x in node.layers) else None
         values = [getattr(s, field) for s in free]
         text = _span(values) if field == "bits" else _span([round(100 * v) for v in values]) + " %" if any(values) else "–"
         who = {s.origin.get(field, "model") for s in free}

@@ -19,7 +19,7 @@ from .delegate import LayersDelegate
 from .model import DTYPE, LAYER, Index, LayersModel
 from .nodes import Node
 
-WIDTHS = (15, 5.5, 5.5, 10, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
+WIDTHS = (13, 3.9, 4.7, 8.2, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
 NUDGE = 0.05  # what one [ or ] adds to the share to prune
 OPEN_MATCHES = 500  # a search with more hits stays folded
 
@@ -130,6 +130,7 @@ class LayersView(QWidget):
     def _make_tree(self) -> QTreeView:
         tree = Tree(uniformRowHeights=True, sortingEnabled=True)
         tree.setAlternatingRowColors(True)
+        tree.setIndentation(tree.fontMetrics().height())
         tree.setAccessibleName(self.tr("Layers"))
         tree.setToolTip(self.tr("2 to 8 set the selection's bits, 0 leaves it at 16, [ and ] prune less and more, Space compares"))
         tree.setModel(self.model)

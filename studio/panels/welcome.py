@@ -23,7 +23,7 @@ class Card(QPushButton):
         title = sample.title_zh if chinese else sample.title
         self.setAccessibleName(title)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(self.fontMetrics().height() * 13)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 14, 16, 14)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PySide6.QtGui import QGuiApplication, QImage
 
+from studio import numbers, pictures
 from studio.charts import charts
 from studio.session import Session
 
@@ -70,3 +75,86 @@ def test_energy_is_called_modelled(digits: Session, qtbot: object) -> None:
     qtbot.addWidget(chart)
     chart.show(digits.snapshot)
     assert "modelled" in chart.text.text()
+
+
+def test_the_original_is_the_first_point_and_a_click_goes_back_to_it(measured: Session, qtbot: object) -> None:
+    chart = charts["accuracy"](measured)
+    qtbot.addWidget(chart)
+    chart.show(measured.snapshot)
+    before = measured.snapshot.original
+    point = chart.first.points()[0]
+    assert (point.pos().x(), point.pos().y()) == pytest.approx(
+        (before.size.total / 1e6, before.score.metrics[chart.choice.currentData()].value)
+    )
+    chart.first.sigClicked.emit(chart.first, [point], None)
+    assert all(s.idle for s in measured.snapshot.settings.values())
+
+
+def test_the_pointer_on_a_bar_is_told_the_exact_bytes_of_the_group(measured: Session, qtbot: object) -> None:
+    chart = charts["size"](measured)
+    qtbot.addWidget(chart)
+    chart.show(measured.snapshot)
+    names = chart.rows[0][1]
+    now = sum(measured.snapshot.size.layers[n] for n in names)
+    assert numbers.exact(now) in chart.tip(0.0, 0.0)
+    assert chart.tip(0.0, 99.0) == ""
+
+
+def test_the_pointer_on_an_energy_bar_is_told_the_range_and_that_it_is_modelled(measured: Session, qtbot: object) -> None:
+    chart = charts["energy"](measured)
+    qtbot.addWidget(chart)
+    chart.show(measured.snapshot)
+    e = measured.snapshot.energy
+    said = chart.tip(0.0, 0.0)
+    assert "modelled" in said
+    assert numbers.si(e.low, "J") in said
+    assert numbers.si(e.high, "J") in said
+
+
+@pytest.mark.parametrize("name", ["size", "accuracy", "energy"])
+def test_a_chart_is_copied_as_a_table_of_what_it_shows(measured: Session, qtbot: object, name: str) -> None:
+    chart = charts[name](measured)
+    qtbot.addWidget(chart)
+    chart.show(measured.snapshot)
+    pictures.copy("csv", chart.plot, chart.plot.rows())
+    rows = list(csv.reader(QGuiApplication.clipboard().text().splitlines()))
+    assert len(rows) > 1
+    assert {len(r) for r in rows} == {len(rows[0])}
+    if name == "size":
+        assert sum(int(r[3]) for r in rows[1:]) == sum(measured.snapshot.size.layers.values())
+    elif name == "accuracy":
+        assert int(rows[1][1]) == measured.snapshot.variants[0].size.total
+    else:
+        assert float(rows[2][2]) == measured.snapshot.energy.joules
+
+
+def test_a_chart_is_saved_as_a_picture_with_its_title_and_as_vectors(measured: Session, qtbot: object, tmp_path: Path) -> None:
+    chart = charts["accuracy"](measured)
+    qtbot.addWidget(chart)
+    chart.resize(400, 300)
+    chart.show()
+    chart.show(measured.snapshot)
+    for kind in ("png", "svg", "csv"):
+        assert pictures.save(tmp_path / f"chart.{kind}", chart.plot, chart.plot.rows()) == ""
+    assert QImage(str(tmp_path / "chart.png")).width() == pictures.FINE * chart.plot.width()
+    vectors = (tmp_path / "chart.svg").read_text()
+    assert "<svg" in vectors
+    assert "<path" in vectors
+    assert chart.plot.headless, "on the screen the title stands above the plot again"
+
+
+def test_a_chart_that_can_not_be_written_says_why(measured: Session, qtbot: object, tmp_path: Path) -> None:
+    chart = charts["size"](measured)
+    qtbot.addWidget(chart)
+    why = pictures.save(tmp_path / "nowhere" / "chart.csv", chart.plot, chart.plot.rows())
+    assert "choose another place" in why
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_right_click_offers_to_copy_and_to_save(measured: Session, qtbot: object) -> None:
+    chart = charts["size"](measured)
+    qtbot.addWidget(chart)
+    menu = pictures.menu(chart.plot, "size", chart.plot.rows, chart.plot.fail)
+    assert [a.text() for a in menu.actions() if not a.isSeparator()] == ["Copy as PNG", "Copy as SVG", "Copy as CSV", "Save as…"]
+    menu.actions()[2].trigger()
+    assert QGuiApplication.clipboard().text().startswith("group,layers")

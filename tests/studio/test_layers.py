@@ -16,7 +16,7 @@ from core.layers import layers as layers_of
 from core.resources import root
 from core.types import Checkpoint, Layer, Outcome, Plan, TensorInfo
 from studio.engine import Engine
-from studio.layers.model import BITS, DRAW, ERROR, PLANNED, PRUNE, SPARSITY, STORED, LayersModel
+from studio.layers.model import BITS, DRAW, ERROR, PLANNED, STORED, LayersModel
 from studio.layers.nodes import Node, fold
 from studio.layers.view import LayersView
 from studio.session import Session
