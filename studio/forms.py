@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 
 from core.registry import Knob, knobs
 from core.types import Value
 from studio.sliders import gesture
-from studio.words import word
+from studio.words import about, word
 
 
 class Form(QWidget):
@@ -48,7 +48,7 @@ class Form(QWidget):
         for k in knobs(method) if method else []:
             field = self._field(k)
             field.setAccessibleName(_label(k))
-            field.setToolTip(word(method.__doc__ or "") if method else "")
+            field.setToolTip(about(method))
             self.fields[k.name] = field
             self.rows.addRow(_label(k), field)
             self.rows.labelForField(field).setMinimumWidth(self.label_width())
@@ -66,6 +66,7 @@ class Form(QWidget):
             return combo
         if isinstance(k.default, bool):
             check = QCheckBox()
+            check.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # only its box hears a click
             check.clicked.connect(lambda on: tell(bool(on)))
             return check
         return _number(k, tell)

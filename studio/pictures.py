@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QIODevice, QMimeData, QRect, QSaveFile, QSize
-from PySide6.QtGui import QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QGuiApplication, QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QGraphicsView, QMenu
 
@@ -80,7 +80,7 @@ def _png(view: QGraphicsView) -> bytes:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     view.render(painter)
     painter.end()
-    return _buffered(lambda buffer: image.save(buffer, "PNG"))
+    return _buffered(lambda buffer: QImageWriter(buffer, b"png").write(image))
 
 
 def _svg(view: QGraphicsView) -> bytes:

@@ -16,6 +16,16 @@ def word(text: str) -> str:
     return QCoreApplication.translate("core", text) if text else ""
 
 
+def about(method: type | None) -> str:
+    """What a method of the engine says of itself, in the language of the window."""
+    return word(tidy(method.__doc__ or "")) if method else ""
+
+
+def tidy(docstring: str) -> str:
+    """A docstring as paragraphs without the line breaks of its source."""
+    return "\n\n".join(" ".join(part.split()) for part in docstring.strip().split("\n\n"))
+
+
 def said(text: str) -> str:
     """The translation of a whole sentence of the engine that names files, layers or figures; the sentence itself where there is none."""
     if (whole := word(text)) != text or not text:

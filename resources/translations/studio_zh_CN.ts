@@ -1471,19 +1471,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
-      <translation type="unfinished" />
+      <translation>ADMM（掩码与权重）</translation>
     </message>
     <message>
       <source>AWQ (activation-aware scales)</source>
-      <translation type="unfinished" />
+      <translation>AWQ（激活感知缩放）</translation>
     </message>
     <message>
       <source>Accuracy was not compared: there is no held-out data; give --data</source>
-      <translation type="unfinished" />
+      <translation>未对比精度：没有留出数据；请给出 --data</translation>
     </message>
     <message>
       <source>Accuracy was not compared: {0}</source>
-      <translation type="unfinished" />
+      <translation>未对比精度：{0}</translation>
     </message>
     <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
@@ -1492,10 +1492,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Activation-aware scale and clip search, the strength chosen by the layer's output error (after Lin et al. 2023, arXiv 2306.00978).
 
-    The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / s_j into the norm before them. That changes another
-    layer, which one layer's plan must not; so here a_j^(2 alpha) weighs the error in the search of each group's scale, zero point and
-    clipping, which stays within this layer's own grid. Without calibration data alpha is 0.</source>
-      <translation type="unfinished" />
+The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / s_j into the norm before them. That changes another layer, which one layer's plan must not; so here a_j^(2 alpha) weighs the error in the search of each group's scale, zero point and clipping, which stays within this layer's own grid. Without calibration data alpha is 0.</source>
+      <translation>激活感知的缩放与截断搜索，强度按该层的输出误差选定（参照 Lin 等，2023，arXiv 2306.00978）。
+
+原方法将显著输入通道乘以 s_j = a_j^alpha，并把 1 / s_j 折入前面的归一化层。这会改动另一层，而单层方案不应如此；因此这里用 a_j^(2 alpha) 对各组缩放因子、零点和截断搜索中的误差加权，只在该层自己的网格内进行。没有校准数据时 alpha 为 0。</translation>
     </message>
     <message>
       <source>Agreement</source>
@@ -1579,7 +1579,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Dynamic int8</source>
-      <translation type="unfinished" />
+      <translation>动态 int8</translation>
     </message>
     <message>
       <source>Evaluating</source>
@@ -1592,8 +1592,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
 
-    A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the target wants ternary weights.</source>
-      <translation type="unfinished" />
+A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the target wants ternary weights.</source>
+      <translation>每个权重取 -s、0 或 s，每组一个 s，以 2 位编码存储（Li 等，2016，arXiv 1605.04711），求解方式与 `slim` 相同。
+
+2 位编码有四分之一未被使用：除非目标格式需要三值权重，否则请选择 2 位的 `slim`。</translation>
     </message>
     <message>
       <source>F16</source>
@@ -1614,9 +1616,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Find the mask by ADMM on a cubic schedule, then solve for the weights that stay; the best pruning here (Boža 2024, arXiv 2401.02938).
 
-    The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 2024, arXiv 2406.07831), with the damping that held-out
-    inputs like best. Without calibration data: magnitude.</source>
-      <translation type="unfinished" />
+The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 2024, arXiv 2406.07831), with the damping that held-out inputs like best. Without calibration data: magnitude.</source>
+      <translation>用 ADMM 按三次进度求掩码，再求解保留的权重；这里效果最好的剪枝方法（Boža，2024，arXiv 2401.02938）。
+
+最后一步在固定掩码上做共轭梯度（同 ALPS，Meng 等，2024，arXiv 2406.07831），阻尼按留出输入上的效果选定。没有校准数据时：按幅值。</translation>
     </message>
     <message>
       <source>GB</source>
@@ -1624,7 +1627,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>GPTQ</source>
-      <translation type="unfinished" />
+      <translation>GPTQ</translation>
     </message>
     <message>
       <source>Gradient</source>
@@ -1652,14 +1655,15 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>HQQ (no data)</source>
-      <translation type="unfinished" />
+      <translation>HQQ（无需数据）</translation>
     </message>
     <message>
       <source>Half-quadratic quantization, data-free: outliers are set aside by an l_p shrinkage before the grid is fitted (Badri &amp; Shaji 2023).
 
-    The original moves a real-valued zero point with the scale fixed; here the zero point is an integer, as every export wants it, so it is
-    the scale that is fitted. Starts from the searched grid and keeps, per group, whichever has the smaller l_p error.</source>
-      <translation type="unfinished" />
+The original moves a real-valued zero point with the scale fixed; here the zero point is an integer, as every export wants it, so it is the scale that is fitted. Starts from the searched grid and keeps, per group, whichever has the smaller l_p error.</source>
+      <translation>半二次量化，无需数据：拟合网格前先用 l_p 收缩把离群值分离出来（Badri 与 Shaji，2023）。
+
+原方法固定缩放因子、移动实数零点；各种导出格式都要求整数零点，因此这里拟合的是缩放因子。从搜索得到的网格出发，每组保留 l_p 误差较小者。</translation>
     </message>
     <message>
       <source>Importance</source>
@@ -1668,9 +1672,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Importance-weighted scales, GPTQ, coordinate descent and refit scales; damping and stop chosen on held-out data (GPTQ: Frantar 2022).
 
-    Without calibration data the scales with the least squared error, as round-to-nearest's "mse" grid. Coordinate descent:
-    QuantEase (Behdin et al. 2023, arXiv 2309.01885).</source>
-      <translation type="unfinished" />
+Without calibration data the scales with the least squared error, as round-to-nearest's "mse" grid. Coordinate descent: QuantEase (Behdin et al. 2023, arXiv 2309.01885).</source>
+      <translation>重要性加权的缩放因子、GPTQ、坐标下降，并重新拟合缩放因子；阻尼与停止时机在留出数据上选定（GPTQ：Frantar，2022）。
+
+没有校准数据时取平方误差最小的缩放因子，同就近舍入的“mse”网格。坐标下降：QuantEase（Behdin 等，2023，arXiv 2309.01885）。</translation>
     </message>
     <message>
       <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
@@ -1693,9 +1698,8 @@ reopened in a fresh process by {tool}</source>
       <translation>L1 幅值</translation>
     </message>
     <message>
-      <source>Linear layers in integers from end to end: weights int8 per output channel, activations scaled per token when the layer runs (Zafrir
-    et al. 2019, Q8BERT; Yao et al. 2022, ZeroQuant). Measured here with the activations quantized; a file holds the weights alone.</source>
-      <translation type="unfinished" />
+      <source>Linear layers in integers from end to end: weights int8 per output channel, activations scaled per token when the layer runs (Zafrir et al. 2019, Q8BERT; Yao et al. 2022, ZeroQuant). Measured here with the activations quantized; a file holds the weights alone.</source>
+      <translation>线性层全程整数运算：权重按输出通道 int8，激活在运行时按词元缩放（Zafrir 等，2019，Q8BERT；Yao 等，2022，ZeroQuant）。这里的评测已量化激活；文件中只存权重。</translation>
     </message>
     <message>
       <source>Loading</source>
@@ -1735,7 +1739,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Polishing rounds</source>
-      <translation type="unfinished" />
+      <translation>精修轮数</translation>
     </message>
     <message>
       <source>Random</source>
@@ -1759,7 +1763,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Reading weights</source>
-      <translation type="unfinished" />
+      <translation>读取权重</translation>
     </message>
     <message>
       <source>Refit what is left</source>
@@ -1768,8 +1772,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Round column by column, most active inputs first, the later columns making up for the error (Frantar et al. 2022, arXiv 2210.17323).
 
-    Without calibration data it rounds to nearest on the same grid.</source>
-      <translation type="unfinished" />
+Without calibration data it rounds to nearest on the same grid.</source>
+      <translation>逐列舍入，最活跃的输入优先，由后面的列补偿误差（Frantar 等，2022，arXiv 2210.17323）。
+
+没有校准数据时在同一网格上就近舍入。</translation>
     </message>
     <message>
       <source>Round every weight to the nearest point of an even grid, per tensor, channel or group (Jacob et al. 2018).</source>
@@ -1785,11 +1791,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
-      <translation type="unfinished" />
+      <translation>Slim（GPTQ、加权缩放、精修）</translation>
     </message>
     <message>
       <source>SparseGPT</source>
-      <translation type="unfinished" />
+      <translation>SparseGPT</translation>
     </message>
     <message>
       <source>Split into files of</source>
@@ -1797,7 +1803,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Steps</source>
-      <translation type="unfinished" />
+      <translation>步数</translation>
     </message>
     <message>
       <source>Symmetric</source>
@@ -1805,11 +1811,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Ternary</source>
-      <translation type="unfinished" />
+      <translation>三值</translation>
     </message>
     <message>
       <source>Ternary weights are stored in 2 bits, not {0}; set the bits to 2 or choose another method</source>
-      <translation type="unfinished" />
+      <translation>三值权重以 2 位存储，而不是 {0} 位；请将位数设为 2 或选择其他方法</translation>
     </message>
     <message>
       <source>The GGUF's tokenizer could not be converted ({0}); take tokenizer.json from the original model.</source>
@@ -1929,11 +1935,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Values of alpha tried</source>
-      <translation type="unfinished" />
+      <translation>尝试的 alpha 个数</translation>
     </message>
     <message>
       <source>Wanda</source>
-      <translation type="unfinished" />
+      <translation>Wanda</translation>
     </message>
     <message>
       <source>Watching layers</source>
@@ -1946,8 +1952,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Zero the smallest w^2 / [U_jj]^2 of every 128 inputs and update all that follow (Frantar &amp; Alistarh 2023, arXiv 2301.00774).
 
-    Without calibration data: magnitude.</source>
-      <translation type="unfinished" />
+Without calibration data: magnitude.</source>
+      <translation>在每 128 个输入中将 w^2 / [U_jj]^2 最小者置零，并更新其后的全部权重（Frantar 与 Alistarh，2023，arXiv 2301.00774）。
+
+没有校准数据时：按幅值。</translation>
     </message>
     <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
@@ -1960,8 +1968,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Zero the weights with the smallest |w| times the norm of their input, each output by itself (Sun et al. 2023, arXiv 2306.11695).
 
-    Nothing is updated. Without calibration data: magnitude within each output.</source>
-      <translation type="unfinished" />
+Nothing is updated. Without calibration data: magnitude within each output.</source>
+      <translation>对每个输出，将 |w| 与其输入范数之积最小的权重置零（Sun 等，2023，arXiv 2306.11695）。
+
+不更新任何权重。没有校准数据时：在每个输出内按幅值。</translation>
     </message>
     <message>
       <source>Zero weights drawn at random from a private generator: same seed, same zeros. A baseline, not a recommendation.</source>
@@ -2057,7 +2067,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>damping</source>
-      <translation type="unfinished" />
+      <translation>阻尼</translation>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
@@ -2073,7 +2083,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>dynamic int8 has 8 bits, not {0}; set bits to 8 or choose another quantizer</source>
-      <translation type="unfinished" />
+      <translation>动态 int8 为 8 位，而不是 {0} 位；请将位数设为 8 或选择其他量化方法</translation>
     </message>
     <message>
       <source>embedding: every token looks its row up, an error here reaches every layer</source>
@@ -2121,11 +2131,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>input moments not positive definite: damped by {0} of their mean diagonal instead of {1}</source>
-      <translation type="unfinished" />
+      <translation>输入二阶矩非正定：阻尼取其平均对角元的 {0}，而非 {1}</translation>
     </message>
     <message>
       <source>input moments of no possible data (far from positive definite): only their diagonal was used</source>
-      <translation type="unfinished" />
+      <translation>输入二阶矩不可能来自真实数据（远非正定）：只使用了其对角元</translation>
     </message>
     <message>
       <source>it doesn't begin with GGUF</source>
@@ -2133,19 +2143,19 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>its LayerNorm subtracts the mean over the features, which a rotation doesn't keep; only RMSNorm decoders can be rotated</source>
-      <translation type="unfinished" />
+      <translation>其 LayerNorm 会减去特征均值，而旋转不保持均值；只有 RMSNorm 解码器可以旋转</translation>
     </message>
     <message>
       <source>its calibration has {0} inputs and its weight {1}: compressed without data</source>
-      <translation type="unfinished" />
+      <translation>其校准数据有 {0} 个输入，而权重有 {1} 个：已在无数据的情况下压缩</translation>
     </message>
     <message>
       <source>its calibration inputs are all zero or not finite: compressed without data</source>
-      <translation type="unfinished" />
+      <translation>其校准输入全为零或非有限值：已在无数据的情况下压缩</translation>
     </message>
     <message>
       <source>its embedding or last norm is missing</source>
-      <translation type="unfinished" />
+      <translation>缺少嵌入层或最后的归一化层</translation>
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
@@ -2221,7 +2231,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>p of the error norm</source>
-      <translation type="unfinished" />
+      <translation>误差范数的 p</translation>
     </message>
     <message>
       <source>pack-quantized holds linear layers, this is {0}</source>
@@ -2245,7 +2255,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>rotation knows the RMSNorm decoders {0}, this is {1}</source>
-      <translation type="unfinished" />
+      <translation>旋转支持 RMSNorm 解码器 {0}，而这是 {1}</translation>
     </message>
     <message>
       <source>router: a wrong gate sends tokens to the wrong expert</source>
@@ -2285,7 +2295,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>steps</source>
-      <translation type="unfinished" />
+      <translation>步数</translation>
     </message>
     <message>
       <source>symmetric</source>
@@ -2325,7 +2335,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>unstructured</source>
-      <translation type="unfinished" />
+      <translation>非结构化</translation>
     </message>
     <message>
       <source>untouched tensors</source>
@@ -2341,7 +2351,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>weighted</source>
-      <translation type="unfinished" />
+      <translation>加权</translation>
     </message>
     <message>
       <source>weights</source>
@@ -2357,7 +2367,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} and {1} do different things ({2}, {3})</source>
-      <translation type="unfinished" />
+      <translation>{0} 与 {1} 用途不同（{2}，{3}）</translation>
     </message>
     <message>
       <source>{0} bit-identical to the source</source>
@@ -2393,11 +2403,11 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} can't be rotated: {1}; switch rotation off</source>
-      <translation type="unfinished" />
+      <translation>{0} 无法旋转：{1}；请关闭旋转</translation>
     </message>
     <message>
       <source>{0} can't be scored on {1} ({2}); compare models of one task</source>
-      <translation type="unfinished" />
+      <translation>{0} 无法在 {1} 上评测（{2}）；请对比同一任务的模型</translation>
     </message>
     <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
@@ -2433,7 +2443,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} has no place in the network that rotation knows</source>
-      <translation type="unfinished" />
+      <translation>{0} 在旋转所支持的网络中没有对应位置</translation>
     </message>
     <message>
       <source>{0} has {1} MB free and the export needs {2} MB; choose another disk.</source>
@@ -2521,7 +2531,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose unstructured</source>
-      <translation type="unfinished" />
+      <translation>{0} 要求输入宽度能被 {1} 整除，而该层为 {2}；请排除它或选择非结构化</translation>
     </message>
     <message>
       <source>{0} of {1} layers were taken from the layer store</source>
@@ -2745,7 +2755,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{0}: {1} is missing, without which {2} can't be unpacked; export or download it again</source>
-      <translation type="unfinished" />
+      <translation>{0}：缺少 {1}，没有它就无法解包 {2}；请重新导出或下载</translation>
     </message>
     <message>
       <source>{0}: {1} is no class of this network; name the folders like its labels ({2} …)</source>

@@ -94,13 +94,14 @@ def core_words() -> list[str]:
     from core.quantize import quantizers
     from core.registry import knobs
     from core.types import METRICS
+    from studio.words import tidy
 
     found = [t for label, _, why in METRICS.values() for t in (label, why)] + list(WHY.values())
     found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False"]
-    found += [(Cut.__doc__ or "").strip(), *(k.label for k in knobs(Cut))]
+    found += [tidy(Cut.__doc__ or ""), *(k.label for k in knobs(Cut))]
     for registry in (pruners, quantizers, targets):
         for name, method in registry.items():
-            found += [getattr(method, "title", name), (method.__doc__ or "").strip()]
+            found += [getattr(method, "title", name), tidy(method.__doc__ or "")]
             found += [getattr(method, "runs_in", ""), getattr(method, "note", "")]
             for k in knobs(method):
                 plain = k.name.replace("_", " ")

@@ -16,7 +16,7 @@ from studio.panels import panels
 from studio.session import Session
 from studio.sliders import Dragged, gesture
 from studio.snapshot import Snapshot
-from studio.words import said, word
+from studio.words import about, said, word
 
 TITLES = {k.name: k.label for k in knobs(Cut)}
 METHODS: dict[str, Any] = {
@@ -93,7 +93,7 @@ class CutPanel(QScrollArea):
         self.note.setWordWrap(True)
         self.method = QComboBox()
         self.method.setAccessibleName(self.tr("How the units to cut are chosen"))
-        self.method.setToolTip(word(Cut.__doc__ or ""))
+        self.method.setToolTip(about(Cut))
         for name, text in METHODS.items():
             self.method.addItem(word(text), name)
         self.method.activated.connect(lambda i: self._say(self.method.itemText(i), gesture(), method=self.method.itemData(i)))

@@ -32,8 +32,8 @@ from studio.panels import panels
 from studio.session import Session
 from studio.sliders import ShareSlider, StopSlider, gesture
 from studio.snapshot import Snapshot
+from studio.words import about, word
 from studio.words import said as told
-from studio.words import word
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
@@ -80,7 +80,7 @@ class Half(QWidget):
         self.combo.setAccessibleName(QCoreApplication.translate("Half", "{title} method").format(title=title))
         for key, method in registry.items():
             self.combo.addItem(word(method.title), key)
-            self.combo.setItemData(self.combo.count() - 1, word(method.__doc__ or ""), Qt.ItemDataRole.ToolTipRole)
+            self.combo.setItemData(self.combo.count() - 1, about(method), Qt.ItemDataRole.ToolTipRole)
         for quiet in (self.origin, self.from_):
             quiet.setEnabled(False)  # the palette's muted ink
         grid = QGridLayout(self)
@@ -152,7 +152,7 @@ class PlanPanel(QScrollArea):
         half.from_.setText(self._from(method.origin) if layers else "")
         cls = None if method.mixed or method.value not in half.registry else half.registry[method.value]
         half.combo.setToolTip(
-            word(cls.__doc__ or "") if cls else self.tr("The selected layers use different methods; choosing one gives it to all")
+            about(cls) if cls else self.tr("The selected layers use different methods; choosing one gives it to all")
         )
         head = f"{method.value}."
         found = {k: said(plan, layers, head + k) for k in _names(cls)}

@@ -12,7 +12,7 @@ from core.cut import Cut, planned
 from core.report import from_json
 from core.resources import root
 from studio.engine import Engine
-from studio.layers.model import LayersModel
+from studio.layers.model import SHAPE, LayersModel
 from studio.panels.cut import CutPanel
 from studio.session import Session
 
@@ -69,7 +69,7 @@ def test_the_tree_shows_cut_widths(session: Session, panel: CutPanel) -> None:
     drag(panel, "ffn", 128)
     model = LayersModel(None)
     model.show_snapshot(session.snapshot)
-    texts = {model.value(n, 2) for b in model.branches() for n in b.children if not n.children}
+    texts = {model.value(n, SHAPE) for b in model.branches() for n in b.children if not n.children}
     assert "256×64 → 128×64" in texts
     assert "10×64" in texts
 
