@@ -1486,6 +1486,10 @@ reopened in a fresh process by {tool}</source>
       <translation>未对比精度：{0}</translation>
     </message>
     <message>
+      <source>Accuracy was not measured: the original and the slimmed model would not fit into memory together</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
       <translation>未评测精度：没有留出数据；请在配方中给出 [evaluate] data</translation>
     </message>
@@ -1770,6 +1774,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>重新拟合其余部分</translation>
     </message>
     <message>
+      <source>Rotation adds {0} bytes: the output layer can't share the embedding any more</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Round column by column, most active inputs first, the later columns making up for the error (Frantar et al. 2022, arXiv 2210.17323).
 
 Without calibration data it rounds to nearest on the same grid.</source>
@@ -1822,6 +1830,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>无法转换该 GGUF 的分词器（{0}）；请从原模型取得 tokenizer.json。</translation>
     </message>
     <message>
+      <source>The cache has no part {0}; it has {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
       <translation>重新打开导出结果时发现不一致（{0}：{1}）；已将其删除，请报告此问题。</translation>
     </message>
@@ -1846,8 +1858,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>网络需要 {0} {1}，而文件中没有；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
-      <source>The plan's methods look at data, which needs a network that runs: open the folder with config.json, or choose magnitude and rtn</source>
-      <translation>方案中的方法需要数据，因此网络必须能运行：请打开带 config.json 的文件夹，或选择 magnitude 和 rtn</translation>
+      <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
@@ -1868,6 +1880,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
+    </message>
+    <message>
+      <source>There are no samples to run the network on; give --data</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
@@ -1902,6 +1918,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>该报告由更新版本写成；请在新版本中打开</translation>
     </message>
     <message>
+      <source>This run {0}: {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Top-1 accuracy</source>
       <translation>Top-1 准确率</translation>
     </message>
@@ -1922,12 +1942,20 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>微调时出现无穷大的梯度：权重已损坏；请提高位数或减少剪枝</translation>
     </message>
     <message>
+      <source>Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
       <translation>微调需要在网络内部训练，而该网络无法深入；请将 tune 设为 off</translation>
     </message>
     <message>
       <source>Tuning was left out: the calibration data are too short to keep a part for the check; choose a longer file</source>
       <translation>已跳过微调：校准数据太短，无法留出一部分用于检查；请选择更长的文件</translation>
+    </message>
+    <message>
+      <source>Tuning was left out: {0}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
@@ -1994,10 +2022,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>[plan.cuts] {0} = {1}:{2}</translation>
     </message>
     <message>
-      <source>[plan.cuts] {0} must be a number, text or true/false, not {1}</source>
-      <translation>[plan.cuts] {0} 必须是数字、文本或 true/false，而不是 {1}</translation>
-    </message>
-    <message>
       <source>[{0}] {1} = {2} leaves nothing to {3}; give at least 2</source>
       <translation>[{0}] {1} = {2} 时没有可供 {3} 的内容；请至少给 2</translation>
     </message>
@@ -2048,14 +2072,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type.</source>
       <translation>compressed-tensors 的 pack-quantized 格式：线性层存为打包的整数及其缩放因子；其余部分按原类型稠密存储。</translation>
-    </message>
-    <message>
-      <source>config.json and weights don't fit: the network wants {0} {1} and the file doesn't have it</source>
-      <translation>config.json 与权重不符：网络需要 {0} {1}，而文件中没有</translation>
-    </message>
-    <message>
-      <source>config.json and weights don't fit: {0} should be {1} and is {2} in the file</source>
-      <translation>config.json 与权重不符：{0} 应为 {1}，文件中为 {2}</translation>
     </message>
     <message>
       <source>config.json doesn't describe a working {0} ({1}); restore it</source>
@@ -2334,6 +2350,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>transformers {0} 不认识 {1}；请更新它或打开其他模型</translation>
     </message>
     <message>
+      <source>tune = {0} is unknown; it is one of {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>unstructured</source>
       <translation>非结构化</translation>
     </message>
@@ -2598,10 +2618,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：不含 JSON 对象；请从模型来源处恢复该文件</translation>
     </message>
     <message>
-      <source>{0}: holds no tensors; save the state_dict of the model with torch.save</source>
-      <translation>{0}：不含张量；请用 torch.save 保存模型的 state_dict</translation>
-    </message>
-    <message>
       <source>{0}: images are {1} and labels {2}; they must be numbers and whole numbers</source>
       <translation>{0}:images 为 {1},labels 为 {2}；它们必须分别是数值和整数</translation>
     </message>
@@ -2688,6 +2704,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: refused: it is no plain table of tensors and would run code; save its state_dict instead</source>
       <translation>{0}：已拒绝：它不是纯张量表，会执行代码；请改为保存其 state_dict</translation>
+    </message>
+    <message>
+      <source>{0}: refused: {1}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}: row {1} holds no text under {2} but {3}; repair that row</source>
@@ -2810,8 +2830,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：{1}；请换一个位置。</translation>
     </message>
     <message>
+      <source>{0}the network wants {1} {2} and the file doesn't have it; {3}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0}{1} is an unknown key of the recipe{2}</source>
       <translation>{0}{1} 是配方中未知的键{2}</translation>
+    </message>
+    <message>
+      <source>{0}{1} should be {2} and is {3} in the file; {4}</source>
+      <translation type="unfinished" />
     </message>
   </context>
 </TS>
