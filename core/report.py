@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from .errors import BadFile
-from .types import METRICS, Energy, Measured, Outcome, Plan, Report, Score, Size, Variant
+from .types import METRICS, Energy, Latency, Measured, Outcome, Plan, Report, Score, Size, Variant
 
 STYLE = """body{font:15px system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1d2321;background:#fff}
 table{border-collapse:collapse;width:100%}td,th{padding:.2em .6em;text-align:right;border-bottom:1px solid #ccc6}
@@ -103,6 +103,7 @@ def html(report: Report) -> str:
         f"<h1>{escape(Path(report.source).name)}, slimmed</h1>",
         _bars("Size, exact bytes", before.size.total, after.size.total, lambda b: f"{b / 1e6:.3g} MB"),
         _scores(before.score, after.score),
+        _latency(report.latency),
         _energy(before.energy, after.energy),
         _verdict(report),
         "".join(f"<p class='n'>{escape(n)}</p>" for n in report.notes),
@@ -158,6 +159,18 @@ def _energy(before: Energy | None, after: Energy | None) -> str:
         for c, y, e in (("hb", 0, before), ("ha", 26, after))
     )
     return f'<h2>Energy, modelled, a {escape(after.unit)}</h2>{_svg(rows)}<p class="n">{escape(after.how)}</p>'
+
+
+def _latency(t: Latency | None) -> str:
+    if t is None:
+        return ""
+    top = max(t.before.high, t.after.high)
+    rows = "".join(
+        _bar(c, y, m.value / top, m.low / top, f"{1e3 * m.value:.3g} ms ({1e3 * m.low:.3g} to {1e3 * m.high:.3g})", m.high / top)
+        for c, y, m in (("b", 0, t.before), ("a", 26, t.after))
+    )
+    faster = f"{t.ratio.value:.3g} times as fast (95 %: {t.ratio.low:.3g} to {t.ratio.high:.3g}), {t.rounds} rounds by turns"
+    return f'<h2>Time, measured on this machine, {escape(t.what)}</h2>{_svg(rows)}<p class="n">{faster}</p>'
 
 
 def _verdict(report: Report) -> str:

@@ -26,6 +26,8 @@ from core.networks import Network, attach
 from core.resources import root
 from core.types import Checkpoint, Entry
 
+from ..real import minilm, smollm2
+
 SAMPLES = root() / "samples"
 torch.set_num_threads(1)
 CASES = [("digits-cnn", {"channels": 0.5}), ("fashion-vit", {"ffn": 0.5, "heads": 0.5}), ("sotu-lm", {"ffn": 0.5, "heads": 0.5})]
@@ -261,3 +263,29 @@ def test_with_data_every_reader_sees_the_inputs_it_will_have() -> None:
     w, units = state.weights[last].double(), torch.tensor(state.kept["vit.encoder.layer.3.output.dense"])
     slope = (w @ a - b)[:, units]
     assert float(slope.norm()) < 0.02 * float(b[:, units].norm())
+
+
+@pytest.mark.real
+def test_smollm2_cut_to_three_quarters_and_six_heads_loads_in_transformers() -> None:
+    checkpoint = open_checkpoint(smollm2())
+    slim = cut(checkpoint, Cut(ffn=0.25, heads=0.33, **MAGNITUDE), None, None, Job())
+    assert (slim.config["intermediate_size"], slim.config["num_attention_heads"], slim.config["num_key_value_heads"]) == (1152, 6, 2)
+    model = AutoModelForCausalLM.from_pretrained(slim.weights, dtype=torch.float32).eval()
+    item = {"input_ids": torch.arange(24)[None]}
+    with torch.inference_mode():
+        torch.testing.assert_close(_bare(slim, item), model(**item).logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.real
+def test_minilm_at_half_its_feed_forward_width_stays_nearer_by_second_order_than_by_magnitude() -> None:
+    checkpoint = open_checkpoint(minilm())
+    network = attach(checkpoint)
+    found = load(SAMPLES / "sotu-lm" / "heldout.txt", network, 64)
+    calibration, held = (replace(found, items=found.items[a::2]) for a in (0, 1))
+    reference, near = Reference(network, weights(checkpoint), held), {}
+    for method, how in (("obs", Cut(ffn=0.5)), ("magnitude", Cut(ffn=0.5, **MAGNITUDE))):
+        slim = cut(checkpoint, how, network, calibration, Job())
+        near[method] = judge(reference, weights(slim), Job(), attach(slim)).metrics["cosine"].value
+    assert 1 - near["obs"] < 0.5 * (1 - near["magnitude"])
+    with pytest.raises(BadPlan, match="fewer heads would be wider ones"):
+        planned(checkpoint, Cut(heads=0.5))
