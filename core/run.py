@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import compress, report
-from .cut import cut, cut_of, fitting
+from .cut import cut, cut_of, fitting, planned
 from .data import default
 from .data.calibration import Calibrating
 from .energy import estimate
@@ -55,6 +55,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     found, plan = tuple(layers(checkpoint)), recipe.plan
     check(plan)
     compress.check(plan, found)
+    planned(checkpoint, cut_of(plan))  # refuses widths this model can't have before any work is done
     target = make(targets[recipe.target], recipe.target_knobs)
     measured_speed()
     flight = foresee(recipe, checkpoint, found)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.compress import Compressed, compress, fits, needs, original
-from core.cut import cut, cut_of, fitting, planned
+from core.cut import cut, cut_of, fitting, planned, planned_layers
 from core.energy import estimate
 from core.errors import BadFile, BadPlan, CannotRun
 from core.formats import open_checkpoint, read, targets
@@ -157,7 +157,7 @@ def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target
     settings, how, shapes = resolve(plan, layers), cut_of(plan), {}
     if not how.idle:
         checkpoint = planned(checkpoint, how)
-        was, layers = {x.name: x.tensor.shape for x in layers}, tuple(layers_of(checkpoint))
+        was, layers = {x.name: x.tensor.shape for x in layers}, tuple(planned_layers(checkpoint, layers))
         shapes = {x.name: x.tensor.shape for x in layers if x.tensor.shape != was.get(x.name)}
         shapes |= dict.fromkeys(was.keys() - {x.name for x in layers}, ())
     exact, energy = figures(checkpoint, layers, settings, target, task)

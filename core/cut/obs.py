@@ -12,7 +12,7 @@ from ..job import Job
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDS = 48  # of the greedy choice: what is removed in one round is chosen without hearing of the others
+ROUNDS = 32  # of the greedy choice: what is removed in one round is chosen without hearing of the others
 ESCALATE = 10.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, prod
@@ -10,7 +10,6 @@ from typing import Any
 
 from ..errors import BadPlan
 from ..graph import BLOCK, Dimension, Graph, blocks, graph, of
-from ..layers import layers
 from ..registry import knob, make
 from ..types import ITEM_BYTES, Checkpoint, Layer, Plan, TensorInfo, Value
 
@@ -116,9 +115,10 @@ def planned(checkpoint: Checkpoint, cut: Cut) -> Checkpoint:
     return replace(checkpoint, tensors=tensors, config=_config(checkpoint, shares, cut.blocks))
 
 
-def planned_layers(checkpoint: Checkpoint, cut: Cut) -> list[Layer]:
-    """The layers with the shapes the cut will leave."""
-    return layers(planned(checkpoint, cut))
+def planned_layers(slim: Checkpoint, found: Iterable[Layer]) -> list[Layer]:
+    """The layers `found` of the whole checkpoint as they are in the planned one; those of blocks that go are left out."""
+    pairs = ((x, slim.tensors.get(x.tensor.name)) for x in found)
+    return [x if t is x.tensor else Layer(x.name, t, x.kind, x.group, x.protected) for x, t in pairs if t is not None]
 
 
 def renumbered(checkpoint: Checkpoint, stay: Any) -> dict[str, str]:
@@ -185,7 +185,9 @@ def _head_widths(checkpoint: Checkpoint, dims: list[Dimension]) -> Widths:
 def _info(info: TensorInfo, name: str, shape: tuple[int, ...]) -> TensorInfo:
     """A tensor of the cut checkpoint: GGUF's blocks no longer fit its rows and become F16."""
     dtype = info.dtype if info.dtype in ITEM_BYTES else "F16"
-    return replace(info, name=name, shape=shape, dtype=dtype, nbytes=ITEM_BYTES[dtype] * prod(shape), heads=0)
+    if (name, shape, dtype) == (info.name, info.shape, info.dtype):
+        return info
+    return TensorInfo(name, shape, dtype, ITEM_BYTES[dtype] * prod(shape), info.file, info.offset)
 
 
 def _config(checkpoint: Checkpoint, shares: Mapping[str, float], dropped: int) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def test_methods_lists_every_knob(tmp_path: Path) -> None:
         ("run", "nowhere.toml"),
         ("export", SAMPLES / "sotu-lm", "--out", "x", "--amount", "2"),
         ("export", SAMPLES / "sotu-lm", "--out", "x", "--bits", "4", "--knob", "rtn.group_siez=64"),
+        ("export", SAMPLES / "sotu-lm", "--out", "x", "--cut", "fnn=0.5"),
+        ("export", SAMPLES / "sotu-lm", "--out", "x", "--cut", "channels=0.5"),
         ("compare", "nowhere", SAMPLES / "sotu-lm"),
     ],
 )

@@ -96,7 +96,10 @@ def test_bytes_and_shapes_are_known_before_anything_is_computed(name: str, share
     said, have = ({n: (t.shape, t.dtype, t.nbytes) for n, t in c.tensors.items()} for c in (ahead, slim))
     assert said == have
     assert ahead.config == slim.config
-    assert [(x.name, x.tensor.shape) for x in planned_layers(checkpoint, how)] == [(x.name, x.tensor.shape) for x in layers(slim)]
+    found = planned_layers(ahead, layers(checkpoint))
+    assert [(x.name, x.kind, x.group, x.protected, x.tensor.shape) for x in found] == [
+        (x.name, x.kind, x.group, x.protected, x.tensor.shape) for x in layers(slim)
+    ]
     assert slim.weights is not None
     entries = [Entry(n, t.dtype, t.shape) for n, t in ahead.tensors.items()]
     assert (slim.weights / "model.safetensors").stat().st_size == len(header_bytes(entries)) + ahead.nbytes

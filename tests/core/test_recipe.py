@@ -96,3 +96,20 @@ def test_the_bundled_recipes_load(name: str) -> None:
 def test_parsing_needs_no_torch() -> None:
     code = f"import sys, core.recipe as r; r.load(r.Path({str(root() / 'recipes' / 'sotu-lm.toml')!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cuts_come_back_as_they_were_written() -> None:
+    plan = Plan(cuts={"ffn": 0.5, "blocks": 2, "method": "taylor", "compensate": False})
+    assert loads(dumps(Recipe(Path("/m"), plan))).plan == plan
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("fnn = 0.5", "'fnn' is an unknown key of the recipe; did you mean 'ffn'"), ("ffn = 1.5", "ffn = 1.5 is outside 0 to 0.9"),
+        ('method = "luck"', "method can't be 'luck'"), ("heads = [1]", "heads must be a number"),
+    ],
+)  # fmt: skip
+def test_a_cut_that_makes_no_sense_is_named(line: str, why: str) -> None:
+    with pytest.raises(BadPlan, match=why):
+        loads(f"{HEAD}[plan.cuts]\n{line}\n")
