@@ -1,4 +1,4 @@
-"""How a compressed tensor is held: dense, or as integer codes with scales and zero points."""
+"""How a compressed tensor is held: dense, or as integer codes with scales and zero points, or with a table of values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,41 @@ class Quantized:
         }  # fmt: skip
 
 
-Stored = Dense | Quantized
+@dataclass(frozen=True)
+class Codebook:
+    """x = table[code]: codes (out, in) uint8, table (out, groups, 2^bits), groups along the input."""
+
+    codes: Tensor
+    table: Tensor
+    bits: int
+    group_size: int
+    shape: tuple[int, ...]
+    granularity: str
+
+    def dense(self, dtype: torch.dtype | None = None) -> Tensor:
+        x = self.codes.long().unflatten(1, (self.table.shape[1], -1))
+        return self.table.gather(-1, x).reshape(self.shape).to(dtype or self.table.dtype)
+
+    def scaled(self, rows: Tensor) -> Codebook:
+        """Each output row times its factor (out,): only the tables change, rounded to their stored type."""
+        return replace(self, table=(self.table.float() * rows.view(-1, 1, 1)).to(self.table.dtype))
+
+    @property
+    def nbytes(self) -> int:
+        return (self.codes.numel() * self.bits + 7) // 8 + self.table.numel() * self.table.element_size()
+
+    @property
+    def sparsity(self) -> float:
+        return 1 - float(self.dense().count_nonzero()) / max(1, self.codes.numel())
+
+    def parts(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        shape = ",".join(map(str, self.shape))
+        return {"codes": self.codes.contiguous(), "table": self.table.contiguous()}, {
+            "kind": "codebook", "bits": str(self.bits), "group_size": str(self.group_size), "shape": shape, "granularity": self.granularity
+        }  # fmt: skip
+
+
+Stored = Dense | Quantized | Codebook
 
 
 def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
@@ -88,6 +122,8 @@ def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
     if meta["kind"] == "dense":
         return Dense(tensors["tensor"])
     shape = tuple(map(int, meta["shape"].split(",")))
+    if meta["kind"] == "codebook":
+        return Codebook(tensors["codes"], tensors["table"], int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"])
     return Quantized(
         tensors["codes"], tensors["scale"], tensors.get("zero"), int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"]
     )

@@ -148,14 +148,14 @@ class Seen:
     """What a layer met during calibration; fields a method does not need stay None."""
 
     grads: Tensor | None = None  # (out, in ...) = sum over batches of |w * dL/dw|
-    hessian: Tensor | None = None  # (in, in) float32 = E[x xT] over the solver's half of the tokens
-    held: Tensor | None = None  # (in, in) float32 = the same over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
+    hessian: Tensor | None = None  # (in, in) float32 = E[x xT] over the solver's half, a linear's tokens weighted by 1 / |Wx|^2
+    held: Tensor | None = None  # (in, in) float32 = E[x xT] over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
     mean: Tensor | None = None  # (in,) = E[x] over the solver's half
     samples: int = 0  # tokens, positions or images behind `hessian` or `grads`
 
     @property
     def norms(self) -> Tensor | None:
-        """(in,) = L2 norm of each input over the calibration tokens."""
+        """(in,) = L2 norm of each input over the calibration tokens, weighted as in `hessian`."""
         return None if self.hessian is None else (self.hessian.diagonal() * self.samples).clamp(min=0).sqrt()
 
 

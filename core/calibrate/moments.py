@@ -1,4 +1,4 @@
-"""Second moments of what layers meet: E[x xT] for the solver, and a token-normalised one over other tokens for every score."""
+"""Second moments of what layers meet, token-normalised: for the solver, and over other tokens for every score."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ class Sums:
     second: Tensor
     first: Tensor
     n: int = 0
+    mass: float = 0.0  # the tokens' weights in `second`, summed
 
-    def add(self, x: Tensor, job: Job) -> None:
-        add_outer(self.second, x, job)
+    def add(self, x: Tensor, job: Job, weight: Tensor | None = None) -> None:
+        """Rows x (tokens, in); `weight` (tokens,) counts for the second moments alone."""
+        add_outer(self.second, x if weight is None else x * weight.sqrt().unsqueeze(1), job)
         self.first += x.sum(0)
         self.n += len(x)
+        self.mass += len(x) if weight is None else float(weight.sum(dtype=_double()))
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Moments:
     shared: dict[tuple[str, ...], Sums] = field(default_factory=dict)  # layers that met the very same tensors -> their sums
     energy: dict[str, float] = field(default_factory=dict)  # sum of |Wx|^2 over the solver's tokens
     held: dict[str, Sums] = field(default_factory=dict)
+    unit: dict[str, float] = field(default_factory=dict)  # mean |Wx|^2 over the first tokens a layer met
 
     @contextmanager
     def watching(self, mask: Tensor | None, solver: bool, job: Job) -> Iterator[None]:
@@ -71,7 +75,7 @@ class Moments:
         if keep is not None:
             x, energies = x[keep], {n: e[keep] for n, e in energies.items()}
         if solver:
-            self._sums(self.shared, tuple(energies), x).add(x, job)
+            self._sums(self.shared, tuple(energies), x).add(x, job, self._weight(energies))
             for n, e in energies.items():
                 self.energy[n] = self.energy.get(n, 0.0) + float(e.sum(dtype=_double()))
             return
@@ -79,6 +83,23 @@ class Moments:
             mean = self._mean(n)
             if mean > 0:
                 self._sums(self.held, n, x).add(x * (mean / e.clamp(min=FLOOR * mean)).sqrt().unsqueeze(1), job)
+
+    def _weight(self, energies: dict[str, Tensor]) -> Tensor | None:
+        """(tokens,) what each token counts for the solver: 1 / |Wx|^2, averaged over the layers that meet it; None for convolutions.
+
+        A few tokens with massive activations would otherwise be all that is solved for: on SmolLM2 (3 bits, five blocks) this takes the KL
+        from 0.0493 to 0.0421. Positions of an image are no tokens: a blank patch must not count as much as the digit.
+        """
+        import torch
+        from torch import nn
+
+        if not all(isinstance(self.modules[n], nn.Linear) for n in energies):
+            return None
+        for n, e in energies.items():
+            if n not in self.unit and len(e):
+                self.unit[n] = float(e.mean(dtype=_double()))
+        units = [(self.unit[n], e) for n, e in energies.items() if self.unit.get(n, 0.0) > 0]
+        return torch.stack([u / e.clamp(min=FLOOR * u) for u, e in units]).mean(0) if units else None
 
     def _mean(self, name: str) -> float:
         n = sum(s.n for names, s in self.shared.items() if name in names)
@@ -125,7 +146,7 @@ def _finish(s: Sums) -> None:
     """Sums become means; the lower triangle is the upper's mirror, tile by tile, so that no second matrix is held."""
     if not s.n:
         return
-    s.second.div_(s.n)
+    s.second.div_(s.mass)
     s.first.div_(s.n)
     d = len(s.second)
     for a in range(0, d, 512):

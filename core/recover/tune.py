@@ -246,7 +246,7 @@ def _modules(network: Network, compressed: Compressed) -> dict[str, nn.Module]:
 def _takes(compressed: Compressed, x: Layer) -> bool:
     """Whether its rows can be scaled without a byte more: one scale for a whole tensor can't hold a factor a row."""
     stored = compressed.stored(x)
-    return isinstance(stored, Dense) or (isinstance(stored, Quantized) and stored.granularity != "tensor")
+    return not isinstance(stored, Quantized) or stored.granularity != "tensor"
 
 
 def _live(compressed: Compressed, network: Network, weights: Mapping[str, Tensor]) -> Live:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, Self
+
+from ..job import Job
+from .scales import rounded
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+FAR = 3.0  # a refit scale further than this from the old one is not believed
+CHUNK = 1 << 21  # numbers of the rows' normal equations held at once
 Nearest = Callable[["Tensor", int], tuple["Tensor", "Tensor"]]  # (weights (..., out), place in the order) -> codes, values
 
 
@@ -25,6 +31,14 @@ class Points(Protocol):
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes (..., out, in) in natural order -> values."""
+        ...
+
+    def direct(self, w: Tensor) -> Tensor:
+        """w (out, in) in natural order -> the nearest codes, each weight by itself."""
+        ...
+
+    def refit(self, w: Tensor, codes: Tensor, h: Tensor, dtype: torch.dtype, job: Job) -> Self:
+        """The points of this kind that are best for these codes, stored in `dtype`; `h` (in, in) damped, in natural order."""
         ...
 
 
@@ -65,3 +79,41 @@ class Grid:
         """w (out, in) -> the nearest codes, each weight by itself, ties to even."""
         x = w.unflatten(-1, (self.scale.shape[1], -1))
         return (x / self.scale.unsqueeze(-1) + self.zero.unsqueeze(-1)).round_().clamp_(self.low, self.top).flatten(-2)
+
+    def refit(self, w: Tensor, codes: Tensor, h: Tensor, dtype: torch.dtype, job: Job) -> Grid:
+        return _refit(w, codes, self, h, dtype, job)
+
+
+def _refit(w: Tensor, codes: Tensor, grid: Grid, h: Tensor, dtype: torch.dtype, job: Job) -> Grid:
+    """The scales that are best for these codes, all groups of a row at once, rounded to `dtype`; `h` damped, in natural order.
+
+    Per row A s = b with A_ab = sum B_i H_ik B_k over the two groups and b_a = sum B_i (W H)_i, B = code - zero.
+    """
+    import torch
+
+    groups = grid.scale.shape[1]
+    level = codes.unflatten(1, (groups, -1)) - grid.zero.unsqueeze(-1)  # (out, groups, size)
+    scale = grid.scale.clone()
+    step = max(1, CHUNK // max(groups * groups, len(h)))
+    for a in range(0, len(w), step):
+        job.check()
+        part = level[a : a + step]
+        normal = part.new_empty(len(part), groups, groups)
+        for g in range(groups):
+            reach = part[:, g] @ h[g * grid.size : (g + 1) * grid.size]
+            normal[:, g] = reach.unflatten(1, (groups, -1)).mul_(part).sum(-1)
+        right = (w[a : a + step] @ h).unflatten(1, (groups, -1)).mul_(part).sum(-1)
+        scale[a : a + step] = _solved(normal, right, scale[a : a + step])
+    return replace(grid, scale=torch.where(scale > 0, rounded(scale, dtype), grid.scale))
+
+
+def _solved(normal: Tensor, right: Tensor, old: Tensor) -> Tensor:
+    """Batched solve in float64, with a whiff of ridge; groups without a single code off zero, and wild solutions, keep the old scale."""
+    import torch
+
+    normal, right = normal.double(), right.double()
+    d = normal.diagonal(dim1=1, dim2=2)
+    d.mul_(1 + 1e-5).add_(d.amax(1, keepdim=True).mul(1e-9).clamp(min=1e-30))
+    found = torch.linalg.solve(normal, right).float()
+    sane = found.isfinite() & (found > old / FAR) & (found < old * FAR)
+    return torch.where(sane, found, old)

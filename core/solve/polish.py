@@ -1,21 +1,15 @@
-"""After GPTQ: coordinate descent over the codes and a closed-form refit of the scales, both on the full second moments."""
+"""After GPTQ: coordinate descent over the codes, on the full second moments."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..job import Job
-from .grid import Grid, Points
+from .grid import Points
 from .obs import BLOCK, LOOK
-from .scales import rounded
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-FAR = 3.0  # a refit scale further than this from the old one is not believed
-CHUNK = 1 << 21  # numbers of the rows' normal equations held at once
 
 
 def loss(w: Tensor, q: Tensor, h: Tensor) -> Tensor:
@@ -61,38 +55,3 @@ def sweep(w: Tensor, codes: Tensor, points: Points, h: Tensor, order: Tensor, ke
     out = torch.empty_like(code)
     out[order] = code
     return out.T.contiguous()
-
-
-def refit(w: Tensor, codes: Tensor, grid: Grid, h: Tensor, dtype: torch.dtype, job: Job) -> Grid:
-    """The scales that are best for these codes, all groups of a row at once, rounded to `dtype`; `h` damped, in natural order.
-
-    Per row A s = b with A_ab = sum B_i H_ik B_k over the two groups and b_a = sum B_i (W H)_i, B = code - zero.
-    """
-    import torch
-
-    groups = grid.scale.shape[1]
-    level = codes.unflatten(1, (groups, -1)) - grid.zero.unsqueeze(-1)  # (out, groups, size)
-    scale = grid.scale.clone()
-    step = max(1, CHUNK // max(groups * groups, len(h)))
-    for a in range(0, len(w), step):
-        job.check()
-        part = level[a : a + step]
-        normal = part.new_empty(len(part), groups, groups)
-        for g in range(groups):
-            reach = part[:, g] @ h[g * grid.size : (g + 1) * grid.size]
-            normal[:, g] = reach.unflatten(1, (groups, -1)).mul_(part).sum(-1)
-        right = (w[a : a + step] @ h).unflatten(1, (groups, -1)).mul_(part).sum(-1)
-        scale[a : a + step] = _solved(normal, right, scale[a : a + step])
-    return replace(grid, scale=torch.where(scale > 0, rounded(scale, dtype), grid.scale))
-
-
-def _solved(normal: Tensor, right: Tensor, old: Tensor) -> Tensor:
-    """Batched solve in float64, with a whiff of ridge; groups without a single code off zero, and wild solutions, keep the old scale."""
-    import torch
-
-    normal, right = normal.double(), right.double()
-    d = normal.diagonal(dim1=1, dim2=2)
-    d.mul_(1 + 1e-5).add_(d.amax(1, keepdim=True).mul(1e-9).clamp(min=1e-30))
-    found = torch.linalg.solve(normal, right).float()
-    sane = found.isfinite() & (found > old / FAR) & (found < old * FAR)
-    return torch.where(sane, found, old)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..job import Job
 from ..types import Seen
 from .factor import DAMPINGS, Factor, alive, factor, usable
-from .grid import Grid
+from .grid import Grid, Points
 from .obs import obs
-from .polish import loss, refit, sweep
+from .polish import loss, sweep
 from .scales import Levels, weighted
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PLAIN = 1  # the damping used when there is nothing held out to choose by
-Fit = Callable[["Tensor"], Grid]  # importance (in,) or (out, in) -> grid
+P = TypeVar("P", bound=Points)
 ENOUGH = 10  # solver tokens per input from which polishing without held-out inputs is trusted (with fewer it over-fits)
 
 
@@ -49,7 +49,7 @@ def kept(rows: Tensor) -> Tensor | None:
     return None if bool(alive.all()) else alive
 
 
-def blind(rows: Tensor, fit: Fit) -> tuple[Tensor, Grid]:
+def blind(rows: Tensor, fit: Callable[[Tensor], P]) -> tuple[Tensor, P]:
     """Codes and grid without data: the least squared error, pruned weights not counted."""
     import torch
 
@@ -58,7 +58,9 @@ def blind(rows: Tensor, fit: Fit) -> tuple[Tensor, Grid]:
     return grid.direct(rows), grid
 
 
-def solved(rows: Tensor, h: Tensor, seen: Seen, fit: Fit, rounds: int, dtype: torch.dtype, job: Job) -> tuple[Tensor, Grid]:
+def solved(
+    rows: Tensor, h: Tensor, seen: Seen, fit: Callable[[Tensor], P], rounds: int, dtype: torch.dtype, job: Job
+) -> tuple[Tensor, P]:
     """rows (out, in) float32 -> codes (out, in) and grid, never worse on the held-out inputs than GPTQ without polish.
 
     The scale search weighs a weight by 1 / U_jj^2, what its error costs after the later columns made up for it: closer to the loss of
@@ -80,9 +82,9 @@ def solved(rows: Tensor, h: Tensor, seen: Seen, fit: Fit, rounds: int, dtype: to
 
 
 def _polished(
-    rows: Tensor, codes: Tensor, grid: Grid, f: Factor, k: int, keep: Tensor | None, held: Tensor | None, rounds: int,
+    rows: Tensor, codes: Tensor, grid: P, f: Factor, k: int, keep: Tensor | None, held: Tensor | None, rounds: int,
     dtype: torch.dtype, job: Job,
-) -> tuple[Tensor, Grid]:  # fmt: skip
+) -> tuple[Tensor, P]:  # fmt: skip
     """Sweep and refit `rounds` times; stops, and goes back to the best, when the held-out error rises."""
     if not rounds:
         return codes, grid
@@ -92,7 +94,7 @@ def _polished(
     best = codes, grid
     for _ in range(rounds):
         codes = sweep(rows, codes, grid, h, f.order, keep, job)
-        grid = refit(rows, codes, grid, plain, dtype, job)
+        grid = grid.refit(rows, codes, plain, dtype, job)
         if held is not None and score is not None:
             now = loss(rows, grid.decode(codes), held)
             if now >= score:

@@ -76,17 +76,28 @@ def inputs(
     return out
 
 
+def weighted(x: torch.Tensor, energies: list[torch.Tensor], first: list[torch.Tensor]) -> torch.Tensor:
+    """E[x xT] with every token counted by 1 / |Wx|^2, averaged over the layers that met it; `first` = the energies of the first batch."""
+    weight = torch.stack([(f.mean() / e.clamp(min=FLOOR * f.mean())) for e, f in zip(energies, first)]).mean(0)
+    return (x * weight.unsqueeze(1)).T @ x / weight.sum()
+
+
 def test_second_moments_equal_those_of_a_plain_forward(sample: tuple[Checkpoint, Network, Calibrating]) -> None:
     checkpoint, network, data = sample
     plain = inputs(checkpoint, network, data.solver.items)
+    start = inputs(checkpoint, network, data.solver.items[:1])
     seen = collected(*sample).seen
+    alike = {n: [m for m in plain if seen[m].hessian is seen[n].hessian] for n in plain}
+    convolutions = {x.name for x in layers(checkpoint) if x.kind == "conv"}
     assert plain
     for name, (x, _) in plain.items():
         found = seen[name]
         assert found.hessian is not None
         assert found.mean is not None
         assert found.samples == len(x)
-        torch.testing.assert_close(found.hessian.double(), x.T @ x / len(x), rtol=2e-3, atol=2e-5)
+        even = weighted(x, [plain[m][1] for m in alike[name]], [start[m][1] for m in alike[name]])
+        want = x.T @ x / len(x) if name in convolutions else even
+        torch.testing.assert_close(found.hessian.double(), want, rtol=2e-3, atol=2e-5)
         torch.testing.assert_close(found.mean.double(), x.mean(0), rtol=2e-3, atol=2e-5)
 
 
@@ -96,10 +107,10 @@ def test_scores_come_from_other_tokens_each_weighted_by_its_own_answer(sample: t
     seen = collected(*sample).seen
     for name, (x, energy) in held.items():
         mean = solver[name][1].mean()
-        weighted = x * (mean / energy.clamp(min=FLOOR * mean)).unsqueeze(1)
+        scaled = x * (mean / energy.clamp(min=FLOOR * mean)).unsqueeze(1)
         found = seen[name].held
         assert found is not None
-        torch.testing.assert_close(found.double(), weighted.T @ x / len(x), rtol=5e-3, atol=5e-5)
+        torch.testing.assert_close(found.double(), scaled.T @ x / len(x), rtol=5e-3, atol=5e-5)
 
 
 def test_layers_with_the_same_inputs_share_one_matrix() -> None:
@@ -141,8 +152,9 @@ def test_sequential_statistics_come_from_the_compressed_prefix(tmp_path: Path) -
         for item in data.solver.items:
             network.forward(slim, item)
     handle.remove()
-    x = torch.cat(rows)
-    torch.testing.assert_close(behind[late].hessian.double(), x.T @ x / len(x), rtol=2e-3, atol=2e-4)  # type: ignore[union-attr]
+    energies = [(x @ read(changed[f"{late}.weight"].tensor).double().T).square().sum(1) for x in rows]
+    want = weighted(torch.cat(rows), [torch.cat(energies)], energies[:1])
+    torch.testing.assert_close(behind[late].hessian.double(), want, rtol=2e-3, atol=2e-4)  # type: ignore[union-attr]
     assert not torch.allclose(behind[late].hessian, parallel.seen[late].hessian, rtol=0.01)  # type: ignore[arg-type]
 
 
