@@ -296,7 +296,8 @@ def test_a_codebook_decodes_to_its_table_and_says_its_bytes(bits: int, knobs: di
 
 def test_a_table_of_values_follows_heavy_tails_where_an_even_grid_of_a_row_cannot() -> None:
     w = weight() ** 3 * 400
-    table, even = (float((quantized(n, w, Seen(), granularity="channel").dense(torch.float32) - w).square().sum()) for n in ("codebook", "slim"))
+    found = (quantized(n, w, Seen(), granularity="channel").dense(torch.float32) for n in ("codebook", "slim"))
+    table, even = (float((x - w).square().sum()) for x in found)
     assert table < 0.8 * even
 
 
