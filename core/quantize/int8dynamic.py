@@ -41,6 +41,7 @@ class Int8Dynamic:
         import torch
 
         self.groups(w.shape[1])
+        (job or Job()).check()
         dtype = dtype or (w.dtype if w.dtype in (torch.float16, torch.bfloat16) else torch.float32)
         rows = w.flatten(1).float()
         scale = (rows.abs().amax(1, keepdim=True) / 127).clamp(torch.finfo(dtype).tiny, torch.finfo(dtype).max).to(dtype)
