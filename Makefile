@@ -36,7 +36,7 @@ peers: .peers/.installed
 $(STAMP): pyproject.toml .ci/system
 	bash .ci/system
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -e '.[test,dev,samples]'
+	$(BIN)/python -m pip install -q -e '.[test,dev,samples,cluster]'
 	touch $@
 
 clean:

@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import cached, environment
+from .cluster import cluster
 from .cut import Cut
 from .errors import BadData, BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     r.add_argument("recipe", type=Path)
     r.add_argument("--out", type=Path)
     r.add_argument("--trust", action="store_true", help="run the recipe's own Python factory")
+    r.add_argument("--ray", metavar="auto|ADDRESS", help="layers and evaluations as Ray tasks; auto: the cluster here, or a new one")
     c = _command(sub, "compare", compare, "two checkpoints, tensor by tensor and by their answers; or two report.json")
     c.add_argument("a", type=Path)
     c.add_argument("b", type=Path)
@@ -176,7 +179,9 @@ def run_(args: argparse.Namespace, job: Job) -> None:
     recipe = load(args.recipe)
     if recipe.factory and not args.trust:
         raise BadPlan(f"The recipe wants to run Python code ({recipe.factory}); look at it, and add --trust if you do")
-    tell(run(replace(_calibrated(recipe, args), out=args.out or recipe.out), job).report)
+    recipe = replace(_calibrated(recipe, args), out=args.out or recipe.out)
+    with cluster(args.ray) if args.ray else nullcontext() as on:
+        tell(run(recipe, job, on=on).report)
 
 
 def export(args: argparse.Namespace, job: Job) -> None:

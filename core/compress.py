@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from .calibrate import Statistics
+from .cluster import Cluster
 from .errors import BadFile, BadPlan
 from .formats import read
 from .job import Job
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROWS = 1 << 20  # weights decoded at once to see what compression left of a layer
+TENSORS = ("grads", "hessian", "held", "mean")  # of Seen
 SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
 
 
@@ -110,9 +113,11 @@ def fits(layer: Layer, setting: Setting) -> str:
 
 
 def compress(
-    checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None, store: Store, job: Job
-) -> Compressed:
-    """Walk the layers; a layer already in the store is reused. Streams (name, Outcome) points."""
+    checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None, store: Store, job: Job,
+    on: Cluster | None = None,
+) -> Compressed:  # fmt: skip
+    """Walk the layers; a layer already in the store is reused. Streams (name, Outcome) points. `on` a cluster each layer is a task: this
+    process still reads the weights, collects the statistics and keeps what comes back, so that no machine needs its disk."""
     layers = tuple(layers)
     check(plan, layers_of(checkpoint))  # of the whole model: `layers` may be the one being inspected
     settings = resolve(plan, layers)
@@ -124,9 +129,9 @@ def compress(
     settings = {**settings, **_spread(busy, settings, walk)}
     keys = walk.keys(busy, settings)
     outcomes: dict[str, Outcome] = {}
-    for x in job.track(walk.ordered(busy, settings, keys), "Compressing"):
-        outcomes[x.name] = walk.one(x, settings[x.name], keys[x.name])
-        job.point((x.name, outcomes[x.name]))
+    for x, outcome in job.track(walk.all(walk.ordered(busy, settings, keys), settings, keys, on), "Compressing", len(busy)):
+        outcomes[x.name] = outcome
+        job.point((x.name, outcome))
     if blind := [n for n, o in outcomes.items() if o.blind]:
         job.note(f"{len(blind)} layers met no calibration data and were compressed without: {', '.join(sorted(blind)[:3])}")
     if reused := sum(o.reused for o in outcomes.values()):
@@ -175,24 +180,58 @@ class _Walk:
             return sorted(busy, key=self.place)
         return busy
 
+    def all(
+        self, ordered: list[Layer], settings: Mapping[str, Setting], keys: Mapping[str, str], on: Cluster | None
+    ) -> Iterator[tuple[Layer, Outcome]]:
+        """Every layer through the store: one after the other, or many at a time on a cluster; in sequential order block after block."""
+        if on is None:
+            yield from ((x, self.one(x, settings[x.name], keys[x.name])) for x in ordered)
+            return
+        for _, block in groupby(ordered, self.place if self.sequential else lambda x: 0):
+            missing: dict[str, Layer] = {}
+            for x in block:
+                if self._said(keys[x.name]) is None:
+                    missing[x.name] = x
+                else:
+                    yield x, self.one(x, settings[x.name], keys[x.name])
+            sent = self._sent(missing.values(), settings, on)
+            for name, (found, said) in on.each("core.compress:solved_apart", sent, self.job):
+                self.store.put(keys[name], found, said)
+                yield missing[name], self._outcome(missing[name], settings[name], keys[name], said, False)
+
+    def _sent(self, layers: Iterable[Layer], settings: Mapping[str, Setting], on: Cluster) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """What each task needs: its weight and its statistics; what layers of one block share is sent once."""
+        shared: dict[int, tuple[Tensor, Any]] = {}
+        at = -1
+        for x in layers:
+            if self.place(x) != at:
+                at = self.place(x)
+                shared.clear()
+            seen = self._seen(x, settings[x.name])
+            for t in (t for t in (getattr(seen, f) for f in TENSORS) if t is not None and id(t) not in shared):
+                shared[id(t)] = (t, on.share(t))
+            parts = [None if (t := getattr(seen, f)) is None else shared[id(t)][1] for f in TENSORS]
+            yield x.name, (x, settings[x.name], _weight(x), seen.samples, *parts)
+
+    def _said(self, at: str) -> dict[str, str] | None:
+        said = self.store.said(at)
+        return said if said is not None and "error" in said else None
+
     def one(self, x: Layer, setting: Setting, at: str) -> Outcome:
         """One layer through the store."""
-        said = self.store.said(at)
-        reused = said is not None and "error" in said
-        if said is None or not reused:
-            said = self._compressed(x, setting, at)
+        said = self._said(at)
+        reused = said is not None
+        if said is None:
+            found, said = solved(x, setting, _weight(x), self._seen(x, setting), self.job)
+            self.store.put(at, found, said)
+        return self._outcome(x, setting, at, said, reused)
+
+    def _outcome(self, x: Layer, setting: Setting, at: str, said: Mapping[str, str], reused: bool) -> Outcome:
         self._made[x.tensor.name] = at
         return Outcome(setting, float(said["error"]), float(said["sparsity"]), at, reused, bool(said["blind"]))
 
-    def _compressed(self, x: Layer, setting: Setting, at: str) -> dict[str, str]:
-        w = _weight(x)
-        seen = self.seen.get(x.name, Seen()) if _needs(setting) else Seen()
-        found = _make(w, x, setting, seen, self.job)
-        error, zeros = _left(w, found, self.job)
-        blind = "yes" if _needs(setting) and seen.samples == 0 else ""
-        said = {"error": repr(error), "sparsity": repr(zeros / w.numel()), "blind": blind}
-        self.store.put(at, found, said)
-        return said
+    def _seen(self, x: Layer, setting: Setting) -> Seen:
+        return self.seen.get(x.name, Seen()) if _needs(setting) else Seen()
 
     def histogram(self, x: Layer, setting: Setting) -> Tensor:
         """How a layer's scores are spread under a global threshold; kept in the store like a layer, so that it too is made once."""
@@ -204,6 +243,20 @@ class _Walk:
             self.store.keep(at, {"counts": counts}, {})
             return counts
         return found[0]["counts"]
+
+
+def solved(x: Layer, setting: Setting, w: Tensor, seen: Seen, job: Job) -> tuple[Stored, dict[str, str]]:
+    """One layer compressed, and what the store notes beside it."""
+    found = _make(w, x, setting, seen, job)
+    error, zeros = _left(w, found, job)
+    blind = "yes" if _needs(setting) and seen.samples == 0 else ""
+    return found, {"error": repr(error), "sparsity": repr(zeros / w.numel()), "blind": blind}
+
+
+def solved_apart(x: Layer, setting: Setting, w: Tensor, samples: int, *parts: Any) -> tuple[Stored, dict[str, str]]:
+    """The same as a task (Seen's tensors, then the job last): what came over is read-only memory, and a method may write into its own."""
+    own = [None if t is None else t.clone() for t in parts[:-1]]
+    return solved(x, setting, w.clone(), Seen(**dict(zip(TENSORS, own, strict=True)), samples=samples), parts[-1])
 
 
 def _left(w: Tensor, stored: Stored, job: Job) -> tuple[float, int]:

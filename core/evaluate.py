@@ -6,9 +6,10 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .cluster import Cluster
 from .data import Batches
 from .errors import CannotRun
 from .job import Job
@@ -18,6 +19,8 @@ from .types import Measured, Score
 if TYPE_CHECKING:
     from torch import Tensor
 
+# metric -> one value per row; the answers themselves where sentences will be compared with each other; rows scored
+Window = tuple[dict[str, "Tensor"], list[tuple["Tensor", "Tensor"]], int]
 KEEP = 512 << 20  # bytes of the original's answers that are kept; beyond that they are computed again
 
 
@@ -28,6 +31,7 @@ class Reference:
         self.network, self.weights, self.batches = network, weights, batches
         self._kept: dict[int, Tensor] = {}
         self._bytes = 0
+        self._shared: tuple[Cluster, Any] | None = None
 
     def answer(self, index: int, job: Job) -> Tensor:
         """Log-probabilities (rows, classes) or embeddings (rows, dimensions) of one batch."""
@@ -38,6 +42,12 @@ class Reference:
             self._kept[index] = found
             self._bytes += found.nbytes
         return found
+
+    def shared(self, on: Cluster) -> Any:
+        """The original's network and weights where a cluster's tasks can reach them, sent once."""
+        if self._shared is None or self._shared[0] is not on:
+            self._shared = on, on.share((replace(self.network, tokenizer=None), self.weights))
+        return self._shared[1]
 
 
 @dataclass
@@ -63,10 +73,13 @@ class Tally:
         return Measured(mean, math.sqrt(spread / max(count - 1, 1)))
 
 
-def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job, network: Network | None = None) -> Score:
+def judge(
+    reference: Reference, weights: dict[str, Tensor] | None, job: Job, network: Network | None = None, on: Cluster | None = None
+) -> Score:
     """Score `weights` (None = the original itself), telling the job a partial Score after every window.
 
-    `network` runs them where the original's can't: other shapes, or activations that are quantized too."""
+    `network` runs them where the original's can't: other shapes, or activations that are quantized too. `on` a cluster each window is a
+    task; its rows are added up here, in the data's order, so that the score is the same to the last bit."""
     import torch
 
     tallies: dict[str, Tally] = {}
@@ -75,17 +88,52 @@ def judge(reference: Reference, weights: dict[str, Tensor] | None, job: Job, net
     score = Score(network.task, {}, 0, batches.unit, batches.source, 0, total)
     pairs: list[tuple[Tensor, Tensor]] = []
     with torch.inference_mode():
-        for i, item in enumerate(job.track(batches.items, "Evaluating")):
-            before = reference.answer(i, job)
-            after = before if weights is None else answer(network, weights, item, job)
-            for name, values in compare(network.task, before, after, item).items():
-                tallies.setdefault(name, Tally()).add(values, network.task == "causal-lm")
-            scored += len(after)
-            pairs += [(before, after)] if network.task == "encoder" else []
+        windows = _here(reference, network, weights, job) if on is None else _apart(reference, network, weights, job, on)
+        for i, (values, answers, rows) in enumerate(job.track(windows, "Evaluating", total)):
+            for name, v in values.items():
+                tallies.setdefault(name, Tally()).add(v, network.task == "causal-lm")
+            scored += rows
+            pairs += answers
             metrics = _metrics(tallies, pairs, sum(batches.nbytes[: i + 1]))
             score = Score(network.task, metrics, scored, batches.unit, batches.source, i + 1, total, time.monotonic() - start)
             job.point(score)
     return score
+
+
+def _here(reference: Reference, network: Network, weights: dict[str, Tensor] | None, job: Job) -> Iterator[Window]:
+    for i, item in enumerate(reference.batches.items):
+        before = reference.answer(i, job)
+        yield _window(network.task, before, before if weights is None else answer(network, weights, item, job), item)
+
+
+def _apart(reference: Reference, network: Network, weights: dict[str, Tensor] | None, job: Job, on: Cluster) -> Iterator[Window]:
+    """The windows in the data's order, whatever order the tasks end in. Weights are sent once; the original's answers, 100 MB a window
+    for a vocabulary of 49 152, are computed where they are needed."""
+    try:
+        first = reference.shared(on)
+        second = None if weights is None else on.share((replace(network, tokenizer=None), weights))
+    except CannotRun as e:
+        job.note(f"Evaluated on this machine alone: {e}")
+        yield from _here(reference, network, weights, job)
+        return
+    calls = ((str(i), (item, first, second)) for i, item in enumerate(reference.batches.items))
+    early: dict[str, Window] = {}
+    at = 0
+    for name, found in on.each("core.evaluate:window", calls, job):
+        early[name] = found
+        while str(at) in early:
+            yield early.pop(str(at))
+            at += 1
+
+
+def window(item: dict[str, Tensor], first: Any, second: Any, job: Job) -> Window:
+    """One window as a task: `first` and `second` are (network, weights) of the original and of the variant (None = the same)."""
+    before = answer(first[0], first[1], item, job)
+    return _window(first[0].task, before, before if second is None else answer(second[0], second[1], item, job), item)
+
+
+def _window(task: str, before: Tensor, after: Tensor, item: dict[str, Tensor]) -> Window:
+    return compare(task, before, after, item), [(before, after)] if task == "encoder" else [], len(after)
 
 
 def answer(network: Network, weights: dict[str, Tensor], item: dict[str, Tensor], job: Job) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import compress, report
+from .cluster import Cluster
 from .cut import cut, cut_of, fitting, planned
 from .data import default
 from .data.calibration import Calibrating
@@ -43,7 +44,7 @@ def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> P
     return preflight(checkpoint, found, recipe.plan, recipe.tokens, scored)
 
 
-def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
+def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None = None) -> Result:
     """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported; a run that would not fit
     the machine's memory is refused with what would (BadPlan)."""
     from . import evaluate
@@ -67,7 +68,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
     reference = _reference(recipe, network, whole, flight, job) if network else None
     slim, net = _turned(plan, *_cut(recipe, checkpoint, network, job), job)
     plan, found = fitting(plan, layers(slim)), tuple(layers(slim))
-    done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job)
+    done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job, on)
     made = time.monotonic()
     scores: list[Score | None] = [None, None]
     timed = None
@@ -75,7 +76,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None) -> Result:
         weights = _weights(done, reference) if slim is checkpoint else done.weights(job)
         done, weights = recovered(done, net, weights, reference, lambda: _data(recipe, network, checkpoint, job).whole, job)
         runs = running(done, net)
-        scores = [evaluate.judge(reference, None, job), evaluate.judge(reference, weights, job, runs)]
+        scores = [evaluate.judge(reference, None, job, on=on), evaluate.judge(reference, weights, job, runs, on)]
         if slim is not checkpoint or runs is not net:
             timed = latency((network, reference.weights), (runs, weights), reference.batches, job)
     elif plan.tune:
