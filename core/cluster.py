@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import logging
 import os
 import socket
@@ -33,15 +33,15 @@ HEAD = Path(tempfile.gettempdir()) / "ray" / "ray_current_cluster"  # written by
 def cluster(address: str) -> Iterator[Cluster]:
     """Connected while it lasts. "auto": the cluster that runs here (or that RAY_ADDRESS names), else one started for the occasion, with
     as many tasks at a time as there are cores and deaf to other machines. CannotRun when Ray is missing or doesn't answer."""
+    if importlib.util.find_spec("ray") is None:
+        raise CannotRun('Ray is not installed, so nothing can run on a cluster; install it with pip install "ray>=2.55,<3"')
     environment.prepare()
     found = _found(address)
     if not found:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on every system: listen on the loopback interface only
-    try:
-        import ray
-        from ray.exceptions import RayError
-    except ImportError:
-        raise CannotRun('Ray is not installed, so nothing can run on a cluster; install it with pip install "ray>=2.55,<3"') from None
+    import ray
+    from ray.exceptions import RayError
+
     how: dict[str, Any] = {"address": found} if found else {"address": "local", "include_dashboard": False}
     try:
         ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)

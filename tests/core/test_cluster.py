@@ -24,6 +24,8 @@ from core.store import Store
 from core.types import Choice, Plan
 from tests.conftest import SAMPLES
 
+ABSENT = 'no Ray here: pip install "ray>=2.55,<3" to test the cluster'
+
 
 def spin(started: str, job: Job) -> None:
     """As a task: work without end."""
@@ -56,7 +58,7 @@ def refuse(job: Job) -> None:
 def two() -> Iterator[str]:
     """The address of a cluster of two nodes with one core each, each with workers and an object store of its own."""
     environment.prepare()
-    pytest.importorskip("ray", reason='no Ray here: pip install "ray>=2.55,<3" to test the cluster')
+    pytest.importorskip("ray", reason=ABSENT)
     from ray.cluster_utils import Cluster as Nodes
 
     size = {"num_cpus": 1, "object_store_memory": 200 << 20, "include_dashboard": False}
@@ -81,10 +83,28 @@ def kept(store: Store) -> dict[str, tuple[dict[str, str], dict[str, bytes]]]:
     return out
 
 
+def test_without_ray_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(Recipe(SAMPLES / "digits-cnn"), tmp_path / "recipe.toml")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["run", str(tmp_path / "recipe.toml"), "--ray", "auto"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said == 'slim: Ray is not installed, so nothing can run on a cluster; install it with pip install "ray>=2.55,<3"'
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence() -> None:
+    pytest.importorskip("ray", reason=ABSENT)
+    with pytest.raises(CannotRun, match=r"No Ray cluster answers at 127\.0\.0\.1:9;"), cluster("127.0.0.1:9"):
+        pass
+    with pytest.raises(CannotRun, match=r"No Ray cluster answers at nowhere; give HOST:PORT"), cluster("nowhere"):
+        pass
+
+
 def test_the_command_line_exports_the_same_bytes_and_scores_on_a_cluster(
     tmp_path: Path, two: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Plan(Choice("gradient", 0.3, "slim", 3))
+    plan = Plan(Choice("gradient", 0.3, "slim", 4))
     save(Recipe(SAMPLES / "digits-cnn", plan, limit=200), tmp_path / "recipe.toml")
     monkeypatch.setenv("RAY_ADDRESS", two)  # what "auto" finds
     files, scores = [], []
@@ -150,20 +170,3 @@ def test_another_version_on_a_machine_of_the_cluster_is_refused(on: Cluster, mon
     monkeypatch.setattr(module, "code", lambda: "of an older engine")
     with pytest.raises(CannotRun, match="another version"):
         list(on.each(f"{__name__}:refuse", [("x", ())], Job()))
-
-
-def test_without_ray_one_sentence_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(Recipe(SAMPLES / "digits-cnn"), tmp_path / "recipe.toml")
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert main(["run", str(tmp_path / "recipe.toml"), "--ray", "auto"]) == 2
-    said = capsys.readouterr().err.strip()
-    assert said == 'slim: Ray is not installed, so nothing can run on a cluster; install it with pip install "ray>=2.55,<3"'
-
-
-def test_a_cluster_that_does_not_answer_is_one_sentence() -> None:
-    with pytest.raises(CannotRun, match=r"No Ray cluster answers at 127\.0\.0\.1:9;"), cluster("127.0.0.1:9"):
-        pass
-    with pytest.raises(CannotRun, match=r"No Ray cluster answers at nowhere; give HOST:PORT"), cluster("nowhere"):
-        pass
