@@ -46,7 +46,7 @@ def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> P
 
 def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None = None) -> Result:
     """Open, compress, measure, export, verify, report. A network that can't run is still slimmed and exported; a run that would not fit
-    the machine's memory is refused with what would (BadPlan)."""
+    the machine's memory is refused with what would (BadPlan). `on` a cluster layers and evaluations are its tasks, to the same bytes."""
     from . import evaluate
     from .export import export
     from .int8 import running

@@ -18,8 +18,9 @@ from core.cli import main
 from core.cluster import Cluster, cluster
 from core.errors import BadPlan, Cancelled, CannotRun, SlimError
 from core.job import Job
-from core.recipe import Recipe, run, save
+from core.recipe import Recipe, save
 from core.report import from_json
+from core.run import run
 from core.store import Store
 from core.types import Choice, Plan
 from tests.conftest import SAMPLES
