@@ -28,9 +28,14 @@ NETWORK = 190 << 20  # more for transformers, its skeleton and tokenizer, measur
 KEEP = 512 << 20  # the original's answers an evaluation holds at most (core/evaluate.py)
 BLOCK = re.compile(r"^(.*?\.)?(\d+)\.")
 TOGETHER = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"), ("w1", "w3"), ("q", "k", "v"))
-# Bytes a method holds at its worst beyond the layer and its moments: (per weight, per square of the input width); a method may say its own
-# as `memory`. The plain ones work a few rows at a time; the solvers hold float32 copies of the layer, and factors of the moments.
-PLAIN, SOLVER = (10.0, 0.0), (24.0, 60.0)
+ROWS = 30 << 20  # bytes: a few rows at a time of whatever method, and of the comparison afterwards
+# Bytes a method holds at its worst beyond the layer and its moments: (per weight, per square of the input width), measured with
+# tests/benchmarks/scale.py. Plain methods work by rows; pruners sort scores; solvers hold float64 factors of the moments.
+MEMORY = {
+    "rtn": (3.0, 0.0), "hqq": (20.0, 0.0), "magnitude": (20.0, 0.0), "random": (20.0, 0.0), "wanda": (28.0, 0.0), "awq": (30.0, 0.0),
+    "gptq": (20.0, 28.0), "slim": (40.0, 42.0), "sparsegpt": (20.0, 22.0), "admm": (28.0, 24.0),
+}  # fmt: skip
+PLAIN, SOLVER = (20.0, 0.0), (40.0, 42.0)  # of a method that is not listed
 DECODE = 15  # bytes a weight while the largest quantized layer is decoded for an export
 SPEED = 30e9  # multiply-adds a second, before the machine has been measured
 MARGIN = 0.95  # of what is free
@@ -105,7 +110,7 @@ def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fr
             for b, members in blocks.items()
         ]
         out["statistics"] = base + hidden + max(held)
-    if "grads" in asked:
+    if asked & {"grads", "fisher"}:
         out["gradients"] = base + 4 * 4 * sum(x.tensor.parameters for x in layers)
     widest = max((x.tensor.parameters for x in busy), default=0)
     out["exporting"] = base + DECODE * widest
@@ -117,7 +122,7 @@ def _one(x: Layer, setting: Setting, moments: int) -> int:
     width = x.tensor.parameters // max(1, x.tensor.shape[0])
     work = [_memory(m) for m in _methods(setting)]
     most = max((a * x.tensor.parameters + b * width * width for a, b in work), default=0.0)
-    return x.tensor.nbytes + x.tensor.parameters + moments + int(most)
+    return x.tensor.nbytes + x.tensor.parameters + moments + int(most) + ROWS
 
 
 def _methods(setting: Setting) -> list[Any]:
@@ -125,7 +130,7 @@ def _methods(setting: Setting) -> list[Any]:
 
 
 def _memory(method: Any) -> tuple[float, float]:
-    return getattr(method, "memory", SOLVER if "inputs" in method.needs else PLAIN)
+    return MEMORY.get(method.key, SOLVER if "inputs" in method.needs else PLAIN)
 
 
 def _block(x: Layer) -> str:
@@ -184,7 +189,7 @@ def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fro
     if "inputs" in asked:
         total += tokens * sum(x.tensor.parameters for m in blocks.values() for x in m)
         total += tokens / 2 * sum(_moments(m) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
-    if "grads" in asked:
+    if asked & {"grads", "fisher"}:
         total += 3 * tokens * weights
     if scores:
         total += 2 * 6 * PREVIEW["causal-lm"] * weights

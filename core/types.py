@@ -152,6 +152,7 @@ class Seen:
     held: Tensor | None = None  # (in, in) float32 = E[x xT] over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
     mean: Tensor | None = None  # (in,) = E[x] over the solver's half
     samples: int = 0  # tokens, positions or images behind `hessian` or `grads`
+    fisher: Tensor | None = None  # (out, in ...) = mean over windows or images of (dL/dw)^2, labels drawn from the model itself
 
     @property
     def norms(self) -> Tensor | None:

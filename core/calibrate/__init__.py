@@ -35,11 +35,11 @@ def observe(
 ) -> Calibration:  # fmt: skip
     """Statistics of the layers a walk may ask for: nothing is computed yet. Outside the blocks only the named `layers` are watched.
 
-    `needs`: "inputs" (second moments) and "grads". In `store` they outlive the process; `before`, a calibration on the same data, hands
-    on how far it has come. Neither changes a bit of the result.
+    `needs`: "inputs" (second moments), "grads", "fisher". In `store` second moments outlive the process; `before`, a calibration on the
+    same data, hands on how far it has come. Neither changes a bit of the result.
     """
     wanted, asked = {x.name: x for x in layers if x.prunable}, frozenset(needs)
-    if "grads" in asked:
+    if asked & {"grads", "fisher"}:
         gradients.check(network)
     fingerprint = _fingerprint(checkpoint, data, order)
     work = _Work(network, checkpoint, data, wanted, asked, fingerprint, store if order == "parallel" else None)
@@ -74,6 +74,7 @@ class _Work:
     at: int = -1  # the block whose inputs `calls` hold
     seen: dict[str, Seen] = field(default_factory=dict)  # of the block last asked for
     grads: dict[str, Tensor] = field(default_factory=dict)
+    fisher: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def items(self) -> list[dict[str, Tensor]]:
@@ -120,7 +121,16 @@ class Statistics(Mapping[str, Seen]):
         out = self._moments(name) if "inputs" in self._work.needs else Seen()
         if "grads" in self._work.needs:
             out = replace(out, grads=self._grads().get(name), samples=out.samples or self._work.data.solver.n)
+        if "fisher" in self._work.needs:
+            out = replace(out, fisher=self._fisher().get(name), samples=out.samples or self._work.data.solver.n)
         return out
+
+    def _fisher(self) -> dict[str, Tensor]:
+        w = self._work
+        if not w.fisher:
+            weights = blocks.outside(w.network, None, self._source, [], whole=True)
+            w.fisher = gradients.fisher(w.network, weights, w.data.solver, w.wanted.values(), 0, self._job)
+        return w.fisher
 
     def _grads(self) -> dict[str, Tensor]:
         w = self._work

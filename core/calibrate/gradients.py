@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..data import Batches
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def check(network: Network) -> None:
     """BadPlan where there is no loss to derive."""
     if network.task == "encoder":
-        raise BadPlan("Gradient pruning needs labels, and an encoder has none; choose magnitude")
+        raise BadPlan("Gradient and Fisher pruning need labels, and an encoder has none; choose magnitude or wanda")
 
 
 def collect(network: Network, weights: dict[str, Tensor], batches: Batches, layers: Iterable[Layer], job: Job) -> dict[str, Tensor]:
@@ -34,6 +34,41 @@ def collect(network: Network, weights: dict[str, Tensor], batches: Batches, laye
         for x, g in zip(wanted, grads):
             sums[x.name] += 0 if g is None else (live[x.tensor.name].detach() * g).abs()
     return sums
+
+
+def fisher(
+    network: Network, weights: dict[str, Tensor], batches: Batches, layers: Iterable[Layer], seed: int, job: Job
+) -> dict[str, Tensor]:
+    """Layer.name -> mean over windows or images of (dL/dw)^2 with labels drawn from the model's own answers.
+
+    The diagonal of its Fisher information, as in optimal brain damage (LeCun et al. 1990); with the data's labels it would be another
+    matrix (Kunstner et al. 2019)."""
+    import torch
+
+    own = torch.Generator().manual_seed(seed)
+    wanted = [x for x in layers if x.prunable and x.tensor.name in weights]
+    sums = {x.name: torch.zeros_like(weights[x.tensor.name]) for x in wanted}
+    count = 0
+    for batch in job.track(batches.items, "Collecting Fisher information"):
+        for item in _singly(network, batch):
+            job.check()
+            live = {x.tensor.name: weights[x.tensor.name].detach().requires_grad_() for x in wanted}
+            logits = network.forward({**weights, **live}, item)
+            rows = logits.flatten(0, -2)
+            drawn = torch.multinomial(rows.detach().softmax(-1), 1, generator=own)[:, 0]
+            loss = torch.nn.functional.cross_entropy(rows, drawn)
+            for x, g in zip(wanted, torch.autograd.grad(loss, list(live.values()), allow_unused=True)):
+                sums[x.name] += 0 if g is None else g.square()
+            count += 1
+    return {n: s.div_(max(1, count)) for n, s in sums.items()}
+
+
+def _singly(network: Network, batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """One image at a time; a window of text is one sample already."""
+    if network.task == "causal-lm":
+        return [dict(batch)]
+    size = len(next(iter(batch.values())))
+    return [{k: v[i : i + 1] for k, v in batch.items()} for i in range(size)]
 
 
 def _loss(network: Network, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:

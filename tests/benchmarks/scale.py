@@ -1,6 +1,6 @@
 """Peak memory of runs over a synthetic Llama-8B-shaped sharded checkpoint, beside what preflight predicted; each run is its own process.
 
-    python tests/benchmarks/scale.py [--quick] [--blocks N] [--json PATH] [--only RUN ...]
+    python tests/benchmarks/scale.py [--quick] [--blocks N] [--vocabulary N] [--json PATH] [--only RUN ...]
 
 Quick: a small stand-in of some 300 MB. Full: the real shape with few blocks (2 = 2.97 GB); memory does not grow with the number of blocks.
 """
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--blocks", type=int)
+    p.add_argument("--vocabulary", type=int)
     p.add_argument("--tokens", type=int, default=1024)
     p.add_argument("--only", nargs="*", choices=list(RUNS))
     p.add_argument("--json", type=Path)
@@ -171,14 +172,14 @@ def main() -> None:
         print(json.dumps(walk(args.folder, RUNS[args.child], args.tokens)))
         return
     shape = QUICK if args.quick else REAL
-    shape = replace(shape, blocks=args.blocks or shape.blocks)
+    shape = replace(shape, blocks=args.blocks or shape.blocks, vocabulary=args.vocabulary or shape.vocabulary)
     rows = []
     with tempfile.TemporaryDirectory(prefix="slim-scale-") as at:
         written = generate(Path(at), shape)
         print(f"{shape}: {written / 1e9:.2f} GB", flush=True)
         for name in args.only or (RUNS if args.quick else FULL):
             row = measured(name, Path(at), args.tokens)
-            rows.append({"blocks": shape.blocks, "hidden": shape.hidden, "ffn": shape.ffn, "bytes": written, **row})
+            rows.append({**asdict(shape), "bytes": written, **row})
             off = row["predicted_mb"] / row["peak_mb"] - 1
             print(f"{name:28} peak {row['peak_mb']:7.0f} MB, predicted {row['predicted_mb']:7.0f} MB ({off:+.0%})", end="")
             print(f", {row['seconds']:6.1f} s, estimated {row['predicted_seconds']:.0f} s", flush=True)

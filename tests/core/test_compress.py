@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.calibrate import observe
+from core.calibrate import gradients, observe
 from core.compress import Compressed, compress, fits, needs
 from core.data import Batches, default, load
 from core.data.calibration import Calibrating, calibrating
@@ -237,17 +237,17 @@ def test_gradients_agree_with_a_step_along_one_weight(digits: Reference) -> None
     assert float(grads.view(-1)[at]) == pytest.approx(slope, rel=0.05)
 
 
-def test_gradient_pruning_beats_random_on_real_digits(digits: Reference, store: Store) -> None:
+def test_gradient_and_fisher_pruning_beat_random_on_real_digits(digits: Reference, store: Store) -> None:
     checkpoint, kl = opened("digits-cnn"), {}
-    for method in ("gradient", "random"):
+    for method in ("gradient", "fisher", "random"):
         plan = edit(Plan(), MODEL, prune=method, amount=0.5)
         asked = needs(plan, layers(checkpoint))
-        assert asked == ({"grads"} if method == "gradient" else frozenset())
+        assert asked == {"gradient": {"grads"}, "fisher": {"fisher"}, "random": frozenset()}[method]
         data = Calibrating(digits.batches, digits.batches, "")
         seen = observe(digits.network, checkpoint, data, layers(checkpoint), asked, Job()) if asked else None
         weights = done(checkpoint, plan, store, None, seen).weights(Job())
         kl[method] = judge(digits, weights, Job()).metrics["kl"].value
-    assert kl["gradient"] < kl["random"] / 2
+    assert max(kl["gradient"], kl["fisher"]) < kl["random"] / 2
 
 
 def test_gradients_of_other_data_are_another_layer(digits: Reference, store: Store) -> None:
@@ -442,3 +442,21 @@ def test_a_tied_embedding_is_met_where_it_is_the_output_layer(sotu: tuple[Networ
     found = done(checkpoint, plan, store, None, calibration)
     assert list(found.outcomes) == [name]
     assert not found.outcomes[name].blind
+
+
+def test_fisher_information_agrees_with_the_derivative_of_every_label_weighted_by_its_probability(digits: Reference) -> None:
+    """On one image the expectation over drawn labels is a sum over the ten classes: the average of many draws must come near it."""
+    checkpoint = opened("digits-cnn")
+    head = next(x for x in layers(checkpoint) if x.kind == "head")
+    item = {k: v[3:4] for k, v in digits.batches.items[0].items()}
+    w = digits.weights[head.tensor.name].clone().requires_grad_()
+    soft = {**digits.weights, head.tensor.name: w * 0.05}  # so that several labels are likely
+    logits = digits.network.forward(soft, item)
+    exact = torch.zeros_like(w)
+    for label, p in enumerate(logits.detach().softmax(-1)[0]):
+        (g,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, torch.tensor([label])), [w], retain_graph=True)
+        exact += p * (g / 0.05).square()
+    many = replace(digits.batches, items=tuple([item] * 400))
+    plain = {**digits.weights, head.tensor.name: (w * 0.05).detach()}
+    found = gradients.fisher(digits.network, plain, many, [head], 0, Job())[head.name]
+    assert float((found - exact).norm() / exact.norm()) < 0.15

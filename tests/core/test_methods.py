@@ -35,7 +35,8 @@ def weight(shape: tuple[int, ...], dtype: torch.dtype = torch.float32, seed: int
 
 
 def seen(w: torch.Tensor) -> Seen:
-    return Seen(grads=weight(tuple(w.shape), seed=9).abs(), samples=1)
+    found = weight(tuple(w.shape), seed=9).abs()
+    return Seen(grads=found, samples=1, fisher=found.square())
 
 
 def quantized(w: torch.Tensor, bits: int = 4, **knobs: Any) -> Quantized:
