@@ -218,7 +218,7 @@ class Session(QObject):
         return work.priced(s.checkpoint, s.layers, plan, s.target, s.task or "other") if s.checkpoint else {}
 
     def _idle(self) -> bool:
-        return not self._shot.cut and all(x.idle for x in self._shot.settings.values())
+        return not (self._shot.cut or self._shot.plan.rotate) and all(x.idle for x in self._shot.settings.values())
 
     def _known(self, plan: Plan) -> int:
         """Where this very plan was measured on this very data, or -1."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import rotate
 from core.compress import Compressed, compress, fits, needs, original
 from core.cut import cut, cut_of, fitting, planned, planned_layers
 from core.energy import estimate
@@ -23,11 +24,12 @@ from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.size import size
 from core.store import Store
-from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Setting, Size, Task, Variant, Verdict
+from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant, Verdict
 
 from .snapshot import Feed
 
 if TYPE_CHECKING:
+    from core.data import Batches
     from core.evaluate import Reference
     from core.inspection import Inspection
 
@@ -100,6 +102,21 @@ class Opened:
         self._kept["cut"].feed = self.feed
         return self._kept["cut"]
 
+    def made(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
+        """What the walk begins with: cut, then turned, as the plan says; this very model where it says neither."""
+        slim = self.cut(plan, data, limit, job)
+        if not plan.rotate:
+            return slim
+        if slim._kept.get("turned as") != plan.seed:
+            turned = rotate.rotated(slim.checkpoint, plan.seed, job)
+            slim._kept["turned"], slim._kept["turned as"] = Opened(turned, tuple(layers_of(turned)), self.store), plan.seed
+        slim._kept["turned"].feed = self.feed
+        return slim._kept["turned"]
+
+    def teaching(self, data: Path | None, limit: int | None, job: Job) -> Batches:
+        """What a compressed model is tuned on: all calibration data."""
+        return self._calibrating(data, limit, job)[0].whole
+
     def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
         """The calibration data, kept until another is asked for, and what tells it from others."""
         from core.data.calibration import calibrating
@@ -160,7 +177,10 @@ def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target
         was, layers = {x.name: x.tensor.shape for x in layers}, tuple(planned_layers(checkpoint, layers))
         shapes = {x.name: x.tensor.shape for x in layers if x.tensor.shape != was.get(x.name)}
         shapes |= dict.fromkeys(was.keys() - {x.name for x in layers}, ())
-    exact, energy = figures(checkpoint, layers, settings, target, task)
+    if plan.rotate:
+        checkpoint = rotate.planned(checkpoint)
+        layers = tuple(layers_of(checkpoint))
+    exact, energy = figures(checkpoint, layers, {**settings, **resolve(plan, layers)}, target, task)
     return {"settings": settings, "size": exact, "energy": energy, "cut": shapes}
 
 
@@ -202,17 +222,26 @@ def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | No
     job.point(flight)
     if not flight.fits:
         raise BadPlan(f"This plan {flight.told}: {flight.proposal}")
-    slim = opened.cut(plan, data, limit, job)
+    slim = opened.made(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
     score = None
     if data is not None and scored and flight.scores:
-        from core.evaluate import judge
-
-        reference = opened.reference(data, limit, job)
-        weights = {**reference.weights, **_changed(found)} if slim is opened else found.weights(job)
-        score = judge(reference, weights, job, slim.network(job))
+        found, score = _scored(opened, slim, found, data, limit, job)
     return Variant(plan, price["size"], price["energy"], score, found.outcomes, "", now())
+
+
+def _scored(opened: Opened, slim: Opened, found: Compressed, data: Path, limit: int | None, job: Job) -> tuple[Compressed, Score]:
+    """Score what the walk made, then tuned where the plan wants that: a first answer need not wait for the second."""
+    from core.evaluate import judge
+    from core.int8 import running
+    from core.recover import recovered
+
+    reference, network = opened.reference(data, limit, job), slim.network(job)
+    weights = {**reference.weights, **_changed(found)} if slim is opened else found.weights(job)
+    score = judge(reference, weights, job, running(found, network))
+    tuned, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+    return tuned, score if tuned is found else judge(reference, weights, job, running(tuned, network))
 
 
 def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Inspection:
@@ -220,7 +249,7 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     from core.inspection import inspect as look
 
     _threads()
-    opened = opened.cut(plan, data, limit, job)
+    opened = opened.made(plan, data, limit, job)
     plan, name = fitting(plan, opened.layers), layer.name
     layer = next((x for x in opened.layers if x.name == name), layer)
     if layer not in opened.layers:
@@ -241,17 +270,21 @@ def export(
     """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it."""
     from core import report
     from core.export import export as write
+    from core.int8 import running
+    from core.recover import recovered
     from core.types import Report
 
     _threads()
-    slim = opened.cut(after.plan, data, limit, job)
+    slim = opened.made(after.plan, data, limit, job)
     found = _compressed(slim, after.plan, data, limit, job)
     network, batches, timed = None, None, None
     if data is not None and not runnable(opened.checkpoint):
         reference, network = opened.reference(data, limit, job), slim.network(job)
-        batches = reference.batches
-        if slim is not opened:
-            timed = latency((reference.network, reference.weights), (network, found.weights(job)), batches, job)
+        batches, weights = reference.batches, found.weights(job)
+        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+        runs = running(found, network)
+        if slim is not opened or runs is not network:
+            timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
     verdict = write(found, path, target, network, batches, job)
     said = replace(after, outcomes=found.outcomes)
     told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())

@@ -32,6 +32,7 @@ from studio.panels import panels
 from studio.session import Session
 from studio.sliders import ShareSlider, StopSlider, gesture
 from studio.snapshot import Snapshot
+from studio.whole import Whole
 from studio.words import about, word
 from studio.words import said as told
 
@@ -117,6 +118,7 @@ class PlanPanel(QScrollArea):
         self.reset = QPushButton(self.tr("Reset"))
         self.prune = Half(self, self.tr("Prune"), pruners, "prune", ShareSlider(self.tr("Share to prune")))
         self.quantize = Half(self, self.tr("Bits"), quantizers, "quantize", StopSlider(self.tr("Bits"), BITS))
+        self.whole = Whole(session)
         self._lay()
         self._connect()
         self.show(session.snapshot)
@@ -126,8 +128,8 @@ class PlanPanel(QScrollArea):
         if snapshot is None:
             super().show()
             return
-        target = (snapshot.layers, snapshot.plan, snapshot.selection, snapshot.target)
-        if len(self._drawn) == 4 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
+        target = (snapshot.layers, snapshot.plan, snapshot.selection, snapshot.target, snapshot.runnable)
+        if len(self._drawn) == 5 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
             return
         self._drawn = target
         scope, chosen = self.session.scope(), self._chosen(snapshot)
@@ -138,6 +140,8 @@ class PlanPanel(QScrollArea):
         self._half(self.quantize, snapshot.plan, layers, "bits")
         self._protection(snapshot, scope, chosen)
         self._reset(snapshot.plan, scope)
+        self.whole.setVisible(scope.kind == "model")
+        self.whole.draw(snapshot)
 
     def _half(self, half: Half, plan: Plan, layers: list[Layer], field: str) -> None:
         amount, method = said(plan, layers, field, 0.0 if field == "amount" else 16), said(plan, layers, half.field)
@@ -253,6 +257,7 @@ class PlanPanel(QScrollArea):
         for half in (self.prune, self.quantize):
             column.addWidget(half)
             column.addSpacing(self.fontMetrics().height() // 2)
+        column.addWidget(self.whole)
         column.addStretch(1)
         self.setWidget(body)
         self.setWidgetResizable(True)
