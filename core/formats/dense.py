@@ -30,7 +30,7 @@ class DenseTarget:
 
     def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
         if setting.quantize == "int8dynamic":
-            return "dense files hold the rounded weights; that activations are integers too is up to the runtime, and the bytes are not saved"
+            return "dense files hold the rounded weights: the bytes are not saved, and integer activations are up to the runtime"
         return "dense files hold values, not codes: the rounding is kept, the bytes are not saved" if setting.quantize else ""
 
     def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:

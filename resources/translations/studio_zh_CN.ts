@@ -966,6 +966,29 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
+    <name>Whole</name>
+    <message>
+      <source>Tune norms and row scales</source>
+      <translation>微调归一化与行缩放</translation>
+    </message>
+    <message>
+      <source>Rotate the hidden states</source>
+      <translation>旋转隐藏状态</translation>
+    </message>
+    <message>
+      <source>Trains norm gains, biases and one factor per row towards the original's answers; no byte is added. Half-checked: by itself at 3 bits and below, or half the weights gone</source>
+      <translation>训练归一化增益、偏置和每行一个系数,使其接近原模型的回答;不增加任何字节。半选:在 3 位及以下或剪去一半权重时自动进行</translation>
+    </message>
+    <message>
+      <source>Spreads outliers over all features by a Hadamard matrix; the network answers as before</source>
+      <translation>用 Hadamard 矩阵把离群值分散到所有特征;网络的回答不变</translation>
+    </message>
+    <message>
+      <source>The output layer can't share the embedding any more: {n} more</source>
+      <translation>输出层不能再与嵌入共享:增加 {n}</translation>
+    </message>
+  </context>
+  <context>
     <name>actions</name>
     <message>
       <source>Open a model first.</source>
@@ -1775,7 +1798,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Rotation adds {0} bytes: the output layer can't share the embedding any more</source>
-      <translation type="unfinished" />
+      <translation>旋转增加 {0} 字节:输出层不能再与嵌入共享</translation>
     </message>
     <message>
       <source>Round column by column, most active inputs first, the later columns making up for the error (Frantar et al. 2022, arXiv 2210.17323).
@@ -1859,7 +1882,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
-      <translation type="unfinished" />
+      <translation>方案中的方法需要数据,因而需要可运行的网络;请打开带 config.json 的文件夹,或选择其他方法</translation>
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
@@ -1883,7 +1906,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>There are no samples to run the network on; give --data</source>
-      <translation type="unfinished" />
+      <translation>没有可供网络运行的样本;请给出 --data</translation>
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
@@ -1943,7 +1966,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json</source>
-      <translation type="unfinished" />
+      <translation>微调需要可运行的网络和评测数据;请关闭 tune,或打开带 config.json 的文件夹</translation>
     </message>
     <message>
       <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
@@ -1955,7 +1978,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Tuning was left out: {0}</source>
-      <translation type="unfinished" />
+      <translation>未进行微调:{0}</translation>
     </message>
     <message>
       <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
@@ -2084,6 +2107,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>damping</source>
       <translation>阻尼</translation>
+    </message>
+    <message>
+      <source>dense files hold the rounded weights: the bytes are not saved, and integer activations are up to the runtime</source>
+      <translation>稠密文件保存舍入后的权重:不节省字节,激活是否为整数取决于运行环境</translation>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
@@ -2351,7 +2378,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>tune = {0} is unknown; it is one of {1}</source>
-      <translation type="unfinished" />
+      <translation>tune = {0} 未知;可选 {1}</translation>
     </message>
     <message>
       <source>unstructured</source>
