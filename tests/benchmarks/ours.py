@@ -23,7 +23,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from core.job import Job, Progress
-    from core.recipe import Recipe, run
+    from core.recipe import Recipe
+    from core.run import run
     from core.types import Choice, Plan
 
     torch.set_num_threads(1)

@@ -126,7 +126,17 @@ def by_us(stage: Stage, m: Method) -> tuple[Path, Row]:
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, str(ROOT / "tests" / "benchmarks" / "ours.py"), json.dumps(told)], out.with_suffix(".log"))
-    return out, {k: v for k, v in json.loads(result.read_text()).items() if k in ("cpu_s", "seconds", "peak_mb", "reused", "phases")}
+    took = {k: v for k, v in json.loads(result.read_text()).items() if k in ("cpu_s", "seconds", "peak_mb", "reused", "phases")}
+    return out, {**took, **(_counted(stage, out) if "cuts" in m.how else {})}
+
+
+def _counted(stage: Stage, out: Path) -> Row:
+    """Multiplications of our cut network, by the counter that counts the field's; nothing when the field is not installed."""
+    python, beside = ROOT / ".peers" / "bin" / "python", out.with_name(out.name + "-counted")
+    if not python.exists():
+        return {}
+    _run([str(python), str(PEERS / "channels.py"), str(out), str(stage.data), str(beside), '{"amount": 0}'], out.with_suffix(".log"))
+    return {"macs": json.loads((beside / "result.json").read_text())["macs"]}
 
 
 def _run(command: list[str], log: Path) -> None:
