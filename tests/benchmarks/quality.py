@@ -48,6 +48,8 @@ class Method:
 def quantized(bits: int, tuned: bool) -> list[Method]:
     """The field at one number of bits, then ours."""
     field_ = [Method(n, s, {"method": n, "bits": bits}) for n, s in (("rtn", "llmc"), ("hqq", "hqqlib"), ("gptq", "llmc"))]
+    if bits == 3 and tuned:
+        field_.append(Method("auto-round light", "autoround", {"bits": 3, "iters": 50, "batch": 1}))
     plan = {"quantize": "slim", "bits": bits, "knobs": {f"slim.{k}": v for k, v in GRID.items()}}
     return [*field_, Method("slim", how=plan), *([Method("slim + tuning", how=plan, tune=True)] if tuned else [])]
 
@@ -71,6 +73,7 @@ SETTINGS: dict[str, dict[str, list[Method]]] = {
     "digits-cnn": {"channels": cut("channels")},
     "fashion-vit": {"channels": cut("ffn")},
 }
+SLOW = "autoround"  # a reference: half an hour for SmolLM2
 QUICK = {"sotu-lm": {"3bit": quantized(3, True), "50%": pruned("", False)}, "digits-cnn": {"channels": cut("channels")}}
 
 
@@ -84,6 +87,8 @@ def rows(asked: argparse.Namespace) -> Iterator[Row]:
         stage = Stage.of(MODELS[model], asked.quick)
         for setting, methods in chosen.items():
             for m in methods:
+                if m.script == SLOW and not asked.slow:
+                    continue
                 if asked.side and asked.side != ("peers" if m.script else "ours"):
                     continue
                 named: Row = {"model": model, "setting": setting, "method": m.name, "ours": not m.script}
@@ -161,6 +166,7 @@ def main() -> None:
     said.add_argument("--json", type=Path)
     said.add_argument("--only", default="", metavar="MODEL:SETTING,...", help="smollm2:3bit,minilm")
     said.add_argument("--side", choices=("peers", "ours"), default="", help="only the field's rows, or only ours")
+    said.add_argument("--slow", action="store_true", help="AutoRound too, as a reference: half an hour more")
     asked = said.parse_args()
     found: list[Row] = []
     for row in rows(asked):
