@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from .compress import needs
 from .data import PREVIEW
 from .data.calibration import EVERY, TOKENS
@@ -86,6 +84,8 @@ def preflight(
 
 def free_bytes() -> int:
     """What this process may still take: the machine's free memory, or less where a container limits it, with what it holds already."""
+    import psutil
+
     free = psutil.virtual_memory().available
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QUrl
@@ -98,6 +97,8 @@ def about(window: Any) -> None:
     box = QMessageBox(window)
     box.setWindowTitle(translate("actions", "About Slim Studio"))
     names = ("slim-studio", "torch", "transformers", "PySide6-Essentials", "pyqtgraph")
+    from importlib.metadata import version
+
     lines = "\n".join(f"{n} {version(n)}" for n in names)
     box.setText(translate("actions", "Slim Studio makes neural networks smaller and greener by hand and eye."))
     box.setInformativeText(lines + "\n\n" + translate("actions", "Apache-2.0. Log and cache: {path}").format(path=cache_root()))
