@@ -35,6 +35,7 @@ MEMORY = {
 }  # fmt: skip
 PLAIN, SOLVER = (20.0, 0.0), (40.0, 42.0)  # of a method that is not listed
 DECODE = 15  # bytes a weight while the largest quantized layer is decoded for an export
+ROUND = 1000  # multiply-adds' time a weight takes to be ranked or rounded: between rtn's 400 and the 2000 of a sort, measured
 SPEED = 30e9  # multiply-adds a second, before the machine has been measured
 MARGIN = 0.95  # of what is free
 
@@ -196,7 +197,7 @@ def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fro
     for x in layers:
         width = x.tensor.parameters // max(1, x.tensor.shape[0]) if x.tensor.shape else 0
         for m in _methods(settings[x.name]):
-            total += 150 * x.tensor.parameters + ((6 * width**3 + 8 * width * x.tensor.parameters) if "inputs" in m.needs else 0)
+            total += ROUND * x.tensor.parameters + ((6 * width**3 + 8 * width * x.tensor.parameters) if _memory(m)[1] else 0)
     return total
 
 

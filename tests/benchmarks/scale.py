@@ -183,9 +183,9 @@ def main() -> None:
             off = row["predicted_mb"] / row["peak_mb"] - 1
             print(f"{name:28} peak {row['peak_mb']:7.0f} MB, predicted {row['predicted_mb']:7.0f} MB ({off:+.0%})", end="")
             print(f", {row['seconds']:6.1f} s, estimated {row['predicted_seconds']:.0f} s", flush=True)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            if args.json:  # after each run: a long one may be stopped
+                args.json.parent.mkdir(parents=True, exist_ok=True)
+                args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
