@@ -28,13 +28,19 @@ def tour(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="slim-tour-") as aside:
         os.environ["SLIM_SETTINGS"] = str(Path(aside) / "settings.ini")
-        from .app import build
+        from . import settings
+        from .app import again, build
 
+        settings.set_toured()
+        settings.set_language("en")
         app, window = build()
         window.resize(1280, 800)
         window.show()
         try:
             _walk(app, window, folder, Path(aside))
+            settings.set_language("zh_CN")
+            window = again(app, window)
+            _chinese(window, folder)
         except Missed as e:
             _take(window, folder / "failed.png")
             print(f"tour: {e}", file=sys.stderr)
@@ -65,12 +71,25 @@ def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> N
     s = session.snapshot
     _need(s.size is not None and s.size.total < s.size.original / 2, "the model is less than half its size")
     _settle(window)
+    window.parts["layers"].tree.expandToDepth(1)
+    _settle(window)
     _take(window, folder / "main-light.png")
     _look(window, folder, failures)
     window.set_theme("dark")
     _settle(window)
     _take(window, folder / "main-dark.png")
     _export(window, aside / "packed", failures)
+
+
+def _chinese(window: MainWindow, folder: Path) -> None:
+    """The same session in Chinese, at once."""
+    window.set_theme("light")
+    _wait(window, "the Chinese window was built", lambda: "compare" in window.parts, [])
+    _tab(window, "compare")
+    window.parts["layers"].tree.expandToDepth(1)
+    _settle(window)
+    _need(window.menus.menus["File"].title().startswith("文件"), "the menus speak Chinese")
+    _take(window, folder / "main-zh.png")
 
 
 def _look(window: MainWindow, folder: Path, failures: list[str]) -> None:

@@ -41,6 +41,7 @@ AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }  # fmt: skip
 ORDER = ("plan", "cut", "history", "inspector", "compare", "jobs", "log")
+BESIDE = ("cut",)  # panels that share the plan's place as tabs
 CHARTS = ("size", "accuracy", "energy")
 REDRAW = 33  # ms: many changes, one redraw
 
@@ -64,6 +65,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.notice, self.welcome = Notice(), Welcome(session)
         self.charts_row, self.tabs, self.pages = QWidget(), QTabWidget(), QStackedWidget()
         self._centre()
@@ -138,12 +140,17 @@ class MainWindow(QMainWindow):
         self.menus.menus["View"].addSeparator()
         for dock in self.docks.values():
             self.menus.menus["View"].addAction(dock.toggleViewAction())
+        for name in (n for n in self.docks if n in BESIDE and "plan" in self.docks):
+            self.tabifyDockWidget(self.docks["plan"], self.docks[name])
+        if "plan" in self.docks:
+            self.docks["plan"].raise_()
         self._default = self.saveState()
         _, state = settings.layout()
         if state.isEmpty() or not self.restoreState(state):
             self.reset_layout()
         self._opened = None
         self._draw()
+        QTimer.singleShot(0, self._draw)  # what was put into a layout is visible only after this
 
     def _dock(self, name: str, panel: QWidget, title: str, area: str) -> None:
         dock = QDockWidget(title, self)

@@ -966,29 +966,6 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
-    <name>Whole</name>
-    <message>
-      <source>Tune norms and row scales</source>
-      <translation>微调归一化与行缩放</translation>
-    </message>
-    <message>
-      <source>Rotate the hidden states</source>
-      <translation>旋转隐藏状态</translation>
-    </message>
-    <message>
-      <source>Trains norm gains, biases and one factor per row towards the original's answers; no byte is added. Half-checked: by itself at 3 bits and below, or half the weights gone</source>
-      <translation>训练归一化增益、偏置和每行一个系数,使其接近原模型的回答;不增加任何字节。半选:在 3 位及以下或剪去一半权重时自动进行</translation>
-    </message>
-    <message>
-      <source>Spreads outliers over all features by a Hadamard matrix; the network answers as before</source>
-      <translation>用 Hadamard 矩阵把离群值分散到所有特征;网络的回答不变</translation>
-    </message>
-    <message>
-      <source>The output layer can't share the embedding any more: {n} more</source>
-      <translation>输出层不能再与嵌入共享:增加 {n}</translation>
-    </message>
-  </context>
-  <context>
     <name>actions</name>
     <message>
       <source>Open a model first.</source>
@@ -1510,7 +1487,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>Accuracy was not measured: the original and the slimmed model would not fit into memory together</source>
-      <translation type="unfinished" />
+      <translation>未评测精度：原模型与压缩后的模型无法同时放入内存</translation>
     </message>
     <message>
       <source>Accuracy was not measured: there is no held-out data; give the recipe [evaluate] data</source>
@@ -1798,7 +1775,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Rotation adds {0} bytes: the output layer can't share the embedding any more</source>
-      <translation>旋转增加 {0} 字节:输出层不能再与嵌入共享</translation>
+      <translation>旋转增加 {0} 字节：输出层不能再与嵌入层共享权重</translation>
     </message>
     <message>
       <source>Round column by column, most active inputs first, the later columns making up for the error (Frantar et al. 2022, arXiv 2210.17323).
@@ -1854,7 +1831,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>The cache has no part {0}; it has {1}</source>
-      <translation type="unfinished" />
+      <translation>缓存中没有 {0}；有 {1}</translation>
     </message>
     <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
@@ -1882,7 +1859,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
-      <translation>方案中的方法需要数据,因而需要可运行的网络;请打开带 config.json 的文件夹,或选择其他方法</translation>
+      <translation>方案中的方法需要数据，因此网络必须能运行；请打开带 config.json 的文件夹，或选择其他方法</translation>
     </message>
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
@@ -1906,7 +1883,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>There are no samples to run the network on; give --data</source>
-      <translation>没有可供网络运行的样本;请给出 --data</translation>
+      <translation>没有可供网络运行的样本；请给出 --data</translation>
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
@@ -1942,7 +1919,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>This run {0}: {1}</source>
-      <translation type="unfinished" />
+      <translation>本次运行{0}：{1}</translation>
     </message>
     <message>
       <source>Top-1 accuracy</source>
@@ -1966,7 +1943,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json</source>
-      <translation>微调需要可运行的网络和评测数据;请关闭 tune,或打开带 config.json 的文件夹</translation>
+      <translation>微调需要可运行的网络和用于评测的数据；请关闭 tune，或打开带 config.json 的文件夹</translation>
     </message>
     <message>
       <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
@@ -1978,7 +1955,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Tuning was left out: {0}</source>
-      <translation>未进行微调:{0}</translation>
+      <translation>已跳过微调：{0}</translation>
     </message>
     <message>
       <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
@@ -2107,10 +2084,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>damping</source>
       <translation>阻尼</translation>
-    </message>
-    <message>
-      <source>dense files hold the rounded weights: the bytes are not saved, and integer activations are up to the runtime</source>
-      <translation>稠密文件保存舍入后的权重:不节省字节,激活是否为整数取决于运行环境</translation>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
@@ -2378,7 +2351,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>tune = {0} is unknown; it is one of {1}</source>
-      <translation>tune = {0} 未知;可选 {1}</translation>
+      <translation>tune = {0} 未知；应为 {1} 之一</translation>
     </message>
     <message>
       <source>unstructured</source>
@@ -2734,7 +2707,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: refused: {1}</source>
-      <translation type="unfinished" />
+      <translation>{0}：已拒绝：{1}</translation>
     </message>
     <message>
       <source>{0}: row {1} holds no text under {2} but {3}; repair that row</source>
@@ -2858,7 +2831,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}the network wants {1} {2} and the file doesn't have it; {3}</source>
-      <translation type="unfinished" />
+      <translation>{0}网络需要 {1} {2}，而文件中没有；{3}</translation>
     </message>
     <message>
       <source>{0}{1} is an unknown key of the recipe{2}</source>
@@ -2866,7 +2839,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}{1} should be {2} and is {3} in the file; {4}</source>
-      <translation type="unfinished" />
+      <translation>{0}{1} 应为 {2}，文件中为 {3}；{4}</translation>
     </message>
   </context>
 </TS>

@@ -55,6 +55,7 @@ class Jobs(QWidget):
     def _lay_out(self) -> None:
         line = QHBoxLayout()
         line.setContentsMargins(8, 2, 8, 2)
+        line.setSpacing(12)
         line.addWidget(self.name)
         line.addWidget(self.bar, 1)
         line.addWidget(self.detail, 1)

@@ -83,6 +83,7 @@ class Half(QWidget):
             self.combo.addItem(word(method.title), key)
             self.combo.setItemData(self.combo.count() - 1, about(method), Qt.ItemDataRole.ToolTipRole)
         for quiet in (self.origin, self.from_):
+            quiet.setMinimumWidth(quiet.fontMetrics().horizontalAdvance(panel.tr("from group")))
             quiet.setEnabled(False)  # the palette's muted ink
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
