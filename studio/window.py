@@ -73,7 +73,7 @@ class MainWindow(QMainWindow):
         self._entries()
         self._redraw = QTimer(self, interval=REDRAW, singleShot=True)
         self._redraw.timeout.connect(self._draw)
-        session.changed.connect(lambda _: self._redraw.isActive() or self._redraw.start())
+        session.changed.connect(self._changed)  # a method, not a lambda: it goes with the window
         session.notice.connect(self.notice.say)
         session.exported.connect(self._exported)
         geometry, _ = settings.layout()
@@ -178,6 +178,10 @@ class MainWindow(QMainWindow):
             self.resizeDocks([jobs], [34], Qt.Orientation.Vertical)
 
     # --- drawing
+
+    def _changed(self, _: Snapshot) -> None:
+        if not self._redraw.isActive():
+            self._redraw.start()
 
     def _draw(self) -> None:
         """Show the newest snapshot in every part that is visible and has not seen it."""

@@ -32,8 +32,9 @@ def said(text: str) -> str:
         return whole
     for form, pattern in _forms():
         if (found := pattern.fullmatch(text)) and (other := word(form)) != form:
-            return other.format(*(word(part) for part in found.groups()))
-    return text
+            return other.format(*(said(part) for part in found.groups()))
+    parts = text.split(", and ")
+    return "；".join(map(said, parts)) if len(parts) > 1 and all(said(p) != p for p in parts) else text
 
 
 @lru_cache(maxsize=1)

@@ -1270,6 +1270,13 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
+    <name>panel</name>
+    <message>
+      <source>from group</source>
+      <translation>来自组</translation>
+    </message>
+  </context>
+  <context>
     <name>pictures</name>
     <message>
       <source>{path} can't be written ({why}); choose another place.</source>
@@ -2046,12 +2053,28 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>对齐 {0} 不是 2 的幂</translation>
     </message>
     <message>
+      <source>all blocks keep the same width</source>
+      <translation>所有块保持相同宽度</translation>
+    </message>
+    <message>
+      <source>all stages keep the same share, in {0} parts</source>
+      <translation>所有阶段保留相同比例，分为 {0} 份</translation>
+    </message>
+    <message>
       <source>amount = {0} is outside 0 to 0.95</source>
       <translation>amount = {0} 超出 0 到 0.95 的范围</translation>
     </message>
     <message>
       <source>arithmetic</source>
       <translation>计算</translation>
+    </message>
+    <message>
+      <source>at least one block must be left</source>
+      <translation>至少要留一个块</translation>
+    </message>
+    <message>
+      <source>at least one head must be left</source>
+      <translation>至少要留一个注意力头</translation>
     </message>
     <message>
       <source>bias: a few numbers, nothing to gain</source>
@@ -2162,6 +2185,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>其 LayerNorm 会减去特征均值，而旋转不保持均值；只有 RMSNorm 解码器可以旋转</translation>
     </message>
     <message>
+      <source>its blocks differ in width, and transformers wants one width for all</source>
+      <translation>各块宽度不同，而 transformers 要求统一宽度</translation>
+    </message>
+    <message>
       <source>its calibration has {0} inputs and its weight {1}: compressed without data</source>
       <translation>其校准数据有 {0} 个输入，而权重有 {1} 个：已在无数据的情况下压缩</translation>
     </message>
@@ -2228,6 +2255,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>not tried: {0} doesn't know {1}</source>
       <translation>未尝试：{0} 不认识 {1}</translation>
+    </message>
+    <message>
+      <source>one image of {0} pixels a side</source>
+      <translation>一张边长 {0} 像素的图像</translation>
     </message>
     <message>
       <source>one sentence of {0} tokens</source>
@@ -2342,6 +2373,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>transformers 以及一切能读取 safetensors 的工具</translation>
     </message>
     <message>
+      <source>transformers takes a BERT head to be hidden size / heads wide, so fewer heads would be wider ones: they can't be cut alone</source>
+      <translation>transformers 规定 BERT 的头宽为隐藏维度除以头数，减少头数会使每个头变宽：因此不能单独裁剪注意力头</translation>
+    </message>
+    <message>
+      <source>transformers wants the hidden size of {0} to divide by the number of heads</source>
+      <translation>transformers 要求隐藏维度 {0} 能被头数整除</translation>
+    </message>
+    <message>
       <source>transformers with compressed-tensors installed</source>
       <translation>装有 compressed-tensors 的 transformers</translation>
     </message>
@@ -2376,6 +2415,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>weights</source>
       <translation>权重读取</translation>
+    </message>
+    <message>
+      <source>widths go in steps of {0} ({1}; kernels and quantization groups want whole parts)</source>
+      <translation>宽度以 {0} 为步长（{1}；计算核与量化分组要求整份）</translation>
     </message>
     <message>
       <source>without block {0}: {1}</source>
@@ -2472,6 +2515,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} has {1} dimensions</source>
       <translation>{0} 有 {1} 个维度</translation>
+    </message>
+    <message>
+      <source>{0} heads share a key-value head and go together</source>
+      <translation>{0} 个头共享一个键值头，须一起裁剪</translation>
     </message>
     <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or choose another layer</source>

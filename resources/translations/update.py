@@ -23,7 +23,7 @@ ROOT = HERE.parents[1]
 TS = HERE / "studio_zh_CN.ts"
 WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
-TELLING = ("how", "refuses", "runnable", "why")  # functions of the engine that answer with a sentence for the user
+TELLING = ("how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths")  # functions of the engine that answer with a sentence for the user
 SPEAKING = {"note": 0, "detail": 0, "Check": 2}  # calls of the engine whose argument is such a sentence
 
 
@@ -126,12 +126,13 @@ def sentences() -> list[str]:
             found.update(t for arg in node.args[: at + 1] for t in templates(arg))
         elif isinstance(node, ast.FunctionDef) and node.name in TELLING:
             inside = (n for s in node.body[bool(ast.get_docstring(node)) :] for n in ast.walk(s))
-            found.update(t for n in inside if isinstance(n, (ast.Return, ast.Assign, ast.Dict)) for t in _answers(n))
+            found.update(t for n in inside if isinstance(n, (ast.Return, ast.Assign, ast.AugAssign, ast.Dict)) for t in _answers(n))
     return sorted(t for t in found if " " in t.strip() and any(c.isalpha() for c in t.replace("{", "")))
 
 
-def _answers(node: ast.Return | ast.Assign | ast.Dict) -> list[str]:
+def _answers(node: ast.Return | ast.Assign | ast.AugAssign | ast.Dict) -> list[str]:
     values = node.values if isinstance(node, ast.Dict) else [node.value]
+    values = [v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
     return [t for v in values if v is not None for t in templates(v)]
 
 
@@ -154,6 +155,10 @@ def _parts(node: ast.expr) -> list[list[str | None]]:
         return [[p.value if isinstance(p, ast.Constant) else None for p in node.values]]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [a + b for a, b in product(_parts(node.left), _parts(node.right))]
+    if isinstance(node, ast.List):
+        return [p for e in node.elts for p in _parts(e)]
+    if isinstance(node, ast.BoolOp):
+        return [p for e in node.values for p in _parts(e)]
     if isinstance(node, ast.IfExp):
         return _parts(node.body) + _parts(node.orelse)
     return [[None]]

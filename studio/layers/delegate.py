@@ -23,7 +23,8 @@ class LayersDelegate(QStyledItemDelegate):
             return
         em = option.fontMetrics.height()
         rect: QRect = option.rect
-        where = QRectF(rect.left() + em * 0.3, rect.center().y() - em * 0.35, max(0.0, rect.width() - option.fontMetrics.horizontalAdvance("000 MB") - em * 0.9), em * 0.7)
+        words = option.fontMetrics.horizontalAdvance("000 MB") + em * 0.9
+        where = QRectF(rect.left() + em * 0.3, rect.center().y() - em * 0.35, max(0.0, rect.width() - words), em * 0.7)
         if where.width() < em * 0.7:
             return
         painter.save()

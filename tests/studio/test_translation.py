@@ -127,7 +127,7 @@ def test_another_language_is_a_new_window_over_the_same_session(digits: Session,
         assert other.session is digits
         qtbot.waitUntil(lambda: other.pages.currentIndex() == 1)
         digits.choose(bits=8)
-        qtbot.waitUntil(lambda: len(other.parts["size"].rows) > 1)
+        qtbot.waitUntil(lambda: "size" in other.parts and len(other.parts["size"].rows) > 1)
         assert digits.snapshot.plan.model.bits == 8, "the worker lives on when the first window goes"
     finally:
         settings.set_language("en")
