@@ -966,6 +966,29 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
+    <name>Whole</name>
+    <message>
+      <source>Tune norms and row scales</source>
+      <translation>微调归一化与行缩放</translation>
+    </message>
+    <message>
+      <source>Rotate the hidden states</source>
+      <translation>旋转隐藏状态</translation>
+    </message>
+    <message>
+      <source>Trains norm gains, biases and one factor per row towards the original's answers; no byte is added. Half-checked: by itself at 3 bits and below, or half the weights gone</source>
+      <translation>训练归一化增益、偏置和每行一个系数,使其接近原模型的回答;不增加任何字节。半选:在 3 位及以下或剪去一半权重时自动进行</translation>
+    </message>
+    <message>
+      <source>Spreads outliers over all features by a Hadamard matrix; the network answers as before</source>
+      <translation>用 Hadamard 矩阵把离群值分散到所有特征;网络的回答不变</translation>
+    </message>
+    <message>
+      <source>The output layer can't share the embedding any more: {n} more</source>
+      <translation>输出层不能再与嵌入共享:增加 {n}</translation>
+    </message>
+  </context>
+  <context>
     <name>actions</name>
     <message>
       <source>Open a model first.</source>
@@ -1461,6 +1484,14 @@ reopened in a fresh process by {tool}</source>
       <translation>2:4</translation>
     </message>
     <message>
+      <source>2^bits values of its own for every output or group, by k-means with importance weights (SqueezeLLM, arXiv 2306.07629), then GPTQ.
+
+The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in groups is better at equal bytes on all we measured.</source>
+      <translation>每个输出或分组各有 2^位数 个取值，由重要性加权的 k-means 得到（SqueezeLLM，arXiv 2306.07629），再做 GPTQ。
+
+码表占用字节，且没有运行时能解包它（导出为稠密）：在我们测过的所有情况下，字节数相同时分组的 `slim` 更好。</translation>
+    </message>
+    <message>
       <source>3:4</source>
       <translation>3:4</translation>
     </message>
@@ -1475,6 +1506,14 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
       <translation>上限为 {0} 时没有可评测的内容；请至少给 2</translation>
+    </message>
+    <message>
+      <source>A machine of the cluster doesn't have slim-studio; install the same version on all of them</source>
+      <translation>集群中有机器未安装 slim-studio；请在所有机器上安装相同版本</translation>
+    </message>
+    <message>
+      <source>A machine of the cluster has another version of slim-studio, torch or numpy; install the same on all of them</source>
+      <translation>集群中有机器的 slim-studio、torch 或 numpy 版本不同；请在所有机器上安装相同版本</translation>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
@@ -1541,6 +1580,14 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>检查微调效果</translation>
     </message>
     <message>
+      <source>Codebook (k-means)</source>
+      <translation>码本（k-means）</translation>
+    </message>
+    <message>
+      <source>Collecting Fisher information</source>
+      <translation>收集 Fisher 信息</translation>
+    </message>
+    <message>
       <source>Collecting gradients</source>
       <translation>收集梯度</translation>
     </message>
@@ -1593,6 +1640,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>动态 int8</translation>
     </message>
     <message>
+      <source>Evaluated on this machine alone: {0}</source>
+      <translation>仅在本机评测：{0}</translation>
+    </message>
+    <message>
       <source>Evaluating</source>
       <translation>评测</translation>
     </message>
@@ -1633,6 +1684,14 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
 最后一步在固定掩码上做共轭梯度（同 ALPS，Meng 等，2024，arXiv 2406.07831），阻尼按留出输入上的效果选定。没有校准数据时：按幅值。</translation>
     </message>
     <message>
+      <source>Fisher</source>
+      <translation>Fisher</translation>
+    </message>
+    <message>
+      <source>Fisher pruning needs a network that runs and data; choose magnitude instead</source>
+      <translation>Fisher 剪枝需要可运行的网络和数据；请改用幅值剪枝</translation>
+    </message>
+    <message>
       <source>GB</source>
       <translation>GB</translation>
     </message>
@@ -1645,12 +1704,12 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>梯度</translation>
     </message>
     <message>
-      <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
-      <translation>梯度剪枝需要可运行的网络和带标签的数据；请改用幅值剪枝</translation>
+      <source>Gradient and Fisher pruning need labels, and an encoder has none; choose magnitude or wanda</source>
+      <translation>梯度和 Fisher 剪枝需要标签，而编码器没有；请选择 magnitude 或 wanda</translation>
     </message>
     <message>
-      <source>Gradient pruning needs labels, and an encoder has none; choose magnitude</source>
-      <translation>梯度剪枝需要标签，而编码器没有；请改用幅值剪枝</translation>
+      <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
+      <translation>梯度剪枝需要可运行的网络和带标签的数据；请改用幅值剪枝</translation>
     </message>
     <message>
       <source>Granularity</source>
@@ -1725,6 +1784,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>N:M 模式</translation>
     </message>
     <message>
+      <source>No Ray cluster answers at {0}; give HOST:PORT of one that runs (ray start --head tells it)</source>
+      <translation>{0} 处没有 Ray 集群响应；请给出正在运行的集群的 HOST:PORT（ray start --head 会显示）</translation>
+    </message>
+    <message>
       <source>Packed (compressed-tensors)</source>
       <translation>打包（compressed-tensors）</translation>
     </message>
@@ -1759,6 +1822,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Ranking weights</source>
       <translation>权重排序</translation>
+    </message>
+    <message>
+      <source>Ray is not installed, so nothing can run on a cluster; install it with pip install "ray&gt;=2.55,&lt;3"</source>
+      <translation>未安装 Ray，无法在集群上运行；请用 pip install "ray&gt;=2.55,&lt;3" 安装</translation>
     </message>
     <message>
       <source>Reading PyTorch files</source>
@@ -1837,8 +1904,16 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>无法转换该 GGUF 的分词器（{0}）；请从原模型取得 tokenizer.json。</translation>
     </message>
     <message>
+      <source>The Ray cluster at {0} can't be used ({1}); restart it or run without --ray</source>
+      <translation>无法使用 {0} 处的 Ray 集群（{1}）；请重启它，或不带 --ray 运行</translation>
+    </message>
+    <message>
       <source>The cache has no part {0}; it has {1}</source>
       <translation>缓存中没有 {0}；有 {1}</translation>
+    </message>
+    <message>
+      <source>The cluster lost {0} twice ({1}); give its machines more memory or run without --ray, what is done is kept</source>
+      <translation>集群两次丢失 {0}（{1}）；请为其机器增加内存，或不带 --ray 运行，已完成的部分会保留</translation>
     </message>
     <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
@@ -1915,6 +1990,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated</source>
       <translation>该模型需要自带的 Python 代码，本程序从不运行它；可以压缩，但不能评测</translation>
+    </message>
+    <message>
+      <source>This network can't be sent to a cluster ({0})</source>
+      <translation>该网络无法发送到集群（{0}）</translation>
     </message>
     <message>
       <source>This network can't be watched while it runs, so no statistics can be collected; choose a method without data</source>
@@ -1995,6 +2074,10 @@ Without calibration data: magnitude.</source>
     <message>
       <source>Zero the weights of smallest absolute value, layer by layer or over the whole model (Han et al. 2015).</source>
       <translation>将绝对值最小的权重置零，可逐层或在整个模型范围内进行（Han 等，2015）。</translation>
+    </message>
+    <message>
+      <source>Zero the weights with the smallest w^2 E[(dL/dw)^2] / 2, labels drawn from the model: optimal brain damage (LeCun et al. 1990).</source>
+      <translation>将 w^2 E[(dL/dw)^2] / 2 最小的权重置零，标签由模型采样：最优脑损伤（LeCun 等，1990）。</translation>
     </message>
     <message>
       <source>Zero the weights with the smallest |w * dL/dw| summed over batches: a first-order estimate of the loss (Molchanov et al. 2017).</source>
@@ -2107,6 +2190,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>damping</source>
       <translation>阻尼</translation>
+    </message>
+    <message>
+      <source>dense files hold the rounded weights: the bytes are not saved, and integer activations are up to the runtime</source>
+      <translation>稠密文件保存舍入后的权重:不节省字节,激活是否为整数取决于运行环境</translation>
     </message>
     <message>
       <source>dense files hold values, not codes: the rounding is kept, the bytes are not saved</source>
@@ -2279,6 +2366,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>p of the error norm</source>
       <translation>误差范数的 p</translation>
+    </message>
+    <message>
+      <source>pack-quantized holds even grids, and a codebook is a table of values</source>
+      <translation>pack-quantized 只能存放均匀网格，而码本是取值表</translation>
     </message>
     <message>
       <source>pack-quantized holds linear layers, this is {0}</source>
@@ -2487,6 +2578,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} differs from the source</source>
       <translation>{0} 与源不同</translation>
+    </message>
+    <message>
+      <source>{0} failed on the cluster ({1}: {2}); please report this</source>
+      <translation>{0} 在集群上失败（{1}：{2}）；请报告此问题</translation>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>

@@ -23,7 +23,7 @@ ROOT = HERE.parents[1]
 TS = HERE / "studio_zh_CN.ts"
 WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
-TELLING = ("how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths")  # functions of the engine that answer with a sentence for the user
+TELLING = ("how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths")  # they answer with a sentence
 SPEAKING = {"note": 0, "detail": 0, "Check": 2}  # calls of the engine whose argument is such a sentence
 
 
