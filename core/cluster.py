@@ -119,14 +119,14 @@ class Cluster:
                 job.check()
                 room = more and len(flying) < self.slots * AHEAD
                 for ref in ray.wait(list(flying), timeout=0 if room else POLL)[0] if flying else ():
-                    name = flying[ref]
+                    name = flying.pop(ref)
                     result, notes = _received(ref, name)
-                    del flying[ref]
                     for note in notes:
                         job.note(note)
                     yield name, result
         finally:
-            for ref in flying:
+            # only what still runs: Ray 2.60 ends the whole process when it is told to cancel a task whose answer it is just taking in
+            for ref in ray.wait(list(flying), num_returns=len(flying), timeout=0)[1] if flying else ():
                 ray.cancel(ref)
 
 
