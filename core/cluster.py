@@ -125,9 +125,10 @@ class Cluster:
                         job.note(note)
                     yield name, result
         finally:
-            # only what still runs: Ray 2.60 ends the whole process when it is told to cancel a task whose answer it is just taking in
+            # only what still runs: Ray 2.60 ends the whole process when it is told to cancel a task whose answer it is just taking in;
+            # by force, because an interrupt in the middle of `import torch` leaves a worker that fails every task after it
             for ref in ray.wait(list(flying), num_returns=len(flying), timeout=0)[1] if flying else ():
-                ray.cancel(ref)
+                ray.cancel(ref, force=True)
 
 
 def _received(ref: Any, name: str) -> tuple[Any, list[str]]:
