@@ -43,6 +43,13 @@ class Int8Linear:
             made = torch._make_per_channel_quantized_tensor(codes, scale.double(), zeros, 0)
         return Int8Linear(torch.ops.quantized.linear_prepack(made, None), len(scale))
 
+    def __reduce__(self) -> Any:
+        """Sent elsewhere as codes and scales and packed there anew: FBGEMM's layout is its machine's own."""
+        import torch
+
+        made, _ = torch.ops.quantized.linear_unpack(self.packed)
+        return Int8Linear.of, (made.int_repr(), made.q_per_channel_scales())
+
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """x (..., in) float32."""
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_every_token_has_a_scale_of_its_own() -> None:
     exact = linear(x, q.dense())
     apart = (layer(x) - exact).norm(dim=1) / exact.norm(dim=1)
     assert float(apart.max()) < 0.02
+
+
+def test_a_layer_sent_to_another_process_computes_the_same() -> None:
+    layer = Int8Linear.of(torch.randint(-127, 128, (6, 16), generator=torch.Generator().manual_seed(0)).char(), torch.linspace(0.01, 0.06, 6))
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(pickle.loads(pickle.dumps(layer))(x), layer(x))
 
 
 def test_a_row_s_largest_weight_is_kept_and_zeros_stay_zero() -> None:
