@@ -49,8 +49,8 @@ def test_every_token_has_a_scale_of_its_own() -> None:
 
 
 def test_a_layer_sent_to_another_process_computes_the_same() -> None:
-    layer = Int8Linear.of(torch.randint(-127, 128, (6, 16), generator=torch.Generator().manual_seed(0)).char(), torch.linspace(0.01, 0.06, 6))
-    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    layer = Int8Linear.of(torch.randint(-127, 128, (6, 16), generator=G).char(), torch.linspace(0.01, 0.06, 6))
+    x = torch.randn(3, 16, generator=G)
     assert torch.equal(pickle.loads(pickle.dumps(layer))(x), layer(x))
 
 
