@@ -11,8 +11,9 @@ import torch
 
 from core.cli import main
 from core.job import Job
-from core.recipe import Result, load, run
+from core.recipe import load
 from core.resources import root
+from core.run import Result, run
 from tests.real import minilm, resemblyzer, smollm2
 
 PROVED = {

@@ -18,10 +18,11 @@ from core.job import Job, Progress
 from core.layers import layers
 from core.networks import attach
 from core.plans import resolve
-from core.recipe import Recipe, dumps, loads, run
+from core.recipe import Recipe, dumps, loads
 from core.recover import tune as recover
 from core.recover.tune import apart, changed, cut, tune, wanted
 from core.resources import root
+from core.run import run
 from core.size import size
 from core.store import Store
 from core.stored import Dense, Quantized
