@@ -7,6 +7,7 @@ import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, Qt, QTimer, QTranslator
 from PySide6.QtWidgets import QApplication
@@ -16,16 +17,20 @@ from core.resources import cache_root, root
 
 from . import settings, theme
 from .engine import Engine
-from .keeper import Keeper
 from .session import Session
 from .window import MainWindow
 
 CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
+if TYPE_CHECKING:
+    from .keeper import Keeper
+
 log = logging.getLogger("slim")
 
 
 def main(path: Path | None = None, empty: bool = False) -> int:
     """Open the window, and `path` in it if given, else what was open last; returns the exit status."""
+    from .keeper import Keeper
+
     app, window = build()
     window.show()
     keeper = Keeper(window.session, app)
@@ -34,7 +39,7 @@ def main(path: Path | None = None, empty: bool = False) -> int:
         window.session.open(path.absolute())
     elif settings.restores() and not empty:
         keeper.start()
-    QTimer.singleShot(0, lambda: window.engine.prepare("torch"))
+    window.built.connect(lambda: window.engine.prepare("torch"))
     status = app.exec()
     keeper.close()
     return status

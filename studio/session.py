@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoStack
@@ -18,10 +18,15 @@ from core.layers import groups
 from core.registry import make
 from core.types import Layer, Plan, Score, Value, Variant, Verdict
 
-from . import kept, work
 from .edit import Edit
 from .engine import Engine
+from .late import Late
 from .snapshot import Feed, Snapshot, partial, side_by_side
+
+if TYPE_CHECKING:
+    from . import kept, work
+else:
+    kept, work = Late("studio.kept"), Late("studio.work")
 
 REST = 180  # ms of quiet before the true measurement begins
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from core.preflight import Preflight
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
+
+if TYPE_CHECKING:
+    from core.preflight import Preflight
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Snapshot:
 
 def partial(s: Snapshot, point: Any) -> Snapshot:
     """With what a running measurement has just told: its forecast, a layer's outcome or a growing score."""
+    from core.preflight import Preflight  # brings the whole engine: not before the first paint
+
     if isinstance(point, Preflight):
         return replace(s, preflight=point)
     if isinstance(point, Score):

@@ -43,11 +43,14 @@ AREAS = {
 ORDER = ("plan", "cut", "history", "inspector", "compare", "jobs", "log")
 BESIDE = ("cut",)  # panels that share the plan's place as tabs
 CHARTS = ("size", "accuracy", "energy")
+UNSEEN = 500  # ms after which a window that was shown and not painted (minimised, covered) is built all the same
 REDRAW = 33  # ms: many changes, one redraw
 
 
 class MainWindow(QMainWindow):
     """Draws the session's snapshots; every change goes through the session."""
+
+    built = Signal()  # charts and panels stand
 
     reopen = Signal()  # the last session is asked for
     spoken = Signal()  # another language was chosen: a new window takes this one's place
@@ -80,8 +83,10 @@ class MainWindow(QMainWindow):
         if not geometry.isEmpty():
             self.restoreGeometry(geometry)
         self._draw()
-        # pyqtgraph costs 0.5 s: the welcome page is on screen before the charts are built
-        QTimer.singleShot(0, self._build)
+        # pyqtgraph and the engine cost 0.6 s: the charts are built when the welcome page is on the screen, not when its paint is queued
+        self._late = QTimer(self, singleShot=True)
+        self._late.timeout.connect(self._build)
+        self._late.start(0)
 
     # --- building
 
@@ -148,8 +153,10 @@ class MainWindow(QMainWindow):
         _, state = settings.layout()
         if state.isEmpty() or not self.restoreState(state):
             self.reset_layout()
+        importlib.import_module("studio.work")  # the engine, before anything is opened
         self._opened = None
         self._draw()
+        self.built.emit()
         QTimer.singleShot(0, self._draw)  # what was put into a layout is visible only after this
 
     def _dock(self, name: str, panel: QWidget, title: str, area: str) -> None:
@@ -305,6 +312,16 @@ class MainWindow(QMainWindow):
             self.session.set_data(path, self.session.snapshot.limit)
         else:
             self.session.open(path)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._late.isActive():
+            self._late.start(UNSEEN)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._late.isActive():
+            self._late.start(0)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._replaced:
