@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch_pruning as tp
+from common import peak_mb
 from torch import Tensor, nn
 
 torch.set_num_threads(1)
@@ -58,8 +58,7 @@ def main(folder: str, pictures: str, out: Path, amount: float) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
         np.save(out / "logits.npy", torch.cat([model(p) for p in pixels.split(64)]).numpy())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    (out / "result.json").write_text(json.dumps({**took, "peak_mb": peak, "macs": float(macs), "parameters": float(parameters)}))
+    (out / "result.json").write_text(json.dumps({**took, "peak_mb": peak_mb(), "macs": float(macs), "parameters": float(parameters)}))
 
 
 if __name__ == "__main__":
