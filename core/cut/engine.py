@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ..calibrate import blocks
 from ..data import Batches
 from ..errors import BadPlan
 from ..graph import Dimension, Graph, Slice
 from ..job import Job
 from ..networks import Network
-from . import obs, watch
+from . import obs, stream, watch
 from .plan import Cut, left
 
 if TYPE_CHECKING:
@@ -43,15 +44,31 @@ def with_data(state: State, network: Network, batches: Batches, grads: Mapping[s
     original = dict(state.weights)
     reads = {s.tensor: (d, s) for d in state.dimensions for s in d.used}
     sequence = watch.order(network, original, batches, reads, job)
-    for names in steps(state, batches, sequence):
-        found = watch.moments(network, original, state.weights, batches, _with_siblings(names, reads, state), job)
-        for n in job.track(names, "Cutting"):
+    for names, found in _watched(state, network, original, batches, sequence, reads, job):
+        for n in names:
+            job.check()
             d, s = reads[n]
             if d.name not in state.kept:
                 choose(state, d, found, grads, job)
             if state.cut.compensate:
-                _refit(state, d, s, found[n])
+                _refit(state, d, s, found[n], job)
     assert len(state.kept) == len(state.dimensions)
+
+
+def _watched(
+    state: State, network: Network, original: Mapping[str, Tensor], batches: Batches, sequence: list[str],
+    reads: Mapping[str, tuple[Dimension, Slice]], job: Job,
+) -> Iterator[tuple[list[str], Mapping[str, obs.Moments]]]:  # fmt: skip
+    """(consumers whose turn it is, what they and their siblings meet): block by block in a chain of blocks, else by whole passes."""
+    c = blocks.chain(network, original.__getitem__, dict(batches.items[0]), job)
+    places = {stored: c.of(name) for name, stored in network.names.items()} if c else {}
+    if c and all(places.get(n) is not None and len(reads[n][0].used) == 1 for n in sequence):
+        names = {k: {n: reads[n][1].stream for n in sequence if places[n] == k} for k in range(len(c.blocks))}
+        for n, m in stream.Walk(c, network, batches, job).along(original, state.weights, names):
+            yield [n], {n: m}
+        return
+    for turn in steps(state, batches, sequence):
+        yield turn, watch.moments(network, original, state.weights, batches, _with_siblings(turn, reads, state), job)
 
 
 def steps(state: State, batches: Batches, sequence: list[str]) -> list[list[str]]:
@@ -65,10 +82,10 @@ def steps(state: State, batches: Batches, sequence: list[str]) -> list[list[str]
     return [sequence[a:b] for a, b in pairwise(bounds)]
 
 
-def _with_siblings(names: list[str], reads: Mapping[str, tuple[Dimension, Slice]], state: State) -> dict[str, str]:
-    """A dimension is chosen by all its readers, also by those whose turn to be refitted comes later; each with its residual stream."""
+def _with_siblings(names: list[str], reads: Mapping[str, tuple[Dimension, Slice]], state: State) -> list[str]:
+    """A dimension is chosen by all its readers, also by those whose turn to be refitted comes later."""
     dims = [reads[n][0] for n in names if reads[n][0].name not in state.kept]
-    return {n: reads[n][1].stream for n in (*names, *(s.tensor for d in dims for s in d.used))}
+    return list(dict.fromkeys((*names, *(s.tensor for d in dims for s in d.used))))
 
 
 def without_data(state: State, grads: Mapping[str, Tensor], job: Job) -> None:
@@ -104,7 +121,7 @@ def _consumer(state: State, s: Slice, m: obs.Moments) -> obs.Consumer:
     w = state.weights[s.tensor].flatten(1).double()
     if s.norm:  # an error in a channel counts as the batch norm behind it magnifies it
         w = w * _gain(state, s)[:, None]
-    a, _ = m.second(centred=bool(s.bias or s.norm))
+    a, _ = m.with_held().second(centred=bool(s.bias or s.norm))
     inverse, _ = obs.damped(a, state.cut.damping)
     return obs.Consumer(w, inverse, s.span * (w.shape[1] // state.weights[s.tensor].shape[1]), float((w @ a * w).sum()) or 1.0)
 
@@ -114,7 +131,7 @@ def _gain(state: State, s: Slice) -> Tensor:
     return (gain / (var + 1e-5).sqrt()).double()
 
 
-def _refit(state: State, d: Dimension, s: Slice, m: obs.Moments) -> None:
+def _refit(state: State, d: Dimension, s: Slice, m: obs.Moments, job: Job) -> None:
     """The consumer's columns by least squares to the original's output; the mean goes into its bias or the norm behind it."""
     import torch
 
@@ -122,9 +139,9 @@ def _refit(state: State, d: Dimension, s: Slice, m: obs.Moments) -> None:
     w = was.flatten(1).double()
     span = s.span * (w.shape[1] // was.shape[1])
     keep = (torch.tensor(state.kept[d.name])[:, None] * span + torch.arange(span)).flatten()
-    a, b = m.second(centred=bool(s.bias or s.norm))
-    new = obs.refitted(w, a, b, keep, state.cut.damping)
+    new = obs.best(w, m, keep, state.cut.damping, bool(s.bias or s.norm), job)
     state.weights[s.tensor] = new.to(was.dtype).view(was.shape)
+    m = m.with_held()
     rest = m.y / m.n - new @ (m.x / m.n)  # what the new weight leaves of the output's mean
     if s.bias:
         state.weights[s.bias] = rest.to(was.dtype)

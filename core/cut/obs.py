@@ -14,17 +14,53 @@ if TYPE_CHECKING:
 
 ROUNDS = 32  # of the greedy choice: what is removed in one round is chosen without hearing of the others
 ESCALATE = 10.0
+PULLS = (0.01, 0.1, 1.0)  # dampings tried on what is held out
+ROWS = 1 << 13  # of inputs that are multiplied at once
 
 
 @dataclass
 class Moments:
-    """Sums over the samples of one consumer: inputs x of the network as cut so far, outputs y of the original. float64."""
+    """Sums over the samples of one consumer: inputs x of the network as cut so far, outputs y it is to have. float64."""
 
     xx: Tensor  # (in, in)
     yx: Tensor  # (out, in)
     x: Tensor  # (in,)
     y: Tensor  # (out,)
-    n: int
+    yy: float = 0.0
+    n: float = 0.0  # samples, by their weight
+    held: Moments | None = None  # of other samples, for a score
+
+    @staticmethod
+    def empty(weight: Tensor) -> Moments:
+        """Of a consumer with this weight (out, in, ...), before anything was seen."""
+        import torch
+
+        (out, in_), f = weight.flatten(1).shape, torch.float64
+        return Moments(
+            torch.zeros(in_, in_, dtype=f), torch.zeros(out, in_, dtype=f), torch.zeros(in_, dtype=f), torch.zeros(out, dtype=f)
+        )  # fmt: skip
+
+    def add(self, x: Tensor, y: Tensor, job: Job, weight: Tensor | None = None) -> None:
+        """x (samples, in), y (samples, out), weight (samples,): what each counts."""
+        import torch
+
+        f = torch.float64
+        for a, b, w in zip(x.split(ROWS), y.split(ROWS), (torch.ones(len(x)) if weight is None else weight).split(ROWS)):
+            job.check()
+            weighted = a * w[:, None]
+            self.xx += weighted.T @ a  # float32 products of a few thousand rows, summed in float64
+            self.yx += b.T @ weighted
+            self.x += weighted.sum(0, dtype=f)
+            self.y += (b * w[:, None]).sum(0, dtype=f)
+            self.yy += float((b.square().sum(1) * w).sum(dtype=f))
+            self.n += float(w.sum(dtype=f))
+
+    def with_held(self) -> Moments:
+        """All samples, those held out too."""
+        if self.held is None:
+            return self
+        h = self.held
+        return Moments(self.xx + h.xx, self.yx + h.yx, self.x + h.x, self.y + h.y, self.yy + h.yy, self.n + h.n)
 
     def second(self, centred: bool) -> tuple[Tensor, Tensor]:
         """E[x xT] and E[y xT], about the means where a bias can take them up."""
@@ -55,16 +91,60 @@ def refitted(w: Tensor, a: Tensor, b: Tensor, keep: Tensor, damping: float) -> T
     """The least-squares weight on the kept columns, pulled towards w: argmin E|W'x - y|^2 + damping * mean(diag) * |W' - w|^2.
 
     w (out, in), a (in, in), b (out, in), keep: column numbers. With y = Wx this is the exact optimal-brain-surgeon update of all
-    removals at once (Hassibi and Stork 1993; ZipLM, Kurtic et al. 2023). Returns (out, in) with zeros in the other columns.
+    removals at once (Hassibi and Stork 1993; ZipLM, Kurtic et al. 2023). Returns (out, in) with zeros in the other columns; the b's of
+    several targets below one another give their weights below one another.
     """
     import torch
 
     aa = a[keep][:, keep]
     inverse, used = damped(aa, damping)
     pull = used * float(aa.diagonal().mean())
-    out = torch.zeros_like(w)
-    out[:, keep] = (b[:, keep] + pull * w[:, keep]) @ inverse
+    out = torch.zeros_like(b)
+    out[:, keep] = (b[:, keep] + pull * w[:, keep].repeat(len(b) // len(w), 1)) @ inverse
     return out
+
+
+def best(w: Tensor, m: Moments, keep: Tensor, damping: float, centred: bool, job: Job) -> Tensor:
+    """The refit of least error on what `m.held` saw: how strongly it is pulled towards w, and what share it makes up of earlier losses.
+
+    The target is Wx + share * (y - Wx), so that share 0 is the plain update and 1 aims at all the original had. The winner is fitted
+    anew to all samples; where nothing is held out, `damping` and a share of 1 stand."""
+    import torch
+
+    if m.held is None:
+        return refitted(w, *m.second(centred), keep, damping)
+    tried = {}
+    for pull in sorted({damping, *PULLS}):
+        job.check()
+        tried[pull] = _shared(*_ends(w, m, keep, pull, centred), m.held, centred)
+    pull = min(tried, key=lambda p: tried[p])
+    plain, full = _ends(w, m.with_held(), keep, pull, centred)
+    return torch.lerp(plain, full, tried[pull][1])
+
+
+def _ends(w: Tensor, m: Moments, keep: Tensor, damping: float, centred: bool) -> tuple[Tensor, Tensor]:
+    """The refits to Wx and to y; one to anything between lies between."""
+    import torch
+
+    a, b = m.second(centred)
+    plain, full = refitted(w, a, torch.cat([w @ a, b]), keep, damping).tensor_split(2)
+    return plain, full
+
+
+def _shared(plain: Tensor, full: Tensor, held: Moments, centred: bool) -> tuple[float, float]:
+    """(error, share) of the best plain + share * (full - plain), 0 <= share <= 1: the error is a parabola of the share."""
+    a, b = held.second(centred)
+    step = full - plain
+    along = step @ a
+    slope, curve = float((along * plain).sum() - (step * b).sum()), float((along * step).sum())
+    share = min(1.0, max(0.0, -slope / curve)) if curve > 0 else 0.0
+    return error(plain, held, centred) + 2 * share * slope + share * share * curve, share
+
+
+def error(w: Tensor, m: Moments, centred: bool) -> float:
+    """E|Wx - y|^2 but for its constant part, about the means where a bias takes them up."""
+    a, b = m.second(centred)
+    return float((w @ a * w).sum() - 2 * (w * b).sum())
 
 
 @dataclass

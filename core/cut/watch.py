@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..data import Batches
@@ -14,7 +15,7 @@ from .obs import Moments
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ROWS = 1 << 13  # rows of inputs that are multiplied at once
+Take = Callable[["nn.Module", "Tensor", "Tensor"], "Tensor"]  # module, input, output -> what is noted
 
 
 class _Enough(Exception):
@@ -39,26 +40,41 @@ def order(network: Network, weights: Mapping[str, Tensor], batches: Batches, nam
 
 
 def moments(
-    network: Network, original: Mapping[str, Tensor], now: Mapping[str, Tensor], batches: Batches, names: Mapping[str, str], job: Job
+    network: Network, original: Mapping[str, Tensor], now: Mapping[str, Tensor], batches: Batches, names: Iterable[str], job: Job
 ) -> dict[str, Moments]:
-    """One pass of both networks over all batches; (in, in) and (out, in) sums for every named layer.
-
-    `names`: layer -> the layer whose input is the residual stream its output is added to ("" = none): what the stream has lost so far
-    is added to the output aimed at, so that a refit also makes up for the cuts before it."""
-    watched = modules(network)
-    out: dict[str, Moments] = {}
-    layers, streams = {watched[n]: n for n in names}, {watched[s]: s for s in names.values() if s}
+    """One pass of both networks over all batches: what every named layer meets as the network is now, and what it answered originally."""
+    wanted = list(names)
+    out = {n: Moments.empty(original[n]) for n in wanted}
     for item in job.track(batches.items, "Watching layers"):
-        was, ys = _seen(network, original, item, streams, layers, lambda m, x, y: rows_out(m, y), job)
-        now_, xs = _seen(network, now, item, streams, layers, lambda m, x, y: rows_in(m, x), job)
+        with met(network, wanted, came_out, last=True) as ys:
+            until(partial(_forward, network, original, item, job))
+        with met(network, wanted, went_in, last=True) as xs:
+            until(partial(_forward, network, now, item, job))
         mask = item.get("attention_mask")
-        for n, stream in names.items():
-            y = ys[n] + (was[stream] - now_[stream]) if stream else ys[n]
-            out[n] = _added(out.get(n), _real(xs[n], mask), _real(y, mask), job)
+        for n in wanted:
+            out[n].add(real(xs[n], mask), real(ys[n], mask), job)
     return out
 
 
-def rows_in(module: nn.Module, x: Tensor) -> Tensor:
+@contextmanager
+def met(network: Network, names: Iterable[str], take: Take, last: bool = False) -> Iterator[dict[str, Tensor]]:
+    """While it lasts, what `take` makes of each named layer's work is noted; with `last`, the pass ends when all were seen."""
+    watched, wanted = modules(network), set(names)
+    found: dict[str, Tensor] = {}
+
+    def look(name: str) -> Callable[..., None]:
+        def noted(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+            found[name] = take(module, args[0], out)
+            if last and len(found) == len(wanted):
+                raise _Enough
+
+        return noted
+
+    with _hooked({watched[n]: look(n) for n in wanted}):
+        yield found
+
+
+def went_in(module: nn.Module, x: Tensor, _: Tensor) -> Tensor:
     """(positions, in): an input as rows; a convolution's is unfolded, channel by channel, to the size of its kernel."""
     import torch
     from torch import nn
@@ -67,68 +83,33 @@ def rows_in(module: nn.Module, x: Tensor) -> Tensor:
         pad = module.padding if isinstance(module.padding, tuple) else (0, 0)
         wide = torch.nn.functional.unfold(x, module.kernel_size, module.dilation, pad, module.stride)
         return wide.transpose(1, 2).flatten(0, 1)
-    return x.flatten(0, -2)
+    return x.flatten(0, -2).clone()  # the residual stream may be added to in place
 
 
-def rows_out(module: nn.Module, y: Tensor) -> Tensor:
+def came_out(module: nn.Module, _: Tensor, y: Tensor) -> Tensor:
     """(positions, out)"""
     from torch import nn
 
     return y.flatten(2).transpose(1, 2).flatten(0, 1) if isinstance(module, nn.Conv2d) else y.flatten(0, -2)
 
 
-def _real(rows: Tensor, mask: Tensor | None) -> Tensor:
+def until(run: Callable[[], object]) -> None:
+    """Run a forward pass as far as it is needed."""
+    with suppress(_Enough):
+        run()
+
+
+def real(rows: Tensor, mask: Tensor | None) -> Tensor:
     """Rows of real tokens; padding is left out."""
     return rows if mask is None or mask.numel() != len(rows) else rows[mask.flatten().bool()]
 
 
-def _added(to: Moments | None, x: Tensor, y: Tensor, job: Job) -> Moments:
-    import torch
-
-    f = torch.float64
-    to = to or Moments(
-        torch.zeros(x.shape[1], x.shape[1], dtype=f), torch.zeros(y.shape[1], x.shape[1], dtype=f),
-        torch.zeros(x.shape[1], dtype=f), torch.zeros(y.shape[1], dtype=f), 0,
-    )  # fmt: skip
-    for a, b in zip(x.split(ROWS), y.split(ROWS)):
-        job.check()
-        to.xx += a.T @ a  # float32 products of a few thousand rows, summed in float64
-        to.yx += b.T @ a
-        to.x += a.sum(0, dtype=f)
-        to.y += b.sum(0, dtype=f)
-        to.n += len(a)
-    return to
-
-
-def _seen(
-    network: Network, weights: Mapping[str, Tensor], item: Any, streams: Mapping[nn.Module, str], layers: Mapping[nn.Module, str],
-    take: Callable[..., Tensor], job: Job,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
-    """(stream -> its rows, layer -> what `take` makes of its input and output) of one forward pass, which stops when all were seen."""
-    met: dict[str, Tensor] = {}
-    found: dict[str, Tensor] = {}
-
-    def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if module in streams:
-            met[streams[module]] = inputs[0].flatten(0, -2).clone()  # the stream may be added to in place
-        if module in layers:
-            found[layers[module]] = take(module, inputs[0], output)
-        if len(found) == len(layers):
-            raise _Enough
-
-    with _hooked(dict.fromkeys({**streams, **layers}, look)):
-        _forward(network, weights, item, job)
-    return met, found
-
-
 def _forward(network: Network, weights: Mapping[str, Tensor], item: Any, job: Job) -> None:
-    import contextlib
-
     import torch
 
     from ..evaluate import heard
 
-    with torch.inference_mode(), heard(network, job), contextlib.suppress(_Enough):
+    with torch.inference_mode(), heard(network, job):
         network.forward(dict(weights), dict(item))
 
 

@@ -11,9 +11,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageClassification, LlamaConfig, LlamaForCausalLM
 
-from core.cut import Cut, cut, planned, planned_layers, widths
+from core.calibrate import blocks
+from core.cut import Cut, cut, obs, planned, planned_layers, widths
 from core.cut.engine import State, with_data, without_data
 from core.cut.plan import kept
+from core.cut.stream import Walk
 from core.data import Batches, default, load
 from core.errors import BadPlan, Cancelled
 from core.evaluate import Reference, judge
@@ -143,7 +145,7 @@ def _bare(checkpoint: Checkpoint, item: dict[str, torch.Tensor]) -> torch.Tensor
 @pytest.mark.parametrize(("name", "shares"), CASES[:2])
 def test_second_order_choice_and_refit_lose_less_than_half_of_what_l2_groups_lose(name: str, shares: dict[str, Any]) -> None:
     """On images neither method saw: accuracy lost, against the grouped L2 norm that Torch-Pruning starts from."""
-    checkpoint, network, calibration, held = opened(name, 300)
+    checkpoint, network, calibration, held = opened(name, 600)
     lost = {}
     reference = Reference(network, weights(checkpoint), held)
     for method, how in (("ours", Cut(**shares)), ("L2", Cut(**shares, **MAGNITUDE))):
@@ -252,20 +254,59 @@ def test_the_cut_is_told_beside_the_weights() -> None:
 
 
 def test_with_data_every_reader_sees_the_inputs_it_will_have() -> None:
-    """The refit of the last layer is the least-squares one: no other weight on its kept inputs is nearer on the calibration data."""
-    from core.cut import watch
-
-    checkpoint, network, calibration, _ = opened("fashion-vit", 100)
-    how = Cut(ffn=0.5, damping=0.0001)
-    original = weights(checkpoint)
+    """Watched in the finished network, the last layer meets what it was fitted to: the same refit comes out once more."""
+    checkpoint, network, calibration, _ = opened("fashion-vit", 600)
+    how = Cut(ffn=0.5)
+    original, last = weights(checkpoint), "vit.encoder.layer.3.output.dense"
     state = State(graph(checkpoint), how, kept(checkpoint, how), dict(original))
     with_data(state, network, calibration, {}, Job())
-    last = "vit.encoder.layer.3.output.dense.weight"
-    m = watch.moments(network, original, state.weights, calibration, {last: "vit.encoder.layer.3.layernorm_after.weight"}, Job())[last]
-    a, b = m.second(centred=True)
-    w, units = state.weights[last].double(), torch.tensor(state.kept["vit.encoder.layer.3.output.dense"])
-    slope = (w @ a - b)[:, units]
-    assert float(slope.norm()) < 0.02 * float(b[:, units].norm())
+    chain = blocks.chain(network, original.__getitem__, dict(calibration.items[0]), Job())
+    assert chain is not None
+    names = {0: {}, 1: {}, 2: {}, 3: {f"{last}.weight": "vit.encoder.layer.3.layernorm_after.weight"}}
+    ((_, m),) = Walk(chain, network, calibration, Job()).along(original, state.weights, names)
+    assert m.held is not None
+    units = torch.tensor(state.kept[last])
+    zeroed = torch.zeros_like(original[f"{last}.weight"]).index_copy(1, units, original[f"{last}.weight"][:, units]).double()
+    again = obs.best(zeroed, m, units, how.damping, True, Job())
+    torch.testing.assert_close(state.weights[f"{last}.weight"], again.float(), rtol=1e-3, atol=1e-5)
+    assert obs.error(again, m.held, True) < obs.error(zeroed, m.held, True)
+
+
+def test_a_refit_is_pulled_back_to_the_old_weight_where_held_out_samples_say_so() -> None:
+    """Fewer samples than inputs: exact on them, worse than no refit on others; what is held out sees it."""
+    g = torch.Generator().manual_seed(0)
+    w, keep = torch.randn(8, 48, generator=g, dtype=torch.float64), torch.arange(40)
+    fit, held, truth = obs.Moments.empty(w), obs.Moments.empty(w), obs.Moments.empty(w)
+    for m, n in ((fit, 44), (held, 40), (truth, 4000)):
+        x = torch.randn(n, 48, generator=g, dtype=torch.float64)
+        m.add(x, x @ w.T + torch.randn(n, 8, generator=g, dtype=torch.float64), Job())
+    fit.held = held
+    zeroed = w.clone()
+    zeroed[:, 40:] = 0
+    over = obs.refitted(zeroed, *fit.second(False), keep, 0.0001)
+    best = obs.best(zeroed, fit, keep, 0.0001, False, Job())
+    assert obs.error(over, truth, False) > obs.error(zeroed, truth, False)
+    assert obs.error(best, truth, False) < obs.error(zeroed, truth, False) + 0.1
+    assert float(best[:, 40:].abs().max()) == 0
+
+
+def test_tokens_count_by_the_stream_they_are_added_to() -> None:
+    """One token a thousand times as large as the others has no more say than they."""
+    x = torch.eye(4).repeat(8, 1)
+    x[0] *= 1000
+    m = obs.Moments.empty(torch.zeros(2, 4))
+    m.add(x, x[:, :2], Job(), 1 / x.square().mean(1))
+    torch.testing.assert_close(m.second(False)[0].diagonal() / m.second(False)[0].diagonal().mean(), torch.ones(4, dtype=torch.float64))
+
+
+def test_by_taylor_a_language_model_loses_less_than_by_magnitude() -> None:
+    """The choice alone, without a refit."""
+    checkpoint, network, calibration, held = opened("sotu-lm")
+    reference, kl = Reference(network, weights(checkpoint), held), {}
+    for method in ("taylor", "magnitude"):
+        slim = cut(checkpoint, Cut(ffn=0.25, method=method, compensate=False), network, calibration, Job())
+        kl[method] = judge(reference, weights(slim), Job(), attach(slim)).metrics["kl"].value
+    assert kl["taylor"] < kl["magnitude"]
 
 
 @pytest.mark.real
@@ -292,3 +333,15 @@ def test_minilm_at_half_its_feed_forward_width_stays_nearer_by_second_order_than
     assert 1 - near["obs"] < 0.5 * (1 - near["magnitude"])
     with pytest.raises(BadPlan, match="fewer heads would be wider ones"):
         planned(checkpoint, Cut(heads=0.5))
+
+
+@pytest.mark.real
+def test_smollm2_without_a_quarter_of_its_feed_forward_channels_still_says_the_same() -> None:
+    """Thirty layers after one another: each makes up for what went before it once, and the massive activations stay."""
+    checkpoint = open_checkpoint(smollm2())
+    network = attach(checkpoint)
+    found = load(SAMPLES / "sotu-lm" / "heldout.txt", network, 1280)
+    held, calibration = replace(found, items=found.items[:1], nbytes=found.nbytes[:1]), replace(found, items=found.items[1:])
+    reference = Reference(network, weights(checkpoint), held)
+    slim = cut(checkpoint, Cut(ffn=0.25), network, calibration, Job())
+    assert judge(reference, weights(slim), Job(), attach(slim)).metrics["kl"].value < 1
