@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .compress import needs
+from .cut import cost, cut_of
 from .data import PREVIEW
 from .data.calibration import EVERY, TOKENS
 from .data.text import WINDOW
@@ -74,11 +75,14 @@ def preflight(
     parts = _parts(found, settings, asked, tokens)
     if runs:
         parts["scoring"] = _scoring(checkpoint, found, settings)
+    how = cut_of(plan)
+    if not how.idle:
+        parts["cutting"] = ENGINE + NETWORK + cost.memory(checkpoint, how, tokens)
     scores = runs and parts["scoring"] <= MARGIN * free
     counted = {k: v for k, v in parts.items() if k != "scoring" or scores}
     peak = max(counted.values())
     fits = peak <= MARGIN * free
-    seconds = _work(found, settings, asked, tokens, scores) / (speed or known_speed())
+    seconds = (_work(found, settings, asked, tokens, scores) + cost.work(checkpoint, how, tokens)) / (speed or known_speed())
     proposal = "" if fits else _proposal(checkpoint, found, plan, tokens, free, max(counted, key=lambda k: counted[k]))
     return Preflight(peak, seconds, fits, free, proposal, parts, scores)
 
@@ -203,6 +207,8 @@ def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fro
 
 def _proposal(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, free: int, stage: str) -> str:
     """The first change that would fit, in words."""
+    if stage == "cutting" and preflight(checkpoint, layers, replace(plan, cuts={}), tokens, False, free, SPEED).fits:
+        return "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
     for fewer in (tokens // 2, tokens // 4, tokens // 8):
         if fewer >= 1024 and preflight(checkpoint, layers, plan, fewer, False, free, SPEED).peak_bytes <= MARGIN * free:
             return f"calibrate on {fewer} tokens instead of {tokens}"

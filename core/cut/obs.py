@@ -72,17 +72,24 @@ class Moments:
 
 
 def damped(a: Tensor, damping: float) -> tuple[Tensor, float]:
-    """The inverse of a + damping * mean(diagonal) * I and the damping it took: ten times more after each failed factorisation."""
+    """The inverse of a + damping * mean(diagonal) * I and the damping it took."""
     import torch
 
-    d = a.diagonal()
-    mean = float(d.mean())
+    c, used = factored(a, damping)
+    return torch.cholesky_inverse(c), used
+
+
+def factored(a: Tensor, damping: float) -> tuple[Tensor, float]:
+    """The lower Cholesky factor of a + damping * mean(diagonal) * I, with ten times more damping after each failure."""
+    import torch
+
+    one, mean = torch.eye(len(a), dtype=a.dtype), float(a.diagonal().mean())
     if not mean > 0:
-        return torch.eye(len(a), dtype=a.dtype), damping  # nothing ever came in: all columns are equally worthless
+        return one, damping  # nothing ever came in: all columns are equally worthless
     while damping < 1e6:
-        c, failed = torch.linalg.cholesky_ex(a + torch.eye(len(a), dtype=a.dtype) * (damping * mean))
+        c, failed = torch.linalg.cholesky_ex(a + one * (damping * mean))
         if not int(failed):
-            return torch.cholesky_inverse(c), damping
+            return c, damping
         damping *= ESCALATE
     raise BadData("the statistics of this layer hold NaN or infinities; check the calibration data")
 
@@ -97,10 +104,10 @@ def refitted(w: Tensor, a: Tensor, b: Tensor, keep: Tensor, damping: float) -> T
     import torch
 
     aa = a[keep][:, keep]
-    inverse, used = damped(aa, damping)
+    c, used = factored(aa, damping)
     pull = used * float(aa.diagonal().mean())
     out = torch.zeros_like(b)
-    out[:, keep] = (b[:, keep] + pull * w[:, keep].repeat(len(b) // len(w), 1)) @ inverse
+    out[:, keep] = torch.cholesky_solve((b[:, keep] + pull * w[:, keep].repeat(len(b) // len(w), 1)).T, c).T
     return out
 
 
@@ -114,36 +121,35 @@ def best(w: Tensor, m: Moments, keep: Tensor, damping: float, centred: bool, job
     if m.held is None:
         return refitted(w, *m.second(centred), keep, damping)
     tried = {}
+    (a, b), scored = _ends(w, m, centred), m.held.second(centred)
     for pull in sorted({damping, *PULLS}):
         job.check()
-        tried[pull] = _shared(*_ends(w, m, keep, pull, centred), m.held, centred)
+        plain, full = refitted(w, a, b, keep, pull).tensor_split(2)
+        tried[pull] = _shared(plain, full, *scored)
     pull = min(tried, key=lambda p: tried[p])
-    plain, full = _ends(w, m.with_held(), keep, pull, centred)
+    plain, full = refitted(w, *_ends(w, m.with_held(), centred), keep, pull).tensor_split(2)
     return torch.lerp(plain, full, tried[pull][1])
 
 
-def _ends(w: Tensor, m: Moments, keep: Tensor, damping: float, centred: bool) -> tuple[Tensor, Tensor]:
-    """The refits to Wx and to y; one to anything between lies between."""
+def _ends(w: Tensor, m: Moments, centred: bool) -> tuple[Tensor, Tensor]:
+    """E[x xT], and E[t xT] of the targets Wx and y below one another; a refit to anything between lies between theirs."""
     import torch
 
     a, b = m.second(centred)
-    plain, full = refitted(w, a, torch.cat([w @ a, b]), keep, damping).tensor_split(2)
-    return plain, full
+    return a, torch.cat([w @ a, b])
 
 
-def _shared(plain: Tensor, full: Tensor, held: Moments, centred: bool) -> tuple[float, float]:
+def _shared(plain: Tensor, full: Tensor, a: Tensor, b: Tensor) -> tuple[float, float]:
     """(error, share) of the best plain + share * (full - plain), 0 <= share <= 1: the error is a parabola of the share."""
-    a, b = held.second(centred)
     step = full - plain
     along = step @ a
     slope, curve = float((along * plain).sum() - (step * b).sum()), float((along * step).sum())
     share = min(1.0, max(0.0, -slope / curve)) if curve > 0 else 0.0
-    return error(plain, held, centred) + 2 * share * slope + share * share * curve, share
+    return error(plain, a, b) + 2 * share * slope + share * share * curve, share
 
 
-def error(w: Tensor, m: Moments, centred: bool) -> float:
-    """E|Wx - y|^2 but for its constant part, about the means where a bias takes them up."""
-    a, b = m.second(centred)
+def error(w: Tensor, a: Tensor, b: Tensor) -> float:
+    """E|Wx - y|^2 but for its constant part."""
     return float((w @ a * w).sum() - 2 * (w * b).sum())
 
 
@@ -161,6 +167,8 @@ class Consumer:
         import torch
 
         m = self.w.shape[1] // self.span
+        if self.span == 1:
+            return self.w.square().sum(0) / self.inverse.diagonal() / self.scale
         wide = self.w.unflatten(1, (m, self.span))
         gram = torch.einsum("rms,rmt->mst", wide, wide)
         blocks = self.inverse.unflatten(1, (m, self.span)).unflatten(0, (m, self.span)).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
@@ -172,8 +180,8 @@ class Consumer:
 
         at = (units[:, None] * self.span + torch.arange(self.span)).flatten()
         step = torch.linalg.solve(self.inverse[at][:, at], self.inverse[at])
-        self.w -= self.w[:, at] @ step
-        self.inverse -= self.inverse[:, at] @ step
+        self.w.addmm_(self.w[:, at], step, alpha=-1)
+        self.inverse.addmm_(self.inverse[:, at], step, alpha=-1)
         self.inverse[at], self.inverse[:, at], self.w[:, at] = 0.0, 0.0, 0.0
         self.inverse[at, at] = 1.0
 

@@ -269,7 +269,7 @@ def test_with_data_every_reader_sees_the_inputs_it_will_have() -> None:
     zeroed = torch.zeros_like(original[f"{last}.weight"]).index_copy(1, units, original[f"{last}.weight"][:, units]).double()
     again = obs.best(zeroed, m, units, how.damping, True, Job())
     torch.testing.assert_close(state.weights[f"{last}.weight"], again.float(), rtol=1e-3, atol=1e-5)
-    assert obs.error(again, m.held, True) < obs.error(zeroed, m.held, True)
+    assert obs.error(again, *m.held.second(True)) < obs.error(zeroed, *m.held.second(True))
 
 
 def test_a_refit_is_pulled_back_to_the_old_weight_where_held_out_samples_say_so() -> None:
@@ -285,8 +285,8 @@ def test_a_refit_is_pulled_back_to_the_old_weight_where_held_out_samples_say_so(
     zeroed[:, 40:] = 0
     over = obs.refitted(zeroed, *fit.second(False), keep, 0.0001)
     best = obs.best(zeroed, fit, keep, 0.0001, False, Job())
-    assert obs.error(over, truth, False) > obs.error(zeroed, truth, False)
-    assert obs.error(best, truth, False) < obs.error(zeroed, truth, False) + 0.1
+    assert obs.error(over, *truth.second(False)) > obs.error(zeroed, *truth.second(False))
+    assert obs.error(best, *truth.second(False)) < obs.error(zeroed, *truth.second(False)) + 0.1
     assert float(best[:, 40:].abs().max()) == 0
 
 

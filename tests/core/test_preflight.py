@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +74,27 @@ def test_more_blocks_take_longer_but_no_more_memory() -> None:
     assert small.parts["statistics"] == large.parts["statistics"]
     assert small.parts["compressing"] == large.parts["compressing"]
     assert large.seconds > 4 * small.seconds
+
+
+def test_a_cut_is_foreseen_with_its_passes() -> None:
+    """More blocks, more data and more that goes take longer; a cut that looks at nothing takes no time."""
+    checkpoint = open_checkpoint(SAMPLE)
+
+    def seconds(tokens: int = 4096, **cuts: Any) -> float:
+        return told(checkpoint, replace(Plan(), cuts=cuts), 8, tokens).seconds
+
+    plain = seconds()
+    assert seconds(ffn=0.5, method="magnitude", compensate=False) == plain
+    assert plain < seconds(ffn=0.25) < seconds(ffn=0.25, heads=0.5) < seconds(ffn=0.25, heads=0.5, blocks=1)
+    assert seconds(ffn=0.25) - plain < seconds(8192, ffn=0.25) - seconds(8192)
+    assert told(checkpoint, replace(Plan(), cuts={"ffn": 0.25}), 8).parts["cutting"] > 4 * checkpoint.parameters
+
+
+def test_a_network_too_large_to_be_cut_is_told_so() -> None:
+    big = llama(4096, 14336, 32, 128_256)
+    found = told(big, replace(Plan(), cuts={"ffn": 0.25}), 16)
+    assert not found.fits
+    assert "cut" in found.proposal
 
 
 def test_foreseeing_needs_no_torch() -> None:
