@@ -10,7 +10,7 @@ from ..types import Checkpoint
 from .plan import Cut, kept, left
 
 DOUBLE = 2  # a float64 multiply-add takes as long as so many of float32
-REFITS = 4  # dampings tried, and the winner once more
+REFITS = 4  # of the dampings some three are tried, and the winner once more
 THIN = 10  # a downdate of a few columns at a time is bound by memory: measured 1.1 s for 1536 inputs, where arithmetic alone is 0.3
 TRIAL = 512  # tokens a trial without a block looks at
 SHORT = 8  # candidates of every trial after the first

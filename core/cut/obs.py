@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 32  # of the greedy choice: what is removed in one round is chosen without hearing of the others
 ESCALATE = 10.0
-PULLS = (0.01, 0.1, 1.0)  # dampings tried on what is held out
+PULLS = (0.01, 0.1, 1.0, 10.0, 100.0)  # dampings tried on what is held out; 1 won in most layers of SmolLM2 on 1 024 tokens
 ROWS = 1 << 13  # of inputs that are multiplied at once
 
 
@@ -120,15 +121,31 @@ def best(w: Tensor, m: Moments, keep: Tensor, damping: float, centred: bool, job
 
     if m.held is None:
         return refitted(w, *m.second(centred), keep, damping)
-    tried = {}
     (a, b), scored = _ends(w, m, centred), m.held.second(centred)
-    for pull in sorted({damping, *PULLS}):
+
+    def tried(pull: float) -> tuple[float, float]:
         job.check()
         plain, full = refitted(w, a, b, keep, pull).tensor_split(2)
-        tried[pull] = _shared(plain, full, *scored)
-    pull = min(tried, key=lambda p: tried[p])
+        return _shared(plain, full, *scored)
+
+    pull, share = _lowest(tried, sorted({damping, *PULLS}))
     plain, full = refitted(w, *_ends(w, m.with_held(), centred), keep, pull).tensor_split(2)
-    return torch.lerp(plain, full, tried[pull][1])
+    return torch.lerp(plain, full, share)
+
+
+def _lowest(tried: Callable[[float], tuple[float, float]], ladder: Sequence[float]) -> tuple[float, float]:
+    """(the step of least error, its share), walking downhill from the step nearest to 1: the error has one valley."""
+    at = start = min(range(len(ladder)), key=lambda i: abs(math.log(ladder[i])))
+    found = {at: tried(ladder[at])}
+    for way in (1, -1):
+        while 0 <= at + way < len(ladder):
+            found[at + way] = tried(ladder[at + way])
+            if found[at + way] >= found[at]:
+                break
+            at += way
+        if at != start:
+            break  # the other way is uphill
+    return ladder[at], found[at][1]
 
 
 def _ends(w: Tensor, m: Moments, centred: bool) -> tuple[Tensor, Tensor]:
