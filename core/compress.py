@@ -172,11 +172,11 @@ class _Walk:
 
     @staticmethod
     def _key(x: Layer, setting: Setting, calibration: str) -> str:
-        return key(x.tensor, setting, calibration if _needs(setting) else "")
+        return key(x.tensor, setting, calibration if layer_needs(setting) else "")
 
     def ordered(self, busy: list[Layer], settings: Mapping[str, Setting], keys: Mapping[str, str]) -> list[Layer]:
         """By block where statistics will be collected, so that every block is run once."""
-        if self.sequential or any(_needs(settings[x.name]) and self.store.said(keys[x.name]) is None for x in busy):
+        if self.sequential or any(layer_needs(settings[x.name]) and self.store.said(keys[x.name]) is None for x in busy):
             return sorted(busy, key=self.place)
         return busy
 
@@ -211,7 +211,7 @@ class _Walk:
             for t in (t for t in (getattr(seen, f) for f in TENSORS) if t is not None and id(t) not in shared):
                 shared[id(t)] = (t, on.share(t))
             parts = [None if (t := getattr(seen, f)) is None else shared[id(t)][1] for f in TENSORS]
-            yield x.name, (x, settings[x.name], _weight(x), seen.samples, *parts)
+            yield x.name, (x, settings[x.name], weight_of(x), seen.samples, *parts)
 
     def _said(self, at: str) -> dict[str, str] | None:
         said = self.store.said(at)
@@ -222,7 +222,7 @@ class _Walk:
         said = self._said(at)
         reused = said is not None
         if said is None:
-            found, said = solved(x, setting, _weight(x), self._seen(x, setting), self.job)
+            found, said = solved(x, setting, weight_of(x), self._seen(x, setting), self.job)
             self.store.put(at, found, said)
         return self._outcome(x, setting, at, said, reused)
 
@@ -231,7 +231,7 @@ class _Walk:
         return Outcome(setting, float(said["error"]), float(said["sparsity"]), at, reused, bool(said["blind"]))
 
     def _seen(self, x: Layer, setting: Setting) -> Seen:
-        return self.seen.get(x.name, Seen()) if _needs(setting) else Seen()
+        return self.seen.get(x.name, Seen()) if layer_needs(setting) else Seen()
 
     def histogram(self, x: Layer, setting: Setting) -> Tensor:
         """How a layer's scores are spread under a global threshold; kept in the store like a layer, so that it too is made once."""
@@ -239,7 +239,7 @@ class _Walk:
         found = self.store.find(at)
         if found is None:
             pruner = make(pruners[setting.prune], {"scope": "global"})
-            counts = histogram(pruner.score(_weight(x), self.seen.get(x.name, Seen())))
+            counts = histogram(pruner.score(weight_of(x), self.seen.get(x.name, Seen())))
             self.store.keep(at, {"counts": counts}, {})
             return counts
         return found[0]["counts"]
@@ -249,7 +249,7 @@ def solved(x: Layer, setting: Setting, w: Tensor, seen: Seen, job: Job) -> tuple
     """One layer compressed, and what the store notes beside it."""
     found = _make(w, x, setting, seen, job)
     error, zeros = _left(w, found, job)
-    blind = "yes" if _needs(setting) and seen.samples == 0 else ""
+    blind = "yes" if layer_needs(setting) and seen.samples == 0 else ""
     return found, {"error": repr(error), "sparsity": repr(zeros / w.numel()), "blind": blind}
 
 
@@ -286,12 +286,13 @@ def _rows(stored: Stored) -> Callable[[slice], Tensor]:
     return decoded
 
 
-def _needs(setting: Setting) -> frozenset[str]:
+def layer_needs(setting: Setting) -> frozenset[str]:
+    """The statistics one layer's methods ask for."""
     prune = pruners[setting.prune].needs if setting.prune else frozenset()
     return prune | (quantizers[setting.quantize].needs if setting.quantize else frozenset())
 
 
-def _weight(x: Layer) -> Tensor:
+def weight_of(x: Layer) -> Tensor:
     """The layer's tensor, refused by name when it holds no numbers one could compress."""
     w = read(x.tensor)
     if w.numel() == 0:

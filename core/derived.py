@@ -16,7 +16,7 @@ from .errors import CannotWrite
 from .formats.safetensors_file import header
 from .formats.safetensors_write import write
 from .job import Job
-from .resources import cache_root
+from .resources import cache_root, cap
 from .types import Checkpoint, Entry
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def derive(
     folder = cache_root() / "derived" / hashlib.sha256(text.encode()).hexdigest()
     if not (folder / FILE).is_file():
         _fill(folder, list(entries), tensors, texts or dict, job)
-        _evict(folder)
+        evict(folder.parent, cap("checkpoints", CAP), folder)
     with suppress(OSError):
         os.utime(folder)
     return replace(source, tensors=header(folder / FILE), weights=folder, **changes)
@@ -74,10 +74,10 @@ def _fill(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _evict(kept: Path) -> None:
-    """Drop what was not used longest until the cap holds; `kept` stays."""
+def evict(root: Path, nbytes: int, kept: Path | None = None) -> None:
+    """Drop what was not used longest until so many bytes hold; `kept` stays."""
     total = 0
-    for folder in sorted(kept.parent.glob("[0-9a-f]*"), key=lambda p: p.stat().st_mtime, reverse=True):
+    for folder in sorted(root.glob("[0-9a-f]*"), key=lambda p: p.stat().st_mtime, reverse=True):
         total += sum(f.stat().st_size for f in folder.iterdir())
-        if total > CAP and folder != kept:
+        if total > nbytes and folder != kept:
             shutil.rmtree(folder, ignore_errors=True)

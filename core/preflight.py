@@ -52,6 +52,7 @@ class Preflight:
     proposal: str  # what would fit, "" where nothing needs to change
     parts: Mapping[str, int]  # stage -> bytes at its worst
     scores: bool  # whether original and variant can both be held to be scored
+    tokens: int = 0  # of calibration data that would fit, where that is what `proposal` proposes
 
     @property
     def told(self) -> str:
@@ -83,8 +84,8 @@ def preflight(
     peak = max(counted.values())
     fits = peak <= MARGIN * free
     seconds = (_work(found, settings, asked, tokens, scores) + cost.work(checkpoint, how, tokens)) / (speed or known_speed())
-    proposal = "" if fits else _proposal(checkpoint, found, plan, tokens, free, max(counted, key=lambda k: counted[k]))
-    return Preflight(peak, seconds, fits, free, proposal, parts, scores)
+    fewer, proposal = (0, "") if fits else _proposal(checkpoint, found, plan, tokens, free, max(counted, key=lambda k: counted[k]))
+    return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer)
 
 
 def free_bytes() -> int:
@@ -205,19 +206,19 @@ def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fro
     return total
 
 
-def _proposal(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, free: int, stage: str) -> str:
-    """The first change that would fit, in words."""
+def _proposal(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, free: int, stage: str) -> tuple[int, str]:
+    """The first change that would fit: the tokens it takes (0 = it is another change), and in words."""
     if stage == "cutting" and preflight(checkpoint, layers, replace(plan, cuts={}), tokens, False, free, SPEED).fits:
-        return "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
+        return 0, "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
     for fewer in (tokens // 2, tokens // 4, tokens // 8):
         if fewer >= 1024 and preflight(checkpoint, layers, plan, fewer, False, free, SPEED).peak_bytes <= MARGIN * free:
-            return f"calibrate on {fewer} tokens instead of {tokens}"
+            return fewer, f"calibrate on {fewer} tokens instead of {tokens}"
     blind = replace(plan, model=replace(plan.model, prune="magnitude", quantize="rtn", knobs={}), groups={}, layers={})
     if needs(plan, layers) and preflight(checkpoint, layers, blind, tokens, False, free, SPEED).peak_bytes <= MARGIN * free:
-        return "choose methods that need no data (magnitude, rtn): they work layer by layer"
+        return 0, "choose methods that need no data (magnitude, rtn): they work layer by layer"
     settings = resolve(plan, layers)
     widest = max((x for x in layers if not settings[x.name].idle), key=lambda x: x.tensor.parameters, default=None)
-    return f"close other programs, or exclude the largest layers ({widest.group if widest else stage})"
+    return 0, f"close other programs, or exclude the largest layers ({widest.group if widest else stage})"
 
 
 def known_speed() -> float:

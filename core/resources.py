@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import platformdirs
+
+CAPS = "caps.json"  # {"layers": bytes}
 
 
 def root() -> Path:
@@ -20,3 +23,11 @@ def cache_root() -> Path:
     path = Path(os.environ.get("SLIM_CACHE") or platformdirs.user_cache_dir("slim-studio"))
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def cap(name: str, default: int) -> int:
+    """Bytes that a part of the cache may take: what the user set (core/cached.py: set_cap), else `default`."""
+    try:
+        return int(json.loads((cache_root() / CAPS).read_text(encoding="utf-8"))[name])
+    except (OSError, ValueError, KeyError, TypeError):
+        return default

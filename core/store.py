@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import CannotWrite
-from .resources import cache_root
+from .resources import cache_root, cap
 from .stored import Stored, whole
 from .types import Setting, TensorInfo
 
@@ -33,7 +33,7 @@ class Store:
 
     @staticmethod
     def default() -> Store:
-        return Store(cache_root() / "layers")
+        return Store(cache_root() / "layers", cap("layers", CAP))
 
     def get(self, key: str) -> Stored | None:
         """The layer, mapped from disk; None when it is not there (or was cut off by another hand)."""
@@ -52,6 +52,10 @@ class Store:
         except (OSError, SafetensorError, TypeError):
             return None
         return found
+
+    def has(self, key: str) -> bool:
+        """Whether the layer is there, from the folder alone; its last use stays what it was."""
+        return self._path(key).is_file()
 
     def put(self, key: str, stored: Stored, said: Mapping[str, str] | None = None) -> None:
         """Write durably under the key, with a few words beside it, then evict what was not used longest."""

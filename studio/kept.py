@@ -17,10 +17,10 @@ from core.report import build, plain
 from core.resources import cache_root
 from core.types import Checkpoint, Layer, Outcome, Plan, Score, Size, Value, Variant
 
-from .snapshot import Snapshot
+from .snapshot import Feed, Snapshot
 
 VERSION = 1
-Basis = tuple[Path | None, int | None]  # the data and the limit a variant was measured on
+Basis = tuple[Path | None, int | None, Feed]  # the data and the limit a variant was measured on, and what it was calibrated on
 Stamp = tuple[tuple[str, int, int], ...]  # (file, bytes, time of change) of every weight file
 
 
@@ -51,9 +51,9 @@ class Writer:
         assert s.checkpoint is not None
         score = s.original.score if s.original and s.original.score and s.original.score.complete else None
         said = {
-            "version": VERSION, "path": str(s.checkpoint.path), "stamp": stamp(s.checkpoint), "plan": plain(s.plan), "target": s.target.key,
-            "target_knobs": asdict(s.target), "basis": _basis(s.data, s.limit), "score": plain(score), "factory": s.checkpoint.factory,
-            "selection": s.selection,
+            "version": VERSION, "path": str(s.checkpoint.path), "stamp": stamp(s.checkpoint), "plan": plain(s.plan),
+            "target": s.target.key, "target_knobs": asdict(s.target), "basis": _basis(s.data, s.limit, s.feed), "score": plain(score),
+            "factory": s.checkpoint.factory, "selection": s.selection,
         }  # fmt: skip
         self._done = {id(v): self._done.get(id(v)) or (v, _encoded(v)) for v in s.variants}
         rows = (f'{{"basis": {json.dumps(_basis(*b))}, {self._done[id(v)][1]}}}' for v, b in zip(s.variants, bases))
@@ -111,7 +111,7 @@ def recipe_of(s: Snapshot) -> Any:
     assert s.checkpoint is not None
     return Recipe(
         source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data, limit=s.limit,
-        target=s.target.key, target_knobs=asdict(s.target),
+        target=s.target.key, target_knobs=asdict(s.target), calibrate=s.feed.path, tokens=s.feed.tokens, order=s.feed.order,
     )  # fmt: skip
 
 
@@ -143,10 +143,11 @@ def _variant(said: Mapping[str, Any]) -> Variant:
     return Variant(build(Plan, said["plan"]), Size(0, {}, 0), None, score, outcomes, str(said["name"]), str(said["when"]))
 
 
-def _basis(data: Path | None, limit: int | None) -> tuple[str | None, int | None]:
-    return (str(data) if data else None, limit)
+def _basis(data: Path | None, limit: int | None, feed: Feed) -> tuple[Any, ...]:
+    return (str(data) if data else None, limit, str(feed.path) if feed.path else None, feed.tokens, feed.order)
 
 
 def _told(said: Any) -> Basis:
-    data, limit = said
-    return (Path(data) if data else None, int(limit) if limit is not None else None)
+    data, limit, path, tokens, order = (*said, None, None, "parallel")[:5] if len(said) == 2 else said
+    feed = Feed(Path(path) if path else None, int(tokens) if tokens is not None else None, order)
+    return (Path(data) if data else None, int(limit) if limit is not None else None, feed)

@@ -18,8 +18,10 @@ from core.layers import groups
 from core.registry import make
 from core.types import Layer, Plan, Score, Value, Variant, Verdict
 
+from . import recipes
 from .edit import Edit
 from .engine import Engine
+from .feeding import Feeding
 from .late import Late
 from .snapshot import Feed, Snapshot, partial, side_by_side
 
@@ -47,15 +49,22 @@ class Session(QObject):
         self.undo_stack.cleanChanged.connect(self._undo_texts)
         self._opened: work.Opened | None = None
         self._plan = Plan()  # what the open model began with
+        self.bearable: float | None = None  # seconds the best methods were estimated to take then; None = no data for them
         self._shot = Snapshot(target=targets["packed"]())
         self._rest = QTimer(self, interval=REST, singleShot=True)
         self._rest.timeout.connect(self.evaluate)
-        self._basis: list[tuple[Path | None, int | None]] = []  # what each variant was measured on
+        self._basis: list[kept.Basis] = []  # what each variant was measured on
+        self.feeding = Feeding(self)
         engine.changed.connect(self._busy)
 
     @property
     def snapshot(self) -> Snapshot:
         return self._shot
+
+    @property
+    def first(self) -> Plan:
+        """What the open model began with: the original, with the methods that are recommended for it."""
+        return self._plan
 
     # --- the model
 
@@ -87,7 +96,7 @@ class Session(QObject):
 
     def _show(self, opened: work.Opened) -> None:
         """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export", "zeros"):
+        for key in ("preview", "first", "inspect", "export", "zeros", "coverage"):
             self.engine.cancel(key)
         self._rest.stop()
         self._opened, self._basis = opened, []
@@ -100,7 +109,7 @@ class Session(QObject):
                      data=default_data(checkpoint), busy=self._shot.busy)
         )  # fmt: skip
         self.undo_stack.clear()
-        self._plan = work.first_plan(opened.layers)
+        self._plan, self.bearable = work.first_plan(opened, target, task, self._shot.data, self._shot.limit)
         self._take(self._plan)
 
     def _begin(self) -> None:
@@ -117,7 +126,8 @@ class Session(QObject):
         self._basis = [b for _, b in found.variants] if same else []
         score = found.score if same and data == found.basis[0] else None
         before = replace(s.original, score=score) if s.original else None
-        self._set(replace(s, original=before, variants=variants, data=data, limit=found.basis[1], selection=found.selection))
+        opened.feed = feed = found.basis[2]
+        self._set(replace(s, original=before, variants=variants, data=data, limit=found.basis[1], feed=feed, selection=found.selection))
         try:
             self.set_target(found.target, **found.target_knobs)
         except SlimError as e:  # a format this studio no longer has
@@ -200,7 +210,8 @@ class Session(QObject):
 
     def reset_scope(self) -> None:
         """The current scope says nothing of its own again."""
-        self.edit(self.tr("Reset"), plans.reset(self._shot.plan, self.scope()))
+        plan, scope = self._shot.plan, self.scope()
+        self.edit(self.tr("Reset"), replace(plan, model=self._plan.model) if scope.kind == "model" else plans.reset(plan, scope))
 
     def _take(self, plan: Plan) -> None:
         """Put a plan in force: exact size and modelled energy at once, the measurement after a rest."""
@@ -209,6 +220,7 @@ class Session(QObject):
             return
         self.engine.cancel("preview")
         self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **self._price(plan)))
+        self.feeding.soon()
         if self._idle():
             self._set(replace(self._shot, score=self._shot.original.score if self._shot.original else None))
         elif (known := self._known(plan)) >= 0:
@@ -227,7 +239,7 @@ class Session(QObject):
 
     def _known(self, plan: Plan) -> int:
         """Where this very plan was measured on this very data, or -1."""
-        basis = (self._shot.data, self._shot.limit)
+        basis = (self._shot.data, self._shot.limit, self._shot.feed)
         return next((i for i, v in enumerate(self._shot.variants) if v.plan == plan and self._basis[i] == basis), -1)
 
     def _measured(self, index: int) -> None:
@@ -259,7 +271,8 @@ class Session(QObject):
             return
         before = replace(self._shot.original, score=None) if self._shot.original else None
         why = work.runs(self._shot.checkpoint)[1] if self._shot.checkpoint else ""
-        self._set(replace(self._shot, data=path, limit=limit, original=before, runnable=why))
+        self.engine.cancel("coverage")
+        self._set(replace(self._shot, data=path, limit=limit, original=before, runnable=why, coverage=None, calibrated=""))
         self._first()
         self._take(self._shot.plan)
 
@@ -267,8 +280,7 @@ class Session(QObject):
         """Data for the methods that look at it; the plan is measured again."""
         if self._opened is not None and feed != self._shot.feed:
             self._opened.feed = feed
-            self._set(replace(self._shot, feed=feed, score=None, outcomes={}, current=-1))
-            self._rest.start()
+            self.feeding.choose(feed)
 
     # --- measuring
 
@@ -281,18 +293,20 @@ class Session(QObject):
         if self._idle():
             self._first()
             return
-        plan, basis = s.plan, (s.data, s.limit)
+        go_on = self.feeding.aside()
+        plan, basis = s.plan, (s.data, s.limit, s.feed)
         data = None if s.runnable else s.data
         self.engine.run(
             "preview", self.tr("Measuring the plan"), work.preview, self._opened, plan, s.target, s.task, data, s.limit,
             point=self._partial, done=lambda v: self._keep(v, basis), failed=self._fail,
         )  # fmt: skip
+        go_on()
 
     def _partial(self, point: Any) -> None:
         """A forecast, a layer's outcome or a growing score of the plan in force."""
         self._set(partial(self._shot, point))
 
-    def _keep(self, variant: Variant, basis: tuple[Path | None, int | None]) -> None:
+    def _keep(self, variant: Variant, basis: kept.Basis) -> None:
         """A measured plan joins the history; measured again on the same data it takes its old place."""
         if (at := self._known(variant.plan)) >= 0:
             variants = (*self._shot.variants[:at], replace(variant, name=self._shot.variants[at].name), *self._shot.variants[at + 1 :])
@@ -336,37 +350,15 @@ class Session(QObject):
 
     def open_recipe(self, path: Path) -> None:
         """Take a recipe's plan, data and target; its model must be the open one."""
-        from core import recipe
-
-        try:
-            found = recipe.load(Path(path))
-            recipe.check(found.plan)
-            if self._shot.checkpoint is None:
-                self.notice.emit("info", self.tr("Open the recipe's model first: {source}").format(source=found.source))
-                return
-            self._price(found.plan)  # refuses cuts this model can't take
-            if found.target:
-                self.set_target(found.target, **dict(found.target_knobs))
-            if found.data:
-                self.set_data(Path(found.data), found.limit)
-        except SlimError as e:
-            self.notice.emit("error", str(e))
-            return
-        self.edit(self.tr("Open recipe {name}").format(name=Path(path).name), found.plan)
-        self.undo_stack.setClean()
-        self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
+        if recipes.take(self, Path(path)):
+            self.undo_stack.setClean()
+            self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
 
     def save_recipe(self, path: Path) -> None:
         """The plan with its model, data and target as TOML, for the command line and for later."""
-        from core import recipe
-
-        try:
-            recipe.save(kept.recipe_of(self._shot), Path(path))
-        except (SlimError, OSError) as e:
-            self.notice.emit("error", str(e))
-            return
-        self.undo_stack.setClean()
-        self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
+        if recipes.save(self, Path(path)):
+            self.undo_stack.setClean()
+            self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
 
     def export(self, path: Path) -> None:
         """Write the plan's model and have a fresh process verify it; `exported` follows."""

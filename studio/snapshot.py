@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
 
 if TYPE_CHECKING:
+    from core.coverage import Coverage
     from core.preflight import Preflight
 
 
@@ -20,6 +21,13 @@ class Feed:
     path: Path | None = None  # None: what the scoring leaves over, or the bundled text
     tokens: int | None = None  # None: 16384 tokens, 512 sentences or 256 images
     order: Literal["parallel", "sequential"] = "parallel"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Told by the worker: the fingerprint of the statistics that the plan's methods are given."""
+
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,9 @@ class Snapshot:
     data: Path | None = None
     limit: int | None = None
     feed: Feed = Feed()  # calibration: file, tokens, order
-    preflight: Preflight | None = None  # what measuring the plan takes, predicted as it begins
+    preflight: Preflight | None = None  # what measuring the plan takes, predicted a moment after it changes; None = nothing to do
+    coverage: Coverage | None = None  # of the calibration data, growing while it is measured
+    calibrated: str = ""  # fingerprint of the statistics last used, once the worker knows it: part of the layer store's keys
     runnable: str = ""  # "" = the network runs; else why not
     task: Task | None = None
     inspection: Any = None
@@ -75,6 +85,8 @@ def partial(s: Snapshot, point: Any) -> Snapshot:
 
     if isinstance(point, Preflight):
         return replace(s, preflight=point)
+    if isinstance(point, Calibrated):
+        return replace(s, calibrated=point.fingerprint)
     if isinstance(point, Score):
         return replace(s, score=point)
     name, outcome = point

@@ -43,6 +43,9 @@ def apply(app: QApplication, which: str) -> None:
     app.setStyle("Fusion")
     app.setPalette(_palette())
     app.setStyleSheet(_sheet())
+    boxes = _palette()
+    boxes.setColor(QPalette.ColorRole.Base, colour("button"))  # in the dark an unchecked box was as black as what lies around it
+    app.setPalette(boxes, "QCheckBox")
 
 
 def tabular(font: QFont) -> QFont:

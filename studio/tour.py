@@ -65,8 +65,8 @@ def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> N
         session.choose(gesture=1, amount=amount)
         _need(session.snapshot.plan.model.amount == amount, f"slider step {gesture} reached the plan")
     session.choose(gesture=2, bits=4)
-    session.choose_knob("rtn.granularity", "group")
-    session.choose_knob("rtn.group_size", 64)
+    session.choose_knob("slim.granularity", "group")
+    session.choose_knob("slim.group_size", 64)
     _wait(window, "the plan was measured", lambda: _measured(window), failures)
     s = session.snapshot
     _need(s.size is not None and s.size.total < s.size.original / 2, "the model is less than half its size")

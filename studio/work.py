@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import rotate
-from core.compress import Compressed, compress, fits, needs, original
+from core import cached, rotate
+from core.compress import Compressed, compress, fits, layer_needs, needs, original
+from core.coverage import Asked, Coverage, coverage
 from core.cut import cut, cut_of, fitting, planned, planned_layers
+from core.data.calibration import calibratable
 from core.energy import estimate
 from core.errors import BadFile, BadPlan, CannotRun
 from core.formats import open_checkpoint, read, targets
@@ -22,17 +24,21 @@ from core.layers import layers as layers_of
 from core.networks import Network, attach, runnable
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
+from core.quantize import quantizers
+from core.registry import knobs
 from core.size import size
-from core.store import Store
+from core.store import Store, key
 from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant, Verdict
 
-from .snapshot import Feed
+from .snapshot import Calibrated, Feed
 
 if TYPE_CHECKING:
     from core.data import Batches
     from core.evaluate import Reference
     from core.inspection import Inspection
 
+BEST, PLAIN = ("admm", "slim"), ("magnitude", "rtn")  # pruner and quantizer a new plan begins with
+BEARABLE = 60.0  # seconds a first preview with the best methods may take, estimated
 COUNTED = 2_000_000_000  # bytes: up to here the zeros of a model are counted when it is opened
 PIECE = 1 << 22  # weights between two looks at the job
 
@@ -87,6 +93,7 @@ class Opened:
             before = self._kept.get("calibration")
             self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, feed.order, kept.default(), before)
             self._kept["observed"] = key
+        job.point(Calibrated(self._kept["calibration"].fingerprint))
         return self._kept["calibration"]
 
     def cut(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
@@ -184,13 +191,35 @@ def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target
     return {"settings": settings, "size": exact, "energy": energy, "cut": shapes}
 
 
-def first_plan(layers: tuple[Layer, ...]) -> Plan:
-    """The idle plan, with the largest group size up to the method's own that divides every free layer, else per channel."""
-    free = [x for x in layers if x.prunable and not x.protected]
-    for n in (64, 32, 16):
-        if not any(fits(x, Setting(quantize="rtn", bits=4, quantize_knobs={"granularity": "group", "group_size": n})) for x in free):
-            return Plan() if n == 64 else Plan(replace(Plan().model, knobs={"rtn.group_size": n}))
-    return Plan(replace(Plan().model, knobs={"rtn.granularity": "channel"}))
+def first_plan(opened: Opened, target: Any, task: Task, data: Path | None, limit: int | None) -> tuple[Plan, float | None]:
+    """The idle plan: the best methods where there is data for them and they take less than a minute, else those that need none; and the
+    seconds the best ones were estimated to take (None = there is no data).
+
+    Grids are asymmetric where the format can hold them, in the largest groups up to 64 that divide every free layer, else per channel."""
+    looks = not runnable(opened.checkpoint) and calibratable(task, opened.feed.path, data, limit)
+    if looks:
+        best = _begun(opened, target, *BEST)
+        flight = foretold(opened, replace(best, model=replace(best.model, amount=0.5, bits=4)), data is not None)
+        if flight.fits and flight.seconds < BEARABLE:
+            return best, flight.seconds
+    return _begun(opened, target, *PLAIN), flight.seconds if looks else None
+
+
+def _begun(opened: Opened, target: Any, prune: str, quantize: str) -> Plan:
+    """An idle plan with these methods and a grid that fits every free layer and that the format can hold."""
+    free = [x for x in opened.layers if x.prunable and not x.protected]
+    default = {k.name: k.default for k in knobs(quantizers[quantize])}
+    grids: list[dict[str, Any]] = [{"granularity": "group", "group_size": n} for n in (64, 32, 16) if n <= int(default["group_size"])]
+    grid = next((g for g in grids if not any(fits(x, _four(quantize, g)) for x in free)), {"granularity": "channel"})
+    uneven, even = ({**grid, "symmetric": on} for on in (False, True))
+    refused = {on: any(target.refuses(opened.checkpoint, x, _four(quantize, g)) for x in free) for on, g in ((False, uneven), (True, even))}
+    grid = even if refused[False] and not refused[True] else grid
+    own = {f"{quantize}.{k}": v for k, v in grid.items() if default[k] != v}
+    return Plan(replace(Plan().model, prune=prune, quantize=quantize, knobs=own))
+
+
+def _four(quantize: str, grid: Mapping[str, Any]) -> Setting:
+    return Setting(quantize=quantize, bits=4, quantize_knobs=grid)
 
 
 def original_variant(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Variant:
@@ -212,6 +241,47 @@ def forecast(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """Memory and time the plan will take; the machine's speed is measured once."""
     measured_speed()
     return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored)
+
+
+def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
+    """The same at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
+    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored)
+
+
+def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name: str, reach: bool, job: Job) -> Coverage:
+    """How well the calibration data covers the free layers of the model as it is stored; streams what core.coverage finds."""
+    from core.calibrate import kept
+
+    _threads()
+    network = opened.network(job)
+    settings = resolve(plan, opened.layers)
+    free = tuple(x for x in opened.layers if x.prunable and not settings[x.name].protected)
+    found, _ = opened._calibrating(data, limit, job)
+    return coverage(network, opened.checkpoint, found, Asked(free, settings, name, reach), job, kept.default())
+
+
+def in_store(opened: Opened, x: Layer, setting: Setting, calibrated: str, order: str) -> bool | None:
+    """Whether the layer store has a layer's result under a setting; None where its key is known only while measuring."""
+    looks = bool(layer_needs(setting))
+    if setting.prune_knobs.get("scope") == "global" or (looks and (order == "sequential" or not calibrated)):
+        return None
+    return opened.store.has(key(x.tensor, setting, calibrated if looks else ""))
+
+
+def clear_cache(opened: Opened | None, name: str, job: Job) -> int:
+    """Empty a part of the cache on the worker, so that nothing is taken from under a running job; the bytes that were freed."""
+    freed = cached.clear(name)
+    for kept in ("cut as", "turned as") if opened is not None and name in ("", "checkpoints") else ():
+        assert opened is not None
+        opened._kept.pop(kept, None)
+    return freed
+
+
+def set_cap(opened: Opened | None, name: str, nbytes: int, job: Job) -> None:
+    """Another cap for a part of the cache; what is over goes at once."""
+    cached.set_cap(name, nbytes)
+    if opened is not None:
+        opened.store = Store.default()
 
 
 def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:

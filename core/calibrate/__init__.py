@@ -115,6 +115,40 @@ class Statistics(Mapping[str, Seen]):
         k = c.of(found[0]) if c and found else None
         return k if k is not None else len(c.blocks) if c else 0
 
+    def growing(self, name: str, shares: Iterable[float]) -> list[Seen]:
+        """What a layer has met after each of these rising shares (0 to 1) of the solver's batches; [] for one that is not watched."""
+        import torch
+
+        w, k = self._work, self.place(name)
+        if name not in w.modules:
+            return []
+        n = len(w.data.solver.items)
+        marks = sorted({max(1, round(f * n)) for f in shares})
+        watching, out = Moments({name: w.modules[name][1]}), []
+        with torch.no_grad():
+            run = self._step(k)
+            for i, solver, item in self._batches("More and more samples"):
+                if not solver:
+                    break
+                with watching.watching(item.get("attention_mask"), True, self._job):
+                    run(i, item)
+                if i + 1 in marks:
+                    out.append(watching.copy().seen()[name])
+        return out
+
+    def _step(self, k: int) -> Callable[[int, dict[str, Tensor]], object]:
+        """Runs batch i through block k (or what lies outside the blocks) and leaves the hidden states where they are."""
+        w, c = self._work, self._work.chain
+        if c is None:
+            weights = blocks.outside(w.network, c, self._source, [], whole=True)
+            return lambda i, item: w.network.forward(weights, item)
+        self._reach(k)
+        if k == len(c.blocks):
+            weights = blocks.outside(w.network, c, self._source, [], whole=True)
+            return lambda i, item: blocks.left(w.network, c, weights, w.calls[i], item)
+        inside = blocks.block_weights(w.network, c, k, self._source)
+        return lambda i, item: blocks.passed(c, k, inside, w.calls[i])
+
     def __getitem__(self, name: str) -> Seen:
         if name not in self._work.wanted:
             raise KeyError(name)

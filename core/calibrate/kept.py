@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from ..resources import cache_root
+from ..resources import cache_root, cap
 from ..store import Store
 from ..types import Seen
 
@@ -18,7 +18,7 @@ CAP = 2_000_000_000  # bytes: SmolLM2-135M takes 0.9 GB
 
 def default() -> Store:
     """The cache's own shelf for statistics."""
-    return Store(cache_root() / "statistics", CAP)
+    return Store(cache_root() / "statistics", cap("statistics", CAP))
 
 
 def key(fingerprint: str, block: int, names: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..job import Job
@@ -110,6 +110,11 @@ class Moments:
         if key not in where:
             where[key] = Sums(x.new_zeros(x.shape[1], x.shape[1]), x.new_zeros(x.shape[1]))
         return where[key]
+
+    def copy(self) -> Moments:
+        """What has been added so far, to be finished while this one goes on."""
+        shared = {k: replace(s, second=s.second.clone(), first=s.first.clone()) for k, s in self.shared.items()}
+        return replace(self, shared=shared, held={})
 
     def seen(self) -> dict[str, Seen]:
         """What each layer met; an empty Seen for one that met nothing (or NaN). Layers with the same inputs share the tensor objects."""

@@ -60,6 +60,13 @@ def calibrating(
     return _dealt(found, told)
 
 
+def calibratable(task: str, path: Path | None, scored: Path | None, limit: int | None) -> bool:
+    """Whether there is something to calibrate on, as far as names tell; torch-free."""
+    if path is not None or task in ("causal-lm", "encoder"):
+        return True
+    return scored is not None and (limit is not None or scored.with_name("calibrate.npz").is_file())
+
+
 def _whole(path: Path, network: Fed, tokens: int | None) -> Batches:
     return load(path, network, tokens or _default(network))
 

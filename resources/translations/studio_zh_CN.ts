@@ -55,6 +55,180 @@
     </message>
   </context>
   <context>
+    <name>CacheDialog</name>
+    <message>
+      <source>Cache</source>
+      <translation>缓存</translation>
+    </message>
+    <message>
+      <source>Nothing here is the only copy of anything: what is cleared is computed again when it is needed.</source>
+      <translation>这里没有任何东西是唯一的副本：清除的内容会在需要时重新计算。</translation>
+    </message>
+    <message>
+      <source>Clear</source>
+      <translation>清除</translation>
+    </message>
+    <message>
+      <source>Cap of: {what}</source>
+      <translation>上限：{what}</translation>
+    </message>
+    <message>
+      <source>Kept under this; what was not used longest goes first</source>
+      <translation>保持在此大小以下；最久未用的先删除</translation>
+    </message>
+    <message>
+      <source>{n} kept, {size}</source>
+      <translation>保留 {n} 项，{size}</translation>
+    </message>
+  </context>
+  <context>
+    <name>Calibration</name>
+    <message>
+      <source>File…</source>
+      <translation>文件…</translation>
+    </message>
+    <message>
+      <source>Folder…</source>
+      <translation>文件夹…</translation>
+    </message>
+    <message>
+      <source>Automatic</source>
+      <translation>自动</translation>
+    </message>
+    <message>
+      <source>Measure</source>
+      <translation>测量</translation>
+    </message>
+    <message>
+      <source>Behind compressed blocks</source>
+      <translation>在已压缩块之后</translation>
+    </message>
+    <message>
+      <source>Error against samples</source>
+      <translation>误差与样本数</translation>
+    </message>
+    <message>
+      <source>samples seen</source>
+      <translation>见到的样本数</translation>
+    </message>
+    <message>
+      <source>held-out error, % of the output</source>
+      <translation>留出误差，占输出的 %</translation>
+    </message>
+    <message>
+      <source>enough</source>
+      <translation>足够</translation>
+    </message>
+    <message>
+      <source>as usual</source>
+      <translation>默认</translation>
+    </message>
+    <message>
+      <source>Calibration samples</source>
+      <translation>校准样本数</translation>
+    </message>
+    <message>
+      <source>Tokens, sentences or images for both parts together; as usual: 16384 tokens, 512 sentences, 256 images</source>
+      <translation>两部分合计的词元、句子或图像数；默认：16384 个词元、512 个句子、256 张图像</translation>
+    </message>
+    <message>
+      <source>Your own text or images ({suffixes}); or drop them here</source>
+      <translation>你自己的文本或图像（{suffixes}）；也可拖放到这里</translation>
+    </message>
+    <message>
+      <source>A folder of texts, or of pictures in one subfolder per class</source>
+      <translation>文本文件夹，或每类一个子文件夹的图片文件夹</translation>
+    </message>
+    <message>
+      <source>What the scored data leaves over, else the bundled text</source>
+      <translation>评分数据之外剩余的部分，否则用自带文本</translation>
+    </message>
+    <message>
+      <source>What each layer meets, and the error of the selected one (else of the widest) against samples</source>
+      <translation>每层遇到多少样本，以及所选层（否则最宽的层）的误差随样本数的变化</translation>
+    </message>
+    <message>
+      <source>Each block's statistics come from the compressed blocks before it: a little better, not cached, slower</source>
+      <translation>每个块的统计来自其前面已压缩的块：略好一些，不缓存，较慢</translation>
+    </message>
+    <message>
+      <source>Layer</source>
+      <translation>层</translation>
+    </message>
+    <message>
+      <source>Samples (per input)</source>
+      <translation>样本（每输入）</translation>
+    </message>
+    <message>
+      <source>What happens</source>
+      <translation>处理方式</translation>
+    </message>
+    <message>
+      <source>What each layer meets</source>
+      <translation>每层遇到的样本</translation>
+    </message>
+    <message>
+      <source>The error that is left on inputs the solver never sees, for an eighth to all of its samples. Measured.</source>
+      <translation>求解器从未见过的输入上剩余的误差，样本从八分之一到全部。实测。</translation>
+    </message>
+    <message>
+      <source>Text or images ({suffixes})</source>
+      <translation>文本或图像 ({suffixes})</translation>
+    </message>
+    <message>
+      <source>Calibration data</source>
+      <translation>校准数据</translation>
+    </message>
+    <message>
+      <source>Drop a .txt here to calibrate on your own text</source>
+      <translation>把 .txt 拖到这里，即可用自己的文本校准</translation>
+    </message>
+    <message>
+      <source>{name}. Measure shows what each layer meets, and how many samples are enough.</source>
+      <translation>{name}。“测量”会显示每层遇到多少样本，以及多少样本足够。</translation>
+    </message>
+    <message>
+      <source>{told}: {n} {unit} for the solver, {m} held out for the scores</source>
+      <translation>{told}：{n} {unit}用于求解，{m} 留出用于评分</translation>
+    </message>
+    <message>
+      <source>All {n} layers saw enough</source>
+      <translation>全部 {n} 层见到的样本都足够</translation>
+    </message>
+    <message>
+      <source>{n} of {m} layers saw fewer than {times} samples per input</source>
+      <translation>{m} 层中有 {n} 层每个输入的样本少于 {times} 个</translation>
+    </message>
+    <message>
+      <source>{n} saw nothing</source>
+      <translation>{n} 层什么也没见到</translation>
+    </message>
+    <message>
+      <source>, </source>
+      <translation>，</translation>
+    </message>
+    <message>
+      <source>{layer}: flat from {n} samples on</source>
+      <translation>{layer}：从 {n} 个样本起趋平</translation>
+    </message>
+    <message>
+      <source>{layer}: still falling, more samples would help</source>
+      <translation>{layer}：仍在下降，更多样本会有帮助</translation>
+    </message>
+    <message>
+      <source>met nothing: stays as stored</source>
+      <translation>未遇到样本：保持原样</translation>
+    </message>
+    <message>
+      <source>met nothing: compressed without data</source>
+      <translation>未遇到样本：不用数据压缩</translation>
+    </message>
+    <message>
+      <source>few samples: damped more</source>
+      <translation>样本少：阻尼更大</translation>
+    </message>
+  </context>
+  <context>
     <name>Coach</name>
     <message>
       <source>The layers. Select one, a group, or nothing for the whole model; type 4 for four bits.</source>
@@ -226,6 +400,48 @@
     <message>
       <source>Function that returns the network, called without arguments:</source>
       <translation>返回网络的函数（调用时不带参数）：</translation>
+    </message>
+  </context>
+  <context>
+    <name>Feeding</name>
+    <message>
+      <source>Measuring the calibration</source>
+      <translation>正在测量校准数据</translation>
+    </message>
+    <message>
+      <source>Tidying the cache</source>
+      <translation>正在整理缓存</translation>
+    </message>
+  </context>
+  <context>
+    <name>Forecast</name>
+    <message>
+      <source>Change the calibration so that the plan fits</source>
+      <translation>更改校准，使方案放得下</translation>
+    </message>
+    <message>
+      <source>Calibrate on {n} tokens</source>
+      <translation>用 {n} 个词元校准</translation>
+    </message>
+    <message>
+      <source>Takes {memory} and {time} (estimated)</source>
+      <translation>需要 {memory}，{time}（估计）</translation>
+    </message>
+    <message>
+      <source>⚠ Needs {memory}, {free} are free: {proposal}</source>
+      <translation>⚠ 需要 {memory}，空闲 {free}：{proposal}</translation>
+    </message>
+    <message>
+      <source>Predicted from sizes, samples and this machine's measured speed, for layers that are not in the layer store yet.</source>
+      <translation>根据大小、样本数和本机实测速度预测，针对尚未在层存储中的层。</translation>
+    </message>
+    <message>
+      <source>Most memory: {stage}, {size}.</source>
+      <translation>内存最多的阶段：{stage}，{size}。</translation>
+    </message>
+    <message>
+      <source>Accuracy is not measured, as both models would not fit.</source>
+      <translation>两个模型无法同时放下，因此不测量精度。</translation>
     </message>
   </context>
   <context>
@@ -565,6 +781,18 @@
       <translation>保持原样：{why}</translation>
     </message>
     <message>
+      <source>Its result is in the layer store</source>
+      <translation>其结果已在层存储中</translation>
+    </message>
+    <message>
+      <source>Its result is not in the layer store yet</source>
+      <translation>其结果尚未在层存储中</translation>
+    </message>
+    <message>
+      <source>{n} of {m} results are in the layer store</source>
+      <translation>{m} 个结果中有 {n} 个在层存储中</translation>
+    </message>
+    <message>
       <source>mixed</source>
       <translation>不一致</translation>
     </message>
@@ -771,6 +999,18 @@
       <translation>所选各层使用不同的方法；选定一种后将用于所有所选层</translation>
     </message>
     <message>
+      <source>Recommended: there is calibration data, and a first result takes about {time} (estimated).</source>
+      <translation>推荐：有校准数据，首个结果约需 {time}（估计）。</translation>
+    </message>
+    <message>
+      <source>Chosen because there is nothing to calibrate on; with calibration data, ADMM and Slim are better.</source>
+      <translation>因没有可用于校准的数据而选择；有校准数据时，ADMM 和 Slim 更好。</translation>
+    </message>
+    <message>
+      <source>Chosen because a first result of the better methods, ADMM and Slim, would take about {time} (estimated).</source>
+      <translation>因更好的方法 ADMM 和 Slim 的首个结果约需 {time}（估计）而选择。</translation>
+    </message>
+    <message>
       <source>Left alone: {why}</source>
       <translation>保持原样：{why}</translation>
     </message>
@@ -884,14 +1124,6 @@
     <message>
       <source>Inspecting {name}</source>
       <translation>检视 {name}</translation>
-    </message>
-    <message>
-      <source>Open the recipe's model first: {source}</source>
-      <translation>请先打开配方所用的模型：{source}</translation>
-    </message>
-    <message>
-      <source>Open recipe {name}</source>
-      <translation>打开配方 {name}</translation>
     </message>
     <message>
       <source>Exporting {name}</source>
@@ -1053,6 +1285,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Start with the last session</source>
       <translation>启动时恢复上次会话</translation>
+    </message>
+    <message>
+      <source>Cache…</source>
+      <translation>缓存…</translation>
     </message>
     <message>
       <source>Quit</source>
@@ -1249,6 +1485,30 @@ reopened in a fresh process by {tool}</source>
       <translation>大小</translation>
     </message>
     <message>
+      <source>compressing</source>
+      <translation>压缩</translation>
+    </message>
+    <message>
+      <source>statistics</source>
+      <translation>统计</translation>
+    </message>
+    <message>
+      <source>gradients</source>
+      <translation>梯度</translation>
+    </message>
+    <message>
+      <source>exporting</source>
+      <translation>导出</translation>
+    </message>
+    <message>
+      <source>scoring</source>
+      <translation>评分</translation>
+    </message>
+    <message>
+      <source>Calibration</source>
+      <translation>校准</translation>
+    </message>
+    <message>
       <source>Compare</source>
       <translation>对比</translation>
     </message>
@@ -1316,6 +1576,17 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Save the chart</source>
       <translation>保存图表</translation>
+    </message>
+  </context>
+  <context>
+    <name>session</name>
+    <message>
+      <source>Open the recipe's model first: {source}</source>
+      <translation>请先打开配方所用的模型：{source}</translation>
+    </message>
+    <message>
+      <source>Open recipe {name}</source>
+      <translation>打开配方 {name}</translation>
     </message>
   </context>
   <context>
@@ -1461,6 +1732,10 @@ reopened in a fresh process by {tool}</source>
       <translation>版本、许可证以及日志位置</translation>
     </message>
     <message>
+      <source>What is kept on disk to save work: how much, under which cap, and how to clear it</source>
+      <translation>为省去重复计算而保存在磁盘上的内容：有多少、上限多少、如何清除</translation>
+    </message>
+    <message>
       <source>Write the plan as a recipe that the command line can run</source>
       <translation>将方案保存为命令行也能运行的配方</translation>
     </message>
@@ -1572,6 +1847,26 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>块</translation>
     </message>
     <message>
+      <source>Blocks of calibration statistics</source>
+      <translation>校准统计块</translation>
+    </message>
+    <message>
+      <source>Calibrated on the images of {0} after the {1} that are scored</source>
+      <translation>用 {0} 中评分的 {1} 张之后的图像校准</translation>
+    </message>
+    <message>
+      <source>Calibrated on the part of {0} after what is scored</source>
+      <translation>用 {0} 中评分部分之后的内容校准</translation>
+    </message>
+    <message>
+      <source>Calibrated on {0}</source>
+      <translation>用 {0} 校准</translation>
+    </message>
+    <message>
+      <source>Calibrated on {0}/{1}</source>
+      <translation>用 {0}/{1} 校准</translation>
+    </message>
+    <message>
       <source>Cancelled; everything finished so far is kept.</source>
       <translation>已取消；已完成的部分会保留。</translation>
     </message>
@@ -1596,6 +1891,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>对比</translation>
     </message>
     <message>
+      <source>Compressed layers</source>
+      <translation>已压缩的层</translation>
+    </message>
+    <message>
       <source>Compressing</source>
       <translation>压缩</translation>
     </message>
@@ -1610,6 +1909,14 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Counting</source>
       <translation>统计</translation>
+    </message>
+    <message>
+      <source>Coverage</source>
+      <translation>覆盖情况</translation>
+    </message>
+    <message>
+      <source>Cut or converted checkpoints</source>
+      <translation>裁剪或转换的检查点</translation>
     </message>
     <message>
       <source>Cut: {0}</source>
@@ -1780,6 +2087,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>模型估算，并非实测：{0}，假设笔记本算力 {1} GFLOP/s（{2} W）、读取带宽 {3} GB/s({4} W),90 % 落在 ×÷{5} 之内；权重按存储字节搬运，计算为 float32，零值不节省任何开销{6}。</translation>
     </message>
     <message>
+      <source>More and more samples</source>
+      <translation>逐步增加样本</translation>
+    </message>
+    <message>
       <source>N:M pattern</source>
       <translation>N:M 模式</translation>
     </message>
@@ -1868,6 +2179,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>就近舍入（RTN）</translation>
     </message>
     <message>
+      <source>Running</source>
+      <translation>运行</translation>
+    </message>
+    <message>
       <source>Scope</source>
       <translation>范围</translation>
     </message>
@@ -1882,6 +2197,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>Split into files of</source>
       <translation>分片大小</translation>
+    </message>
+    <message>
+      <source>Statistics</source>
+      <translation>统计</translation>
     </message>
     <message>
       <source>Steps</source>
@@ -2172,8 +2491,20 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>写入的字节</translation>
     </message>
     <message>
+      <source>calibrate on {0} tokens instead of {1}</source>
+      <translation>用 {0} 个词元而不是 {1} 个校准</translation>
+    </message>
+    <message>
       <source>channel</source>
       <translation>通道</translation>
+    </message>
+    <message>
+      <source>choose methods that need no data (magnitude, rtn): they work layer by layer</source>
+      <translation>选择不需要数据的方法（magnitude、rtn）：它们逐层工作</translation>
+    </message>
+    <message>
+      <source>close other programs, or exclude the largest layers ({0})</source>
+      <translation>关闭其他程序，或排除最大的层（{0}）</translation>
     </message>
     <message>
       <source>compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type.</source>
@@ -2214,6 +2545,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>embedding: every token looks its row up, an error here reaches every layer</source>
       <translation>嵌入层：每个词元都要查它的一行，这里的误差会传到每一层</translation>
+    </message>
+    <message>
+      <source>error {0}   zeros {1}   {2} -&gt; {3} bytes</source>
+      <translation>误差 {0}   零值 {1}   {2} -&gt; {3} 字节</translation>
     </message>
     <message>
       <source>exp of the mean negative log-likelihood of the held-out text</source>
@@ -2356,6 +2691,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>批大小为 1，在 {0} 个词元之后生成一个词元</translation>
     </message>
     <message>
+      <source>only in {0}</source>
+      <translation>仅在 {0} 中</translation>
+    </message>
+    <message>
       <source>opens in transformers</source>
       <translation>能用 transformers 打开</translation>
     </message>
@@ -2414,6 +2753,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>sentences</source>
       <translation>个句子</translation>
+    </message>
+    <message>
+      <source>shapes differ: {0} and {1}</source>
+      <translation>形状不同：{0} 与 {1}</translation>
     </message>
     <message>
       <source>shards and index</source>
@@ -2530,6 +2873,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} bits = {1}: choose 2 to 8, or 16 to leave the layer as it is</source>
       <translation>{0} bits = {1}：请选择 2 到 8，或用 16 保持原样</translation>
+    </message>
+    <message>
+      <source>{0} bytes are too few for the cache's {1}; give at least {2}</source>
+      <translation>{0} 字节对缓存的 {1} 太少；至少给 {2}</translation>
     </message>
     <message>
       <source>{0} bytes on disk, {1} planned</source>
@@ -2714,6 +3061,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} was changed</source>
       <translation>{0} 被改动</translation>
+    </message>
+    <message>
+      <source>{0}, block {1} of {2}</source>
+      <translation>{0}，第 {1}/{2} 个块</translation>
     </message>
     <message>
       <source>{0}, every tensor used</source>

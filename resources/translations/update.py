@@ -23,8 +23,8 @@ ROOT = HERE.parents[1]
 TS = HERE / "studio_zh_CN.ts"
 WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
-TELLING = ("how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths")  # they answer with a sentence
-SPEAKING = {"note": 0, "detail": 0, "Check": 2}  # calls of the engine whose argument is such a sentence
+TELLING = ("how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images")  # they answer with a sentence
+SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence
 
 
 def main() -> int:
@@ -87,6 +87,7 @@ def core_words() -> list[str]:
     """Every name of the engine that the window shows through `words.word`."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
+    from core.cached import shelves
     from core.cut import Cut
     from core.formats import targets
     from core.layers import WHY
@@ -97,7 +98,8 @@ def core_words() -> list[str]:
     from studio.words import tidy
 
     found = [t for label, _, why in METRICS.values() for t in (label, why)] + list(WHY.values())
-    found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False"]
+    found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False", "Running"]
+    found += [s.what.capitalize() for s in shelves()]
     found += [tidy(Cut.__doc__ or ""), *(k.label for k in knobs(Cut))]
     for registry in (pruners, quantizers, targets):
         for name, method in registry.items():
@@ -113,7 +115,8 @@ def core_words() -> list[str]:
 def phases() -> list[str]:
     """The names of the steps that jobs report: `job.track(items, "Compressing")`."""
     calls = [c for c in _nodes(ROOT / "core", ROOT / "studio") if isinstance(c, ast.Call) and _name(c.func) == "track" and len(c.args) > 1]
-    return sorted({text for c in calls for text in templates(c.args[1])})
+    passed = [c for c in _nodes(ROOT / "core") if isinstance(c, ast.Call) and _name(c.func) == "_batches" and c.args]
+    return sorted({text for c in calls for text in templates(c.args[1])} | {text for c in passed for text in templates(c.args[0])})
 
 
 def sentences() -> list[str]:
@@ -132,7 +135,7 @@ def sentences() -> list[str]:
 
 def _answers(node: ast.Return | ast.Assign | ast.AugAssign | ast.Dict) -> list[str]:
     values = node.values if isinstance(node, ast.Dict) else [node.value]
-    values = [v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
+    values = [v.elts[-1] if isinstance(v, ast.Tuple) else v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
     return [t for v in values if v is not None for t in templates(v)]
 
 

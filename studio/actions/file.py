@@ -87,6 +87,14 @@ def restores(window: Any) -> None:
     settings.set_restores(not settings.restores())
 
 
+@action(QT_TRANSLATE_NOOP("actions", "Cache…"), "", "File")
+def cache(window: Any) -> None:
+    """What is kept on disk to save work: how much, under which cap, and how to clear it"""
+    from ..panels.cache import CacheDialog  # brings the whole engine: not before the first paint
+
+    CacheDialog(window.session, window).open()
+
+
 @action(QT_TRANSLATE_NOOP("actions", "Quit"), "Ctrl+Q", "File")
 def leave(window: Any) -> None:
     """Leave the studio"""

@@ -34,6 +34,7 @@ class LayersModel(QAbstractItemModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.snapshot = Snapshot()
+        self.stored: Callable[[str], bool | None] = lambda name: None  # whether a layer's result lies in the layer store
         self.query = ""
         self.root = fold(())
         self.leaves: dict[str, Node] = {}
@@ -192,10 +193,20 @@ class LayersModel(QAbstractItemModel):
         if column == LAYER:
             return node.layers[0].name if len(node.layers) == 1 else self.tr("{n} tensors").format(n=len(node.layers))
         if column in (STORED, PLANNED) and self.value(node, column) is not None:
-            return numbers.exact(self.value(node, column))
+            kept = self._in_store(node) if column == PLANNED else ""
+            return "\n".join(t for t in (numbers.exact(self.value(node, column)), kept) if t)
         if column in (BITS, PRUNE) and len(node.layers) == 1 and self._protected(node.layers[0]):
             return self.tr("Left alone: {why}").format(why=word(self._protected(node.layers[0])))
         return self._tips.get(column)
+
+    def _in_store(self, node: Node) -> str:
+        """How many of a row's layers need not be computed again under the plan; "" where none is changed or it can't be told."""
+        told = [found for x in node.layers if (found := self.stored(x.name)) is not None]
+        if not told:
+            return ""
+        if len(node.layers) == 1:
+            return self.tr("Its result is in the layer store") if told[0] else self.tr("Its result is not in the layer store yet")
+        return self.tr("{n} of {m} results are in the layer store").format(n=sum(told), m=len(told))
 
     def _draw(self, node: Node, column: int) -> tuple[Any, ...] | None:
         if column == PLANNED and node.parent is not None:

@@ -42,6 +42,7 @@ class LayersView(QWidget):
         super().__init__(parent)
         self.session = session
         self.model = LayersModel(self)
+        self.model.stored = session.feeding.stored
         self._quiet = False
         self.box = QLineEdit(placeholderText=self.tr("Search layers"), clearButtonEnabled=True)
         self.box.setAccessibleName(self.tr("Search layers"))

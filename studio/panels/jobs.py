@@ -9,7 +9,7 @@ from .. import numbers, theme
 from ..engine import JobView
 from ..session import Session
 from ..snapshot import Snapshot
-from ..words import said, word
+from ..words import said
 from . import panels
 
 
@@ -86,7 +86,7 @@ class Jobs(QWidget):
             self.log.setPlainText(text)
 
     def _said(self, job: JobView) -> str:
-        parts = [word(job.phase), f"{100 * job.share:.0f} %" if job.share else "", said(job.detail)]
+        parts = [said(job.phase), f"{100 * job.share:.0f} %" if job.share else "", said(job.detail)]
         if job.eta is not None and job.eta > 0.5:
             parts.append(self.tr("{time} left").format(time=numbers.duration(job.eta)))
         return "  ·  ".join(p for p in parts if p)

@@ -26,8 +26,11 @@ from core.prune import pruners
 from core.quantize import quantizers
 from core.registry import Registry, knobs
 from core.types import Choice, Layer, Plan
+from studio import work
 from studio.elided import Elided
+from studio.forecast import Forecast
 from studio.forms import Form
+from studio.numbers import duration
 from studio.panels import panels
 from studio.session import Session
 from studio.sliders import ShareSlider, StopSlider, gesture
@@ -119,7 +122,7 @@ class PlanPanel(QScrollArea):
         self.reset = QPushButton(self.tr("Reset"))
         self.prune = Half(self, self.tr("Prune"), pruners, "prune", ShareSlider(self.tr("Share to prune")))
         self.quantize = Half(self, self.tr("Bits"), quantizers, "quantize", StopSlider(self.tr("Bits"), BITS))
-        self.whole = Whole(session)
+        self.whole, self.forecast = Whole(session), Forecast(session)
         self._lay()
         self._connect()
         self.show(session.snapshot)
@@ -129,6 +132,7 @@ class PlanPanel(QScrollArea):
         if snapshot is None:
             super().show()
             return
+        self.forecast.draw(snapshot)
         target = (snapshot.layers, snapshot.plan, snapshot.selection, snapshot.target, snapshot.runnable)
         if len(self._drawn) == 5 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
             return
@@ -156,14 +160,26 @@ class PlanPanel(QScrollArea):
         half.combo.setPlaceholderText(self.tr("mixed"))
         half.from_.setText(self._from(method.origin) if layers else "")
         cls = None if method.mixed or method.value not in half.registry else half.registry[method.value]
-        half.combo.setToolTip(
-            about(cls) if cls else self.tr("The selected layers use different methods; choosing one gives it to all")
-        )
+        mixed = self.tr("The selected layers use different methods; choosing one gives it to all")
+        half.combo.setToolTip("\n\n".join(t for t in (about(cls) if cls else mixed, self._recommended(half.field, method.value)) if t))
         head = f"{method.value}."
         found = {k: said(plan, layers, head + k) for k in _names(cls)}
         half.form.show_knobs(
             cls, {k: s.value for k, s in found.items() if s.value is not None}, frozenset(k for k, s in found.items() if s.mixed)
         )
+
+    def _recommended(self, field: str, method: str) -> str:
+        """Why a new plan begins with this method, where it does."""
+        if method != getattr(self.session.first.model, field):
+            return ""
+        best, seconds = method in work.BEST, self.session.bearable
+        if best:
+            form = self.tr("Recommended: there is calibration data, and a first result takes about {time} (estimated).")
+            return form.format(time=duration(max(1.0, seconds or 0.0)))
+        if seconds is None:
+            return self.tr("Chosen because there is nothing to calibrate on; with calibration data, ADMM and Slim are better.")
+        form = self.tr("Chosen because a first result of the better methods, ADMM and Slim, would take about {time} (estimated).")
+        return form.format(time=duration(seconds))
 
     def _protection(self, snapshot: Snapshot, scope: Scope, chosen: list[Layer]) -> None:
         """Say why layers are left alone or stored dense, and offer the way out where there is one."""
@@ -208,7 +224,7 @@ class PlanPanel(QScrollArea):
 
     def _reset(self, plan: Plan, scope: Scope) -> None:
         where = plan.groups if scope.kind == "group" else plan.layers
-        own = plan.model != Plan().model if scope.kind == "model" else any(n in where for n in scope.names)
+        own = plan.model != self.session.first.model if scope.kind == "model" else any(n in where for n in scope.names)
         self.reset.setEnabled(own)
         back = (
             self.tr("Say nothing of its own again and inherit")
@@ -253,6 +269,7 @@ class PlanPanel(QScrollArea):
         top.addWidget(self.heading, 1)
         top.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(top)
+        column.addWidget(self.forecast)
         column.addWidget(self.note)
         column.addWidget(self.override)
         for half in (self.prune, self.quantize):

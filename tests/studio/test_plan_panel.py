@@ -112,9 +112,9 @@ def test_what_the_target_cannot_hold_is_said(session: Session, panel: PlanPanel)
 
 def test_a_knob_is_said_by_the_scope(session: Session, panel: PlanPanel) -> None:
     combo: Any = panel.quantize.form.fields["group_size"]
-    combo.setCurrentIndex(combo.findData(32))
+    combo.setCurrentIndex(combo.findData(64))
     combo.activated.emit(combo.currentIndex())
-    assert session.snapshot.plan.model.knobs == {"rtn.group_size": 32}
+    assert session.snapshot.plan.model.knobs == {"slim.group_size": 64}
     assert said(session.snapshot.plan, list(session.snapshot.layers[:1]), "rtn.group_size").value == 32
 
 
