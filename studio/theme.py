@@ -43,9 +43,6 @@ def apply(app: QApplication, which: str) -> None:
     app.setStyle("Fusion")
     app.setPalette(_palette())
     app.setStyleSheet(_sheet())
-    boxes = _palette()
-    boxes.setColor(QPalette.ColorRole.Base, colour("button"))  # in the dark an unchecked box was as black as what lies around it
-    app.setPalette(boxes, "QCheckBox")
 
 
 def tabular(font: QFont) -> QFont:
@@ -116,6 +113,7 @@ def _sheet() -> str:
     QTabBar::tab {{ padding: 5px 12px; color: {c["muted"]}; background: transparent; border-bottom: 2px solid transparent; }}
     QTabBar::tab:selected {{ color: {c["text"]}; border-bottom: 2px solid {c["accent"]}; }}
     QTabBar::tab:focus {{ color: {c["accent"]}; }}
+    QCheckBox::indicator:unchecked:enabled {{ border: 1px solid {c["disabled"]}; border-radius: 2px; background: {c["button"]}; width: 12px; height: 12px; }}
     QProgressBar {{ border: 0; background: {c["grid"]}; border-radius: 3px; max-height: 6px; }}
     QProgressBar::chunk {{ background: {c["accent"]}; border-radius: 3px; }}
     QPushButton {{ padding: 4px 12px; border: 1px solid {c["grid"]}; border-radius: 4px; background: {c["button"]}; }}

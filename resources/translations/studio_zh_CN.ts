@@ -128,7 +128,7 @@
       <translation>校准样本数</translation>
     </message>
     <message>
-      <source>Tokens, sentences or images for both parts together; as usual: 16384 tokens, 512 sentences, 256 images</source>
+      <source>Tokens, sentences or images for both parts; as usual: 16384 tokens, 512 sentences, 256 images</source>
       <translation>两部分合计的词元、句子或图像数；默认：16384 个词元、512 个句子、256 张图像</translation>
     </message>
     <message>
@@ -148,8 +148,8 @@
       <translation>每层遇到多少样本，以及所选层（否则最宽的层）的误差随样本数的变化</translation>
     </message>
     <message>
-      <source>Each block's statistics come from the compressed blocks before it: a little better, not cached, slower</source>
-      <translation>每个块的统计来自其前面已压缩的块：略好一些，不缓存，较慢</translation>
+      <source>Each block's statistics come from the compressed blocks before it: slower, and not cached</source>
+      <translation>每个块的统计来自其前面已压缩的块：较慢，且不缓存</translation>
     </message>
     <message>
       <source>Layer</source>
@@ -168,8 +168,8 @@
       <translation>每层遇到的样本</translation>
     </message>
     <message>
-      <source>The error that is left on inputs the solver never sees, for an eighth to all of its samples. Measured.</source>
-      <translation>求解器从未见过的输入上剩余的误差，样本从八分之一到全部。实测。</translation>
+      <source>Measured: the error left on inputs the solver never sees, for an eighth to all of its samples.</source>
+      <translation>实测：求解器从未见过的输入上剩余的误差，样本从八分之一到全部。</translation>
     </message>
     <message>
       <source>Text or images ({suffixes})</source>

@@ -75,12 +75,12 @@ class Calibration(QWidget):
         self.tokens.setKeyboardTracking(False)
         self.tokens.setSpecialValueText(self.tr("as usual"))
         self.tokens.setAccessibleName(self.tr("Calibration samples"))
-        self.tokens.setToolTip(self.tr("Tokens, sentences or images for both parts together; as usual: 16384 tokens, 512 sentences, 256 images"))
+        self.tokens.setToolTip(self.tr("Tokens, sentences or images for both parts; as usual: 16384 tokens, 512 sentences, 256 images"))
         self.file.setToolTip(self.tr("Your own text or images ({suffixes}); or drop them here").format(suffixes=", ".join(SUFFIXES)))
         self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
         self.back.setToolTip(self.tr("What the scored data leaves over, else the bundled text"))
         self.measure.setToolTip(self.tr("What each layer meets, and the error of the selected one (else of the widest) against samples"))
-        self.order.setToolTip(self.tr("Each block's statistics come from the compressed blocks before it: a little better, not cached, slower"))
+        self.order.setToolTip(self.tr("Each block's statistics come from the compressed blocks before it: slower, and not cached"))
         self.table.setHeaderLabels([self.tr("Layer"), self.tr("Samples (per input)"), self.tr("What happens")])
         self.table.setRootIsDecorated(False)
         self.table.setUniformRowHeights(True)
@@ -89,7 +89,7 @@ class Calibration(QWidget):
         head.setStretchLastSection(True)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         self.table.setTextElideMode(Qt.TextElideMode.ElideLeft)  # the end of a layer's name is what tells it apart
-        self.plot.setWhatsThis(self.tr("The error that is left on inputs the solver never sees, for an eighth to all of its samples. Measured."))
+        self.plot.setWhatsThis(self.tr("Measured: the error left on inputs the solver never sees, for an eighth to all of its samples."))
         for quiet in (self.dealt, self.summary):
             quiet.setWordWrap(True)
 
