@@ -102,6 +102,10 @@ def _look(window: MainWindow, folder: Path, failures: list[str]) -> None:
     _wait(window, "a layer was inspected", lambda: session.snapshot.inspection is not None, failures)
     _settle(window)
     _take(window, folder / "inspector.png")
+    _tab(window, "calibration")
+    _wait(window, "the calibration was measured", lambda: _covered(window), failures)
+    _settle(window)
+    _take(window, folder / "calibration.png")
     session.select([])
     session.choose(bits=3)
     _wait(window, "a second plan was measured", lambda: len(session.snapshot.variants) > 1 and _measured(window), failures)
@@ -134,6 +138,11 @@ def _original_scored(window: MainWindow) -> bool:
 def _measured(window: MainWindow) -> bool:
     s = window.session.snapshot
     return s.current >= 0 and s.score is not None and s.score.complete
+
+
+def _covered(window: MainWindow) -> bool:
+    found = window.session.snapshot.coverage
+    return found is not None and found.whole and len(found.points) > 1
 
 
 def _tab(window: MainWindow, name: str) -> None:

@@ -66,7 +66,10 @@ def test_fewer_tokens_are_proposed_where_the_hidden_states_are_what_is_too_much(
     whole, few = (told(flat, GPTQ, 64, n) for n in (400_000, 50_000))
     found = told(flat, GPTQ, (max(few.parts["statistics"], few.parts["compressing"]) + 1e8) / 0.95e9, 400_000)
     assert whole.parts["statistics"] - few.parts["statistics"] == 2 * 350_000 * 4 * 4096
-    assert found.proposal.startswith("calibrate on")
+    assert found.proposal == f"calibrate on {found.tokens} tokens instead of 400000"
+    assert told(flat, GPTQ, (found.peak_bytes + 1e8) / 0.95e9, 400_000).tokens == 0, "nothing is proposed where all fits"
+    again = told(flat, GPTQ, (max(few.parts["statistics"], few.parts["compressing"]) + 1e8) / 0.95e9, found.tokens)
+    assert max(again.parts["statistics"], again.parts["compressing"]) <= 0.95 * again.available, "what is proposed fits"
 
 
 def test_more_blocks_take_longer_but_no_more_memory() -> None:
@@ -154,3 +157,25 @@ def test_the_cache_shows_and_lets_go_of_each_part(monkeypatch: pytest.MonkeyPatc
     assert cached.clear() >= 4000
     with pytest.raises(BadPlan, match="layers, statistics, checkpoints"):
         cached.clear("all")
+
+
+def test_a_cap_of_the_user_is_kept_and_what_is_over_it_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from core.store import Store
+
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path))
+    for i in range(4):
+        Store.default().keep(f"{i}" * 64, {"0": torch.zeros(1_000_000)}, {})
+    cached.set_cap("layers", 10_000_000)
+    found = {s.name: s for s in cached.shelves()}
+    assert (found["layers"].cap, found["layers"].count) == (10_000_000, 2), "nine tenths of the cap are kept"
+    assert Store.default().cap == 10_000_000
+    folders = [tmp_path / "derived" / f"{i}" for i in range(3)]
+    for f in folders:
+        f.mkdir(parents=True)
+        (f / "model.safetensors").write_bytes(bytes(6_000_000))
+    cached.set_cap("checkpoints", 13_000_000)
+    assert sum(f.exists() for f in folders) == 2
+    with pytest.raises(BadPlan, match="too few"):
+        cached.set_cap("layers", 5)
+    assert Store.default().cap == 10_000_000, "a refused cap changes nothing"

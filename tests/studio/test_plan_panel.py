@@ -115,7 +115,7 @@ def test_a_knob_is_said_by_the_scope(session: Session, panel: PlanPanel) -> None
     combo.setCurrentIndex(combo.findData(64))
     combo.activated.emit(combo.currentIndex())
     assert session.snapshot.plan.model.knobs == {"slim.group_size": 64}
-    assert said(session.snapshot.plan, list(session.snapshot.layers[:1]), "rtn.group_size").value == 32
+    assert said(session.snapshot.plan, list(session.snapshot.layers[:1]), "slim.group_size").value == 64
 
 
 def test_the_history_lists_measured_plans_and_a_click_restores_one(session: Session, qtbot: Any) -> None:
