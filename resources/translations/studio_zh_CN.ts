@@ -156,12 +156,16 @@
       <translation>层</translation>
     </message>
     <message>
-      <source>Samples (per input)</source>
-      <translation>样本（每输入）</translation>
+      <source>Samples</source>
+      <translation>样本</translation>
     </message>
     <message>
       <source>What happens</source>
       <translation>处理方式</translation>
+    </message>
+    <message>
+      <source>Samples it met, and how many times its inputs that is</source>
+      <translation>遇到的样本数，以及是其输入数的多少倍</translation>
     </message>
     <message>
       <source>What each layer meets</source>
@@ -192,8 +196,8 @@
       <translation>{told}：{n} {unit}用于求解，{m} 留出用于评分</translation>
     </message>
     <message>
-      <source>All {n} layers saw enough</source>
-      <translation>全部 {n} 层见到的样本都足够</translation>
+      <source>All {n} layers saw at least {times} samples per input</source>
+      <translation>全部 {n} 层每个输入至少见到 {times} 个样本</translation>
     </message>
     <message>
       <source>{n} of {m} layers saw fewer than {times} samples per input</source>
@@ -212,8 +216,8 @@
       <translation>{layer}：从 {n} 个样本起趋平</translation>
     </message>
     <message>
-      <source>{layer}: still falling, more samples would help</source>
-      <translation>{layer}：仍在下降，更多样本会有帮助</translation>
+      <source>{layer}: the last step still took {share} off the error</source>
+      <translation>{layer}：最后一步仍使误差减少 {share}</translation>
     </message>
     <message>
       <source>met nothing: stays as stored</source>

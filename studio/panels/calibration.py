@@ -81,7 +81,8 @@ class Calibration(QWidget):
         self.back.setToolTip(self.tr("What the scored data leaves over, else the bundled text"))
         self.measure.setToolTip(self.tr("What each layer meets, and the error of the selected one (else of the widest) against samples"))
         self.order.setToolTip(self.tr("Each block's statistics come from the compressed blocks before it: slower, and not cached"))
-        self.table.setHeaderLabels([self.tr("Layer"), self.tr("Samples (per input)"), self.tr("What happens")])
+        self.table.setHeaderLabels([self.tr("Layer"), self.tr("Samples"), self.tr("What happens")])
+        self.table.headerItem().setToolTip(1, self.tr("Samples it met, and how many times its inputs that is"))
         self.table.setRootIsDecorated(False)
         self.table.setUniformRowHeights(True)
         self.table.setAccessibleName(self.tr("What each layer meets"))
@@ -104,7 +105,7 @@ class Calibration(QWidget):
         second.addWidget(self.order)
         under.addWidget(self.plot)
         under.addWidget(self.table)
-        under.setSizes([300, 320])
+        under.setSizes([220, 270])
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
@@ -226,7 +227,7 @@ class Calibration(QWidget):
             return ""
         few, blind = sum(r.few for r in found.reach), sum(r.blind for r in found.reach)
         if not few and not blind:
-            return self.tr("All {n} layers saw enough").format(n=len(found.reach))
+            return self.tr("All {n} layers saw at least {times} samples per input").format(n=len(found.reach), times=TIMES)
         parts = [self.tr("{n} of {m} layers saw fewer than {times} samples per input").format(n=few, m=len(found.reach), times=TIMES)]
         parts += [self.tr("{n} saw nothing").format(n=blind)] if blind else []
         return self.tr(", ").join(parts)
@@ -239,7 +240,9 @@ class Calibration(QWidget):
         place = f"{p.name.rsplit('.', 1)[-1]} ({method})"
         if (flat := found.enough) is not None:
             return self.tr("{layer}: flat from {n} samples on").format(layer=place, n=f"{flat.samples:,}")
-        return self.tr("{layer}: still falling, more samples would help").format(layer=place) if found.whole else ""
+        off = 1 - found.points[-1].error / max(1e-30, found.points[-2].error)
+        form = self.tr("{layer}: the last step still took {share} off the error")
+        return form.format(layer=place, share=numbers.percent(round(off, 3))) if found.whole else ""
 
     def _plot(self, found: Coverage) -> None:
         x, y = [p.samples for p in found.points], [100 * p.error for p in found.points]
@@ -267,7 +270,7 @@ class Calibration(QWidget):
             items.append(item)
         self.table.clear()
         self.table.addTopLevelItems(items)
-        for column, ems in enumerate((8, 6)):
+        for column, ems in enumerate((7, 6)):
             self.table.setColumnWidth(column, ems * self.fontMetrics().height())
 
     def _what(self, s: Snapshot, r: Reach) -> str:
