@@ -1509,6 +1509,10 @@ reopened in a fresh process by {tool}</source>
       <translation>评分</translation>
     </message>
     <message>
+      <source>cutting</source>
+      <translation>裁剪</translation>
+    </message>
+    <message>
       <source>Calibration</source>
       <translation>校准</translation>
     </message>
@@ -1931,6 +1935,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>裁剪</translation>
     </message>
     <message>
+      <source>Cutting block by block</source>
+      <translation>逐块裁剪</translation>
+    </message>
+    <message>
       <source>Cutting looks at what goes through the network, and it can't run or there is no data; open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0</source>
       <translation>裁剪需要观察网络中的数据流，但网络无法运行或没有数据；请打开带 config.json 的文件夹并给出数据，或设 method = "magnitude"、compensate = false、blocks = 0</translation>
     </message>
@@ -2253,6 +2261,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>The network can't take images of {0}: {1}</source>
       <translation>网络不接受 {0} 的图像：{1}</translation>
+    </message>
+    <message>
+      <source>The network stopped being a chain of blocks on a batch of the calibration data; choose other data</source>
+      <translation>网络在一批校准数据上不再是块的链；请选择其他数据</translation>
     </message>
     <message>
       <source>The network stopped being a chain of blocks on a batch of {0}; choose other data</source>
@@ -2633,6 +2645,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>layer</source>
       <translation>逐层</translation>
+    </message>
+    <message>
+      <source>leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time</source>
+      <translation>不做裁剪：裁剪要以 float32 保存整个网络，剪枝和量化一次只需一个块</translation>
     </message>
     <message>
       <source>mean cosine between the embeddings of both models</source>
