@@ -180,7 +180,7 @@ class MainWindow(QMainWindow):
         wide = [(d, w) for n, w in (("layers", 345), ("plan", 315)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
         if {"plan", "history"} <= self.docks.keys():
-            self.resizeDocks([self.docks["plan"], self.docks["history"]], [3, 1], Qt.Orientation.Vertical)
+            self.resizeDocks([self.docks["plan"], self.docks["history"]], [5, 1], Qt.Orientation.Vertical)
         if (jobs := self.docks.get("jobs")) is not None:
             self.resizeDocks([jobs], [34], Qt.Orientation.Vertical)
 
