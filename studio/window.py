@@ -209,7 +209,7 @@ class MainWindow(QMainWindow):
             self.tabs.setCurrentWidget(self.parts["compare"])
         self._compared = s.comparison
         if opened and self.docks and not settings.toured() and self.coach is None:
-            QTimer.singleShot(0, self.tour)  # the docks have their places only after this frame
+            QTimer.singleShot(0, self, self.tour)  # the docks have their places only after this frame
         self._facts(s)
         for name, part in self.parts.items():
             if part.isVisible() and self._drawn.get(name) is not s:
