@@ -25,6 +25,7 @@ class Plot(pg.PlotWidget):
         item = self.getPlotItem()
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("bottom").enableAutoSIPrefix(False)
+        item.getAxis("left").setStyle(hideOverlappingLabels=True)  # no number is cut off at the upper edge
         item.setMouseEnabled(x=zoom, y=zoom)
         item.setMenuEnabled(False)
         if not zoom:
@@ -92,8 +93,8 @@ def head(title: str, beside: QWidget | None = None) -> QHBoxLayout:
 
 
 def settle(words: QLabel) -> None:
-    """Room for three lines of figures below a chart, so that charts side by side end at one height."""
-    words.setMinimumHeight(3 * words.fontMetrics().lineSpacing() + 2)
+    """Room for four lines of figures below a chart, so that charts side by side end at one height."""
+    words.setMinimumHeight(4 * words.fontMetrics().lineSpacing() + 2)
     words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
+from math import floor, log10
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,10 @@ class SizeChart(QWidget):
             self.plot.getAxis("left").setTicks([ticks])
             # pyqtgraph fits the axis to its labels only after a first paint, and that frame has none
             self.plot.getAxis("left").setWidth(max(self.fontMetrics().horizontalAdvance(text) for _, text in ticks) + 16)
-        self.plot.setXRange(0, max(max(w, default=0.0) for w in wide) * 1.05 or 1.0, padding=0)
+        widest = max(max(w, default=0.0) for w in wide) or 1.0
+        self.plot.setXRange(0, widest * 1.05, padding=0)
+        whole = 10 ** floor(log10(widest))
+        self.plot.getAxis("bottom").setTicks([[(0, "0"), (top := widest // whole * whole, f"{top:g}")]])  # the room is for two numbers
         self.plot.setYRange(-0.6, n - 0.4, padding=0)
         figures = f"{numbers.size(before.total)} → <b>{numbers.size(now.total)}</b>  ({numbers.significant(before.total / now.total)}×)"
         self.text.setText(f"{figures}<br>" + QCoreApplication.translate("SizeChart", "exact bytes, orange before, blue now"))
