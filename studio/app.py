@@ -19,6 +19,7 @@ from . import settings, theme
 from .engine import Engine
 from .session import Session
 from .window import MainWindow
+from .words import said
 
 CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei")
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def build() -> tuple[QApplication, MainWindow]:
 
 def translate(app: QApplication) -> None:
     """Put the chosen language's texts in place of those in force."""
+    said.cache_clear()
     for old in app.findChildren(QTranslator, options=Qt.FindChildOption.FindDirectChildrenOnly):
         app.removeTranslator(old)
         old.deleteLater()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -37,6 +38,17 @@ def copy(kind: str, view: QGraphicsView, rows: Rows) -> None:
     else:
         mime.setText(found.decode())
     QGuiApplication.clipboard().setMimeData(mime)
+    atexit.unregister(_outlive)
+    atexit.register(_outlive)
+
+
+def _outlive() -> None:
+    """At the end leave the clipboard a copy that Qt owns: our QMimeData would call an interpreter that is gone, and crash."""
+    clipboard = QGuiApplication.clipboard() if QGuiApplication.instance() else None
+    found = clipboard.mimeData() if clipboard else None
+    if clipboard is None or found is None or not any(found.hasFormat(k) for k in KINDS.values()):
+        return  # somebody else's by now
+    clipboard.setImage(clipboard.image()) if found.hasImage() else clipboard.setText(found.text())
 
 
 def save(path: Path, view: QGraphicsView, rows: Rows) -> str:

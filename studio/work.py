@@ -187,7 +187,8 @@ def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target
     if plan.rotate:
         checkpoint = rotate.planned(checkpoint)
         layers = tuple(layers_of(checkpoint))
-    exact, energy = figures(checkpoint, layers, {**settings, **resolve(plan, layers)}, target, task)
+    inside = settings if how.idle and not plan.rotate else {**settings, **resolve(plan, layers)}
+    exact, energy = figures(checkpoint, layers, inside, target, task)
     return {"settings": settings, "size": exact, "energy": energy, "cut": shapes}
 
 

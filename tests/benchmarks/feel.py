@@ -133,7 +133,7 @@ def p99(found: list[float]) -> float:
 
 
 def ticks(quick: bool) -> list[Row]:
-    """A tick of the amount and bits sliders to charts drawn again, on 500 layers."""
+    """A tick of the amount and bits sliders to charts drawn again, on 500 layers, after the worker has counted the file's zeros."""
     from PySide6.QtWidgets import QHBoxLayout, QWidget
 
     from studio.app import build
@@ -146,7 +146,7 @@ def ticks(quick: bool) -> list[Row]:
         shard(file, {f"model.layers.{i // 5}.mlp.p{i % 5}_proj.weight": (512, 512) for i in range(500)})
         (file.parent / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
         session.open(file.parent)
-        until(app, lambda: session.snapshot.original is not None)
+        until(app, lambda: session.snapshot.original is not None and not session.engine.busy())
         session.set_target("packed")  # a dense export has the same size at every tick: nothing would be redrawn
         row = QWidget()
         line = QHBoxLayout(row)

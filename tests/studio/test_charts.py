@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +160,17 @@ def test_a_right_click_offers_to_copy_and_to_save(measured: Session, qtbot: obje
     assert [a.text() for a in menu.actions() if not a.isSeparator()] == ["Copy as PNG", "Copy as SVG", "Copy as CSV", "Save as…"]
     menu.actions()[2].trigger()
     assert QGuiApplication.clipboard().text().startswith("group,layers")
+
+
+def test_the_studio_ends_well_with_a_copied_chart_on_the_clipboard() -> None:
+    code = """
+import pyqtgraph as pg
+from PySide6.QtGui import QGuiApplication
+from studio import pictures
+app = pg.mkQApp()
+for kind in ("png", "svg", "csv"):
+    pictures.copy(kind, pg.PlotWidget(), [["a"], [1]])
+print(QGuiApplication.clipboard().text().strip())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["a", "1"]), done.stderr
