@@ -25,7 +25,7 @@ class Plot(pg.PlotWidget):
         item = self.getPlotItem()
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("bottom").enableAutoSIPrefix(False)
-        item.getAxis("bottom").setTickDensity(0.5)  # numbers stay apart in a plot of 80 pixels
+        item.getAxis("bottom").setStyle(textFillLimits=[(0, 0.5)])  # finer numbers only where they stay apart
         item.getAxis("left").setStyle(hideOverlappingLabels=True)  # no number is cut off at the upper edge
         item.setMouseEnabled(x=zoom, y=zoom)
         item.setMenuEnabled(False)
