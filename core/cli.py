@@ -69,19 +69,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--limit", type=int)
     c.add_argument("--json", action="store_true")
     e = _command(sub, "export", export, "slim and export in one line")
-    e.add_argument("path", type=Path)
-    e.add_argument("--out", type=Path, required=True)
-    e.add_argument("--prune", default="magnitude", choices=list(pruners))
-    e.add_argument("--amount", type=float, default=0.0)
-    e.add_argument("--quantize", default="rtn", choices=list(quantizers))
-    e.add_argument("--bits", type=int, default=16)
-    e.add_argument("--knob", action="append", default=[], metavar="METHOD.NAME=VALUE")
-    e.add_argument("--cut", action="append", default=[], metavar="KIND=SHARE", help="ffn, heads or channels=0.5, blocks=2 ...")
-    e.add_argument("--rotate", action="store_true", help="turn the residual stream before anything else (RMSNorm decoders)")
-    e.add_argument("--tune", default="auto", choices=list(TUNE.values()), help="zero-byte tuning; knobs: --knob tune.steps=112")
-    e.add_argument("--format", default="dense", choices=list(targets))
-    e.add_argument("--data", type=Path)
-    e.add_argument("--limit", type=int)
+    _exported(e)
     for x in (r, e):
         x.add_argument("--calibrate", type=Path, metavar="FILE", help="calibration data; without it, what the evaluation leaves over")
         x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
@@ -96,6 +84,23 @@ def parser() -> argparse.ArgumentParser:
     k.add_argument("clear", nargs="?", choices=("clear",))
     k.add_argument("--only", choices=("layers", "statistics", "checkpoints"))
     return p
+
+
+def _exported(e: argparse.ArgumentParser) -> None:
+    """The options of `slim export`: a plan of one line, its data and its format."""
+    e.add_argument("path", type=Path)
+    e.add_argument("--out", type=Path, required=True)
+    e.add_argument("--prune", default="magnitude", choices=list(pruners))
+    e.add_argument("--amount", type=float, default=0.0)
+    e.add_argument("--quantize", default="rtn", choices=list(quantizers))
+    e.add_argument("--bits", type=int, default=16)
+    e.add_argument("--knob", action="append", default=[], metavar="METHOD.NAME=VALUE")
+    e.add_argument("--cut", action="append", default=[], metavar="KIND=SHARE", help="ffn, heads or channels=0.5, blocks=2 ...")
+    e.add_argument("--rotate", action="store_true", help="turn the residual stream before anything else (RMSNorm decoders)")
+    e.add_argument("--tune", default="auto", choices=list(TUNE.values()), help="zero-byte tuning; knobs: --knob tune.steps=112")
+    e.add_argument("--format", default="dense", choices=list(targets))
+    e.add_argument("--data", type=Path)
+    e.add_argument("--limit", type=int)
 
 
 def _command(sub: Any, name: str, do: Any, about: str) -> argparse.ArgumentParser:
