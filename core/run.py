@@ -52,22 +52,12 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
     from .int8 import running
 
     start, store = time.monotonic(), store or Store.default()
-    checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
-    found, plan = tuple(layers(checkpoint)), recipe.plan
-    check(plan)
-    compress.check(plan, found)
-    planned(checkpoint, cut_of(plan))  # refuses widths this model can't have before any work is done
-    target = make(targets[recipe.target], recipe.target_knobs)
-    measured_speed()
-    flight = foresee(recipe, checkpoint, found)
-    job.point(flight)
-    if not flight.fits:
-        raise BadPlan(f"This run {flight.told}: {flight.proposal}")
+    checkpoint, found, target, flight = _begun(recipe, job)
     whole = compress.original(checkpoint, found, store)
     network = _network(checkpoint, job)
     reference = _reference(recipe, network, whole, flight, job) if network else None
-    slim, net = _turned(plan, *_cut(recipe, checkpoint, network, job), job)
-    plan, found = fitting(plan, layers(slim)), tuple(layers(slim))
+    slim, net = _turned(recipe.plan, *_cut(recipe, checkpoint, network, job), job)
+    plan, found = fitting(recipe.plan, layers(slim)), tuple(layers(slim))
     done = compress.compress(slim, found, plan, _calibration(recipe, net, found, slim, job), store, job, on)
     made = time.monotonic()
     scores: list[Score | None] = [None, None]
@@ -94,6 +84,22 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
         if recipe.out.is_dir():
             save(recipe, recipe.out / "recipe.toml")
     return Result(told, done)
+
+
+def _begun(recipe: Recipe, job: Job) -> tuple[Checkpoint, tuple[Layer, ...], Any, Preflight]:
+    """The opened checkpoint, its layers, the export's format and what the run will take; what must be refused is, before any work."""
+    checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
+    found = tuple(layers(checkpoint))
+    check(recipe.plan)
+    compress.check(recipe.plan, found)
+    planned(checkpoint, cut_of(recipe.plan))  # refuses widths this model can't have before any work is done
+    target = make(targets[recipe.target], recipe.target_knobs)
+    measured_speed()
+    flight = foresee(recipe, checkpoint, found)
+    job.point(flight)
+    if not flight.fits:
+        raise BadPlan(f"This run {flight.told}: {flight.proposal}")
+    return checkpoint, found, target, flight
 
 
 def _network(checkpoint: Checkpoint, job: Job) -> Network | None:
