@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     k = _command(sub, "cache", cache, "what is kept on disk to save work")
     k.add_argument("clear", nargs="?", choices=("clear",))
     k.add_argument("--only", choices=("layers", "statistics", "checkpoints"))
+    k.add_argument("--cap", type=float, metavar="GB", help="from now on at most so much of the part named with --only")
     return p
 
 
@@ -130,7 +131,11 @@ def foreseen(value: Any) -> None:
 
 
 def cache(args: argparse.Namespace, job: Job) -> None:
-    """Each part of the cache on a line; with `clear`, emptied."""
+    """Each part of the cache on a line; with `clear`, emptied; with a cap, kept under it from now on."""
+    if args.cap is not None:
+        if not args.only:
+            raise BadPlan("--cap is for one part of the cache: name it, as in slim cache --only layers --cap 20")
+        cached.set_cap(args.only, round(args.cap * 1e9))
     for s in cached.shelves():
         print(f"{s.name:12} {s.count:6} {s.what:34} {s.nbytes:16,} of {s.cap:,} bytes   {s.path}")
     if args.clear:

@@ -106,6 +106,13 @@ def test_bare_weights_are_slimmed_and_exported_without_a_score(tmp_path: Path) -
     assert any("accuracy can't be measured" in n for n in told.notes)
 
 
+def test_a_part_of_the_cache_is_given_another_cap_and_only_a_named_one(tmp_path: Path) -> None:
+    assert "20,000,000 bytes" in slim("cache", "--only", "layers", "--cap", "0.02", cache=tmp_path).stdout
+    refused = slim("cache", "--cap", "0.02", cache=tmp_path)
+    assert refused.returncode == 2
+    assert "--only" in refused.stderr
+
+
 def test_ctrl_c_leaves_nothing_and_says_130(tmp_path: Path) -> None:
     env = {**os.environ, "SLIM_CACHE": str(tmp_path / "cache")}
     args = [sys.executable, "-m", "core", "export", str(SAMPLES / "sotu-lm"), "--out", str(tmp_path / "out"), "--bits", "4"]
