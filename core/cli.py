@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cached, environment
+from . import cached, commands_measure, environment
 from .cluster import cluster
 from .cut import Cut
-from .errors import BadData, BadFile, BadPlan, Cancelled, SlimError
+from .errors import BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
@@ -26,7 +26,6 @@ from .recipe import ORDERS, Recipe, load
 from .registry import knobs
 from .report import from_json
 from .run import run
-from .store import Store
 from .types import METRICS, Choice, Layer, Measured, Plan, Report
 
 if TYPE_CHECKING:
@@ -75,10 +74,7 @@ def parser() -> argparse.ArgumentParser:
         x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
         x.add_argument("--order", choices=ORDERS, help="sequential: each block is calibrated behind the compressed blocks before it")
     e.add_argument("--seed", type=int, default=0)
-    m = _command(sub, "measure", measure, "how long one pass takes on this machine")
-    m.add_argument("path", type=Path)
-    m.add_argument("--int8", action="store_true", help="beside it, with its linear layers in dynamic int8")
-    m.add_argument("--data", type=Path)
+    commands_measure.options(_command(sub, "measure", commands_measure.measure, "how long one pass takes on this machine, and its joules"))
     _command(sub, "methods", methods, "every method with its knobs")
     k = _command(sub, "cache", cache, "what is kept on disk to save work")
     k.add_argument("clear", nargs="?", choices=("clear",))
@@ -240,29 +236,6 @@ def tell(report: Report) -> None:
             print(f"  {c.name}: {c.detail}")
     for n in report.notes:
         print(n)
-
-
-def measure(args: argparse.Namespace, job: Job) -> None:
-    """The original in float32 beside its dynamic int8, or beside itself, which shows the noise of this machine."""
-    from . import data, latency, networks
-    from .compress import compress, original
-    from .int8 import KEY, running
-
-    checkpoint = open_checkpoint(args.path, job)
-    found, store = tuple(layers(checkpoint)), Store.default()
-    network = networks.attach(checkpoint, job)
-    path = args.data or data.default(checkpoint)
-    if path is None:
-        raise BadData("There are no samples to run the network on; give --data")
-    weights = original(checkpoint, found, store).weights(job)
-    after = network
-    if args.int8:
-        linear = {x.name: Choice(quantize=KEY, bits=8) for x in found if x.kind == "linear" and not x.protected}
-        after = running(compress(checkpoint, found, Plan(layers=linear), None, store, job), network)
-    t = latency.latency((network, weights), (after, weights), data.load(path, network, 256, job), job)
-    what = "dynamic int8" if args.int8 else "the same again"
-    print(f"{t.what}: {1e3 * t.before.value:.4g} ms in float32, {1e3 * t.after.value:.4g} ms as {what}")
-    print(f"{t.ratio.value:.3g}x as fast ({t.ratio.low:.3g} to {t.ratio.high:.3g}, 95 %), median of {t.rounds} rounds, measured here")
 
 
 def compare(args: argparse.Namespace, job: Job) -> None:

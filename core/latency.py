@@ -20,7 +20,7 @@ def latency(before: tuple[Network, dict[str, Tensor]], after: tuple[Network, dic
     """Both in turns, float32, with as many threads as the engine uses."""
     import torch
 
-    item, what = _fed(batches)
+    item, what, _ = fed(batches)
     job.check()
     with torch.inference_mode():
         found = interleaved(lambda: before[0].forward(before[1], item), lambda: after[0].forward(after[1], item), job)
@@ -31,11 +31,14 @@ def _median(t: Timed) -> Median:
     return Median(t.median, t.low, t.high)
 
 
-def _fed(batches: Batches) -> tuple[dict[str, Tensor], str]:
+def fed(batches: Batches, tokens: int = TOKENS) -> tuple[dict[str, Tensor], str, int]:
+    """What one pass feeds, in words, and how many tokens or samples that is."""
     item = dict(batches.items[0])
     if batches.kind == "text":
-        item = {k: v[:, :TOKENS].contiguous() for k, v in item.items()}
-        return item, f"{item['input_ids'].shape[1]} tokens read at once"
+        item = {k: v[:1, :tokens].contiguous() for k, v in item.items()}
+        n = item["input_ids"].shape[1]
+        return item, f"{n} tokens read at once" if n > 1 else "one token", n
     n = IMAGES if batches.kind == "images" else SENTENCES
     item = {k: v[:n].contiguous() for k, v in item.items()}
-    return item, f"{len(next(iter(item.values())))} {batches.unit} at once"
+    n = len(next(iter(item.values())))
+    return item, f"{n} {batches.unit} at once", n

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .job import Job
 
+T = TypeVar("T")
 ENOUGH = 15  # rounds at least: the interval of a median needs a handful
 SECONDS = 3.0  # of measuring at most, once there are enough rounds
 
@@ -32,18 +34,28 @@ class Faster:
 
 
 def interleaved(first: Callable[[], object], second: Callable[[], object], job: Job, seconds: float = SECONDS) -> Faster:
-    """Run both by turns, in changing order, until the time is spent; one round first warms the caches and does not count."""
-    rows: list[tuple[float, float]] = []
+    """Run both by turns until the time is spent."""
+    rows = turns(first, second, _once, job, ENOUGH, seconds)
+    return Faster(timed([a for a, _ in rows]), timed([b for _, b in rows]), timed([a / b for a, b in rows]), len(rows))
+
+
+def turns(
+    first: Callable[[], object], second: Callable[[], object], gauge: Callable[[Callable[[], object]], T], job: Job, enough: int,
+    seconds: float,
+) -> list[tuple[T, T]]:  # fmt: skip
+    """What `gauge` makes of both, by turns in changing order, until there is enough and the time is spent; one round first warms the
+    caches and does not count."""
+    rows: list[tuple[T, T]] = []
     first(), second()
     end = time.perf_counter() + seconds
-    while len(rows) < ENOUGH or time.perf_counter() < end:
+    while len(rows) < enough or time.perf_counter() < end:
         job.check()
         if len(rows) % 2:
-            b, a = _once(second), _once(first)
+            b, a = gauge(second), gauge(first)
         else:
-            a, b = _once(first), _once(second)
+            a, b = gauge(first), gauge(second)
         rows.append((a, b))
-    return Faster(timed([a for a, _ in rows]), timed([b for _, b in rows]), timed([a / b for a, b in rows]), len(rows))
+    return rows
 
 
 def _once(call: Callable[[], object]) -> float:
