@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEPT = 64  # ways of storing that a checkpoint remembers, newest last
 ORDERS = 32  # orders of tensors that a checkpoint remembers
+DIGITS = 22  # characters around a tensor's name and in its two offsets, about
 _FRAME = len('{"__metadata__":{"format":"pt"}}')
 _AROUND = ',:{"dtype":"%s","shape":[%s],"data_offsets":[,]}'
 _TENS = [10**k for k in range(1, 19)]
@@ -42,6 +43,12 @@ def size(checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str,
         total += _index(checkpoint, found, forms, starts)
     files = checkpoint.kept.setdefault("files", {t.file for t in checkpoint.tensors.values()})
     return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, sum(f.stat().st_size for f in files))
+
+
+def each(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any) -> list[int]:
+    """Bytes every layer adds to the files with its part of the header: what a budget is dealt out in. Their sum is off by a few digits."""
+    forms = _forms(checkpoint, layers, settings, target)
+    return [f.nbytes + f.text + sum(len(x.name) + len(end) + DIGITS for _, end in f.ends) for x, f in zip(layers, forms)]
 
 
 def _forms(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any) -> list[Form]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .model import estimate
+from .model import estimate, roofline
 
-__all__ = ["estimate"]
+__all__ = ["estimate", "roofline"]

@@ -45,8 +45,7 @@ def estimate(
     import numpy as np
 
     found = tuple(layers)
-    hit = min(1.0, CACHE / (sum(size.layers.values()) or 1))
-    pace = hit / CACHED + (1 - hit) / READ  # seconds a byte of weight takes
+    pace = _pace(sum(size.layers.values()))
     w, kept = work(checkpoint, found, task), size.layers
     stored = np.array([kept.get(x.name, x.tensor.nbytes) for x in found] + [0.0])
     computing, weights, moving = 2 * w.macs / FLOPS, stored * w.moved * pace, w.activations / CACHED
@@ -59,6 +58,24 @@ def estimate(
     return Energy(
         joules, joules / RANGE, joules * RANGE, parts, "token" if task == "causal-lm" else "sample", how(target, task, checkpoint)
     )
+
+
+def roofline(
+    checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, stored: np.ndarray, total: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joules and seconds of layers `at` (places in `layers`; the last place + 1 is the key-value cache) stored in so many bytes each, when all
+    weights together take `total`: with that fixed, a plan's energy and time are sums over its layers."""
+    import numpy as np
+
+    w = work(checkpoint, layers, task)
+    computing, moving = 2 * w.macs[at] / FLOPS, stored * w.moved[at] * _pace(total) + w.activations[at] / CACHED
+    return np.where(computing >= moving, COMPUTING * computing, READING * moving), np.maximum(computing, moving)
+
+
+def _pace(total: float) -> float:
+    """Seconds a byte of weight takes, when so many bytes of weights share the cache."""
+    hit = min(1.0, CACHE / (total or 1))
+    return hit / CACHED + (1 - hit) / READ
 
 
 def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Work:

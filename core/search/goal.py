@@ -1,0 +1,88 @@
+"""What the user wants of a plan, in the words of a recipe: a size, a loss, joules, or a weighing of all three."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..errors import BadPlan
+
+UNITS = {
+    "": 1, "b": 1, "byte": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+AMOUNT = re.compile(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:e[0-9]+)?|\.[0-9]+)\s*([a-z]*|x|%)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One wish; shares are of the original. Alone or with `weights` nothing else is asked for."""
+
+    size: int | str = ""  # the best plan within so many bytes: 60000000, "60 MB", "0.5x", "50 %"
+    worse: float | None = None  # the smallest plan whose figure is at most this share worse, with 90 % certainty
+    kl: float | None = None  # the smallest plan whose predicted loss is at most this, in the sensitivity's currency
+    energy: float | None = None  # the best plan within this share of the original's modelled joules
+    time: float | None = None  # the best plan within this share of the original's modelled seconds
+    weights: tuple[float, float, float] | None = None  # alpha, beta, gamma of J = alpha D + beta S/S0 + gamma E/E0
+    alike: bool = False  # q, k and v, and gate and up, of a block get one setting: runtimes that fuse them need it
+
+    def __post_init__(self) -> None:
+        said = [f.name for f in fields(self) if f.name != "alike" and getattr(self, f.name) not in (None, "")]
+        if len(said) != 1:
+            known = ", ".join(f.name for f in fields(self) if f.name != "alike")
+            raise BadPlan(f"A goal is one of {known}; this one says {' and '.join(said) or 'none of them'}")
+        if self.size != "":
+            budget(self.size, 1)
+        for name in ("worse", "kl", "energy", "time"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise BadPlan(f"[goal] {name} = {value}: give a number above 0, such as 0.01")
+        if self.weights is not None and (min(self.weights) < 0 or self.weights[0] == 0 or max(self.weights[1:]) == 0):
+            raise BadPlan(f"[goal] weights = {list(self.weights)}: give three numbers from 0 on, of loss (above 0), size and energy (one above 0)")
+
+    @property
+    def name(self) -> str:
+        return next(f.name for f in fields(self) if getattr(self, f.name) not in (None, ""))
+
+    def table(self) -> dict[str, Any]:
+        """As a recipe's [goal] says it."""
+        return {self.name: list(self.weights) if self.weights else getattr(self, self.name), "alike": self.alike or None}
+
+
+def budget(size: int | str, original: int) -> int:
+    """Bytes of "60 MB", "0.5x" or "50 %" (of the original) or a plain number; BadPlan when it is none of these."""
+    found = AMOUNT.fullmatch(str(size))
+    unit = found.group(2).lower() if found else "?"
+    if found is None or (unit not in UNITS and unit not in ("x", "%")):
+        raise BadPlan(f'A size is a number of bytes, "60 MB", "0.5x" or "50 %" (of the original), not {size!r}')
+    number = float(found.group(1).replace("_", "").replace(",", ""))
+    if number <= 0:
+        raise BadPlan(f"A size of {size} leaves no room for anything; give more")
+    if unit in ("x", "%"):
+        return int(number * (0.01 if unit == "%" else 1.0) * original)
+    return int(number * UNITS[unit])
+
+
+def goal(said: Mapping[str, Any]) -> Goal | None:
+    """The goal of a recipe's table, None where there is none; an unknown key or a value of another kind is a BadPlan."""
+    if not said:
+        return None
+    known = [f.name for f in fields(Goal)]
+    for key, value in said.items():
+        if key not in known:
+            raise BadPlan(f"[goal] {key!r} is an unknown key of the recipe; there is {', '.join(known)}")
+        if not _fits(key, value):
+            raise BadPlan(f"[goal] {key} can't be {value!r}; see slim plan --help for what a goal may say")
+    given = {k: tuple(map(float, v)) if k == "weights" else v for k, v in said.items()}
+    return Goal(**given)
+
+
+def _fits(key: str, value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if key == "alike":
+        return isinstance(value, bool)
+    if key == "weights":
+        return isinstance(value, list) and len(value) == 3 and all(_fits("worse", v) for v in value)
+    return number or (key == "size" and isinstance(value, str))
