@@ -137,6 +137,6 @@ def relieved(plan: Plan, layers: Iterable[Layer], settings: Mapping[str, Setting
         if x.name in names:
             s = settings[x.name]
             bits = next((b for b in MORE.get(s.bits, ()) if not fits(x, replace(s, bits=b))), 16) if s.quantize else s.bits
-            halved = {"amount": round(s.amount / 2, 4)} if s.amount else {}
-            plan = edit(plan, Scope("layers", (x.name,)), bits=bits, **halved)
+            changes = {"bits": bits, "amount": round(s.amount / 2, 4)} if s.amount else {"bits": bits}
+            plan = edit(plan, Scope("layers", (x.name,)), knobs=None, **changes)
     return plan

@@ -63,8 +63,8 @@ def estimate(
 def roofline(
     checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, stored: np.ndarray, total: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joules and seconds of layers `at` (places in `layers`; the last place + 1 is the key-value cache) stored in so many bytes each, when all
-    weights together take `total`: with that fixed, a plan's energy and time are sums over its layers."""
+    """Joules and seconds of layers `at` (places in `layers`; the place after the last is the key-value cache) stored in so many bytes each,
+    when all weights together take `total`: with that fixed, a plan's energy and time are sums over its layers."""
     import numpy as np
 
     w = work(checkpoint, layers, task)

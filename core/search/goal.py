@@ -40,7 +40,7 @@ class Goal:
             if value is not None and not 0 < value < float("inf"):
                 raise BadPlan(f"[goal] {name} = {value}: give a number above 0, such as 0.01")
         if self.weights is not None and (min(self.weights) < 0 or self.weights[0] == 0 or max(self.weights[1:]) == 0):
-            raise BadPlan(f"[goal] weights = {list(self.weights)}: give three numbers from 0 on, of loss (above 0), size and energy (one above 0)")
+            raise BadPlan(f"[goal] weights = {list(self.weights)}: give three, from 0 on: of loss (above 0), size and energy (one above 0)")
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ def goal(said: Mapping[str, Any]) -> Goal | None:
             raise BadPlan(f"[goal] {key!r} is an unknown key of the recipe; there is {', '.join(known)}")
         if not _fits(key, value):
             raise BadPlan(f"[goal] {key} can't be {value!r}; see slim plan --help for what a goal may say")
-    given = {k: tuple(map(float, v)) if k == "weights" else v for k, v in said.items()}
+    given: dict[str, Any] = {k: tuple(map(float, v)) if k == "weights" else v for k, v in said.items()}
     return Goal(**given)
 
 

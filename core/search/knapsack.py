@@ -96,9 +96,9 @@ def _hull(k: Knapsack, group: int) -> list[int]:
     return [i for *_, i in out]
 
 
-def filled(k: Knapsack, chosen: Ints, budget: float) -> Ints:
-    """What is left of the budget spent on the single changes that win most per cost, until none fits."""
-    chosen = chosen.copy()
+def filled(k: Knapsack, along: Sweep, budget: float) -> Ints:
+    """The furthest step of the sweep, and the rest of the budget spent on the single changes that win most per cost, until none fits."""
+    chosen = along.at(along.under(budget))
     left = budget - k.total(chosen)[0]
     for _ in range(4 * len(chosen)):
         dearer, won = k.cost - k.cost[chosen][k.group], k.value[chosen][k.group] - k.value
@@ -119,7 +119,7 @@ def exact(k: Knapsack, along: Sweep, budget: float) -> Ints:
     better plan, nor can a partial plan whose options exceed theirs by more together (Pisinger 1995). Only where more than `STATES` partial
     plans stay is it thinned to the best in each 1/4096 of what is still open; costs are exact throughout."""
     step = along.under(budget)
-    chosen = filled(k, along.at(step), budget)
+    chosen = filled(k, along, budget)
     if step >= len(along.price):
         return chosen
     price = float(along.price[step])

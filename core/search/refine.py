@@ -41,8 +41,9 @@ def refine(
     learned: Sequence[Evaluation] = (),
 ) -> Refined:  # fmt: skip
     """Size-neutral swaps (one layer up, another down), ranked by what they may win, the best few really run. `evaluate` gives a plan's loss
-    on every window, always the same windows; a swap is kept when the paired difference is below -2 standard errors. Every evaluation is told
-    to the job as an Evaluation, every better plan as a Front; what was run also teaches the ranking. Stops after a round without a gain."""
+    on every window, always the same windows; a swap is kept when the paired difference is below -2 standard errors. Every evaluation is
+    told to the job as an Evaluation, every better plan as a Front; what was run teaches the ranking too. Stops after a round without a
+    gain. Raises BadPlan when the front's plan is not made of the table's options."""
     search = _Search(t, chosen(t, resolve(front.plan, t.layers)), evaluate, job, list(learned))
     budget = t.knapsack.total(search.at)[0]
     first = search.losses

@@ -15,7 +15,7 @@ from ..types import METRICS, Score, Setting, Size
 from .curse import widened
 from .fronts import point, price, slack
 from .goal import Goal, budget
-from .knapsack import Ints, Knapsack, exact, sweep
+from .knapsack import ROUNDING, Ints, Knapsack, Sweep, exact, filled, sweep
 from .table import Table, relaxed
 
 ROUNDS = 8  # of fitting a sum over layers to what is not quite one
@@ -50,18 +50,24 @@ def opened(t: Table) -> int:
 
 def _sized(t: Table, nbytes: int) -> Front:
     """The least predicted loss within so many bytes, header and all."""
-    k, over = t.knapsack, slack(t)
-    for _ in range(ROUNDS):
-        room = nbytes - t.rest - over
-        if t.sweep.under(room) < 0:
-            break
-        chosen = exact(k, t.sweep, room)
-        more = size(t.checkpoint, t.layers, t.settings(chosen), t.target).total - nbytes
-        if more <= 0:
-            return point(t, chosen, price(t, max(1, t.sweep.under(room))))
-        over += more
-    least = size(t.checkpoint, t.layers, t.settings(t.sweep.first), t.target).total
+    least = total(t, t.sweep.first)
+    if least <= nbytes:
+        room = nbytes - t.rest - slack(t)
+        near = t.sweep.at(max(0, t.sweep.under(room)))
+        over = total(t, near) - t.rest - round(t.knapsack.total(near)[0])  # digits of offsets there, not at the smallest plan
+        for i in range(ROUNDS):
+            room = nbytes - t.rest - over
+            chosen = exact(t.knapsack, t.sweep, room) if t.sweep.under(room) >= 0 else t.sweep.first
+            if (more := total(t, chosen) - nbytes) <= 0:
+                return point(t, chosen, price(t, max(1, t.sweep.under(room))))
+            over += more * 2**i
+        return point(t, t.sweep.first, price(t, 0))
     raise OutOfReach(f"{nbytes:,} bytes are out of reach: the smallest plan takes {least:,} bytes{_why(t)}")
+
+
+def total(t: Table, chosen: Ints) -> int:
+    """Exact bytes of the export."""
+    return size(t.checkpoint, t.layers, t.settings(chosen), t.target).total
 
 
 def _why(t: Table) -> str:
@@ -83,9 +89,8 @@ def _bounded(t: Table, good: Callable[[Estimate], bool]) -> Front:
     low, high = -1, len(s.cost) - 1
     if not fine(s.at(high), price(t, high)):
         foretold = widened(t, t.predictor.estimate(t.settings(s.at(high))), price(t, high))
-        raise OutOfReach(
-            f"No plan is foretold to be that good: at best {foretold.value:.3g} ({foretold.low:.3g} to {foretold.high:.3g}); allow more, hold fewer layers"
-        )
+        spread = f"{foretold.low:.3g} to {foretold.high:.3g}"
+        raise OutOfReach(f"No plan is foretold to be that good: at best {foretold.value:.3g} ({spread}); allow more or hold fewer layers")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fine(s.at(middle), price(t, middle)) else (middle, high)
@@ -110,7 +115,7 @@ def _no_worse(t: Table, share: float, original: Score | None) -> Callable[[Estim
     """Whether the far end of the interval, in the figure people read, is at most this share worse than the original."""
     if original is None:
         raise BadPlan('"At most so much worse" needs the original measured first: give data to measure it on, or say kl instead')
-    metric = next((m for m in (FIGURE[t.task], "kl") if m in original.metrics or m == "kl"))
+    metric = next(m for m in (FIGURE[t.task], "kl") if m in original.metrics or m == "kl")
     if metric == "kl":
         return lambda e: e.high <= share
     before = original.metrics[metric].value
@@ -124,42 +129,40 @@ def _no_worse(t: Table, share: float, original: Score | None) -> Callable[[Estim
 
 def _spending(t: Table, share: float, seconds: bool) -> Front:
     """The least predicted loss within a share of the original's modelled joules or seconds. Weights that fit into the cache move faster, so
-    what a layer spends hangs on all of them: the sum is made anew at the plan's own bytes until it holds."""
+    what a layer spends hangs on all of them: bisected for the bytes that, assumed of the whole, are not exceeded by the plan they give."""
     whole = modelled(t, {x.name: Setting() for x in t.layers}, seconds, alone=True)
-    aim, total = share * whole, float(t.rest + t.knapsack.total(t.sweep.first)[0])
-    allowed, found = aim, None
-    for _ in range(ROUNDS):
-        k, rest = t.spent(total, seconds)
-        along = sweep(k)
-        room = allowed - rest
-        if along.under(room) < 0:
-            chosen = along.first
-        else:
-            chosen = exact(k, along, room)
-        real = modelled(t, t.settings(chosen), seconds)
-        total = t.rest + t.knapsack.total(chosen)[0]
-        if real <= aim:
-            found = chosen if found is None or t.knapsack.total(chosen)[1] < t.knapsack.total(found)[1] else found
-        allowed *= min(1.0, aim / real) if real > aim else 1.0
+    aim = share * whole
+    low, high = (t.rest + float(t.sweep.cost[i]) for i in (0, -1))
+    for _ in range(2 * ROUNDS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if t.rest + t.knapsack.total(_within(t, aim, middle, seconds, filled))[0] <= middle else (middle, high)
+    tries = (_within(t, aim, high, seconds, how) for how in (exact, filled))
+    found = next((c for c in tries if modelled(t, t.settings(c), seconds) <= aim * (1 + ROUNDING)), None)
     if found is None:
-        what = "time" if seconds else "energy"
-        least = min(modelled(t, t.settings(c), seconds) for c in (along.first, t.sweep.first)) / whole
-        raise OutOfReach(f"{share:.3g} of the {what} is out of reach: the most frugal plan takes {least:.3g} of the original's, modelled")
+        what, least = "time" if seconds else "energy", modelled(t, t.settings(t.sweep.first), seconds) / whole
+        raise OutOfReach(f"{share:.3g} of the {what} is out of reach: the smallest plan takes {least:.3g} of the original's, modelled")
     return point(t, found, _price_of(t, found))
+
+
+def _within(t: Table, aim: float, held: float, seconds: bool, how: Callable[[Knapsack, Sweep, float], Ints]) -> Ints:
+    """The options within so many joules or seconds, when all weights together are taken to be `held` bytes."""
+    k, rest = t.spent(held, seconds)
+    along = sweep(k)
+    return how(k, along, aim - rest) if along.under(aim - rest) >= 0 else along.first
 
 
 def _weighing(t: Table, alpha: float, beta: float, gamma: float) -> Front:
     """The least J = alpha D + beta S / S0 + gamma E / E0: each layer for itself, at the pace the plan's own bytes give memory."""
     whole, bytes_ = modelled(t, {x.name: Setting() for x in t.layers}, False, alone=True), opened(t)
-    total = float(bytes_)
+    held = float(bytes_)
     chosen = t.sweep.first
     for _ in range(ROUNDS):
-        k, _ = t.spent(total)
+        k, _ = t.spent(held)
         price_ = beta / bytes_ * t.knapsack.cost + gamma / whole * k.cost
         before, chosen = chosen, Knapsack(t.start, price_, alpha * t.values).best(1.0)
         if (before == chosen).all():
             break
-        total = t.rest + t.knapsack.total(chosen)[0]
+        held = t.rest + t.knapsack.total(chosen)[0]
     return point(t, chosen, _price_of(t, chosen))
 
 

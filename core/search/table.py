@@ -84,7 +84,7 @@ class Table:
         return {x.name: out[x.name] for x in self.layers}
 
     def spent(self, total: float, seconds: bool = False) -> tuple[Knapsack, float]:
-        """The same options by modelled joules (or seconds) when all weights together take `total` bytes, and what the fixed layers spend."""
+        """The same options by modelled joules (or seconds) when all weights take `total` bytes, and what the fixed layers spend."""
         groups = np.array([[*g, *[-1] * (self.stored.shape[1] - len(g))] for g in self.members], np.int64).reshape(len(self.members), -1)
         at = groups[self.knapsack.group]
         cost = roofline(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.stored, total)[seconds] * (at >= 0)
@@ -159,6 +159,7 @@ def _weighed(
 
 def _at_bits(plan: Plan) -> Plan:
     """The plan as if everything in it were quantized: it then says by which method, and with which knobs."""
+
     def bare(c: Choice) -> Choice:
         return replace(c, bits=None)
 
