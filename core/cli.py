@@ -22,7 +22,7 @@ from .plans import TUNE, tuning
 from .preflight import Preflight
 from .prune import pruners
 from .quantize import quantizers
-from .recipe import ORDERS, Recipe, load
+from .recipe import ORDERS, Recipe, block, load
 from .registry import knobs
 from .report import from_json
 from .run import run
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         x.add_argument("--calibrate", type=Path, metavar="FILE", help="calibration data; without it, what the evaluation leaves over")
         x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
         x.add_argument("--order", choices=ORDERS, help="sequential: each block is calibrated behind the compressed blocks before it")
+        x.add_argument("--block", type=int, help="inputs that share one matrix of second moments (8192 at most): fewer, less memory")
     e.add_argument("--seed", type=int, default=0)
     commands_measure.options(_command(sub, "measure", commands_measure.measure, "how long one pass takes on this machine, and its joules"))
     _command(sub, "methods", methods, "every method with its knobs")
@@ -206,8 +207,9 @@ def export(args: argparse.Namespace, job: Job) -> None:
 def _calibrated(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     """The recipe with what the command line says of calibration."""
     return replace(
-        recipe, calibrate=args.calibrate or recipe.calibrate, tokens=args.tokens or recipe.tokens, order=args.order or recipe.order
-    )
+        recipe, calibrate=args.calibrate or recipe.calibrate, tokens=args.tokens or recipe.tokens, order=args.order or recipe.order,
+        block=recipe.block if args.block is None else block(args.block, "--block"),
+    )  # fmt: skip
 
 
 def _knob(text: str) -> tuple[str, Any]:

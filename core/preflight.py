@@ -20,6 +20,7 @@ from .plans import resolve
 from .prune import pruners
 from .quantize import quantizers
 from .resources import cache_root
+from .spans import MOST, NARROW, span
 from .types import Checkpoint, Layer, Plan, Setting
 
 ENGINE = 230 << 20  # bytes: Python with torch after its first product, measured
@@ -35,6 +36,7 @@ MEMORY = {
     "gptq": (20.0, 28.0), "slim": (40.0, 42.0), "sparsegpt": (20.0, 22.0), "admm": (28.0, 24.0),
 }  # fmt: skip
 PLAIN, SOLVER = (20.0, 0.0), (40.0, 42.0)  # of a method that is not listed
+APART = 12.0  # bytes a weight of a layer solved in parts: its float32 rows, codes and the part at hand
 DECODE = 15  # bytes a weight while the largest quantized layer is decoded for an export
 ROUND = 1000  # multiply-adds' time a weight takes to be ranked or rounded: between rtn's 400 and the 2000 of a sort, measured
 SPEED = 30e9  # multiply-adds a second, before the machine has been measured
@@ -53,6 +55,7 @@ class Preflight:
     parts: Mapping[str, int]  # stage -> bytes at its worst
     scores: bool  # whether original and variant can both be held to be scored
     tokens: int = 0  # of calibration data that would fit, where that is what `proposal` proposes
+    block: int = 0  # inputs sharing one matrix of second moments that would fit, where that is what `proposal` proposes
 
     @property
     def told(self) -> str:
@@ -65,27 +68,32 @@ class Preflight:
 
 def preflight(
     checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, tokens: int | None = None, runs: bool = True,
-    available: int | None = None, speed: float | None = None,
+    available: int | None = None, speed: float | None = None, block: int | None = None,
 ) -> Preflight:  # fmt: skip
-    """Peak memory and time of a run; `runs`: the network can be scored. `available` bytes default to what the machine has free."""
+    """Peak memory and time of a run; `runs`: the network can be scored. `available` bytes default to what the machine has free; `block`
+    inputs of a layer share one matrix of second moments at most."""
     found = tuple(layers)
     settings = resolve(plan, found)
     free = free_bytes() if available is None else available
     asked = needs(plan, found)
-    tokens = TOKENS if tokens is None else tokens
-    parts = _parts(found, settings, asked, tokens)
+    tokens, most = TOKENS if tokens is None else tokens, block or MOST
+    parts, how = _walk(checkpoint, found, plan, tokens, most), cut_of(plan)
     if runs:
         parts["scoring"] = _scoring(checkpoint, found, settings)
-    how = cut_of(plan)
-    if not how.idle:
-        parts["cutting"] = ENGINE + NETWORK + cost.memory(checkpoint, how, tokens)
     scores = runs and parts["scoring"] <= MARGIN * free
     counted = {k: v for k, v in parts.items() if k != "scoring" or scores}
     peak = max(counted.values())
     fits = peak <= MARGIN * free
-    seconds = (_work(found, settings, asked, tokens, scores) + cost.work(checkpoint, how, tokens)) / (speed or known_speed())
-    fewer, proposal = (0, "") if fits else _proposal(checkpoint, found, plan, tokens, free, max(counted, key=lambda k: counted[k]))
-    return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer)
+    seconds = (_work(found, settings, asked, tokens, scores, most) + cost.work(checkpoint, how, tokens)) / (speed or known_speed())
+    stage = max(counted, key=lambda k: counted[k])
+    fewer, smaller, proposal = (0, 0, "") if fits else _proposal(checkpoint, found, plan, tokens, most, free, stage)
+    return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer, smaller)
+
+
+def _walk(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int) -> dict[str, int]:
+    """Stage -> bytes of all but the scoring."""
+    parts, how = _parts(layers, resolve(plan, layers), needs(plan, layers), tokens, most), cut_of(plan)
+    return parts if how.idle else {**parts, "cutting": ENGINE + NETWORK + cost.memory(checkpoint, how, tokens)}
 
 
 def free_bytes() -> int:
@@ -102,14 +110,14 @@ def free_bytes() -> int:
     return free + psutil.Process().memory_info().rss
 
 
-def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int) -> dict[str, int]:
+def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, most: int) -> dict[str, int]:
     busy = [x for x in layers if not settings[x.name].idle]
     base = ENGINE + (NETWORK if asked else 0)
     blocks = _blocks(layers)
-    moments = {b: _moments(members) for b, members in blocks.items()} if "inputs" in asked else {}
+    moments = {b: _moments(members, most) for b, members in blocks.items()} if "inputs" in asked else {}
     # before and after the block that runs; one of the two while layers are compressed
     hidden = 2 * tokens * 4 * _width(layers) if "inputs" in asked and len(blocks) > 1 else 0
-    out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0)) for x in busy), default=0) + hidden // 2}
+    out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0), most) for x in busy), default=0) + hidden // 2}
     if moments:
         held = [
             moments[b] + 4 * sum(x.tensor.parameters for x in members) + max(x.tensor.nbytes for x in members) + _activations(members)
@@ -123,12 +131,19 @@ def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: fr
     return out
 
 
-def _one(x: Layer, setting: Setting, moments: int) -> int:
+def _one(x: Layer, setting: Setting, moments: int, most: int) -> int:
     """Bytes while one layer is compressed: the layer as stored, its result, its block's moments and what the methods hold."""
-    width = x.tensor.parameters // max(1, x.tensor.shape[0])
-    work = [_memory(m) for m in _methods(setting)]
-    most = max((a * x.tensor.parameters + b * width * width for a, b in work), default=0.0)
-    return x.tensor.nbytes + x.tensor.parameters + moments + int(most) + ROWS
+    width = _inputs(x)
+    held = [_held(_memory(m), x.tensor.parameters, width, span(width, most)) for m in _methods(setting)]
+    return x.tensor.nbytes + x.tensor.parameters + moments + max(held, default=0) + ROWS
+
+
+def _held(memory: tuple[float, float], weights: int, width: int, b: int) -> int:
+    """Of a wide layer only `b` inputs are worked on at a time, beside all weights and their codes."""
+    each, square = memory
+    if b == width or not square:
+        return int(each * weights + square * width * width)
+    return int(APART * weights + each * weights * b / width + square * b * b)
 
 
 def _methods(setting: Setting) -> list[Any]:
@@ -155,21 +170,25 @@ def _blocks(layers: tuple[Layer, ...]) -> dict[str, list[Layer]]:
     return out or {"": []}
 
 
-def _moments(members: list[Layer]) -> int:
+def _inputs(x: Layer) -> int:
+    return x.tensor.parameters // max(1, x.tensor.shape[0])
+
+
+def _moments(members: list[Layer], most: int) -> int:
     """One matrix for the solver per input that is met, one for scores per layer."""
     total, met = 0, set()
     for x in members:
-        width = x.tensor.parameters // max(1, x.tensor.shape[0])
+        width = _inputs(x)
         together = next((t[0] for t in TOGETHER if x.role in t), x.role)
         shared = (x.name.removesuffix(x.role), together, width)
-        total += 4 * width * width * (1 if shared in met else 2)
+        total += 4 * width * span(width, most) * (1 if shared in met else 2)
         met.add(shared)
     return total
 
 
 def _activations(members: list[Layer]) -> int:
     """Inputs and outputs of one window, each kept once to be added up, and the largest tile of a matrix product."""
-    return 4 * WINDOW * sum(2 * (x.tensor.parameters // max(1, x.tensor.shape[0])) + x.tensor.shape[0] for x in members)
+    return 4 * WINDOW * sum(2 * _inputs(x) + x.tensor.shape[0] for x in members)
 
 
 def _width(layers: tuple[Layer, ...]) -> int:
@@ -187,38 +206,50 @@ def _scoring(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mappin
     return ENGINE + NETWORK + 4 * (whole + changed) + min(KEEP, 4 * vocabulary * rows) + 5 * 4 * vocabulary * WINDOW
 
 
-def _work(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, scores: bool) -> float:
+def _work(
+    layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, scores: bool, most: int
+) -> float:
     """Multiply-adds: forward passes, moments, and what the methods do to each layer."""
     total = 0.0
     weights = sum(x.tensor.parameters for x in layers if x.kind in ("linear", "conv", "head"))
     blocks = _blocks(layers)
     if "inputs" in asked:
         total += tokens * sum(x.tensor.parameters for m in blocks.values() for x in m)
-        total += tokens / 2 * sum(_moments(m) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
+        total += tokens / 2 * sum(_moments(m, most) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
     if asked & {"grads", "fisher"}:
         total += 3 * tokens * weights
     if scores:
         total += 2 * 6 * PREVIEW["causal-lm"] * weights
     for x in layers:
-        width = x.tensor.parameters // max(1, x.tensor.shape[0]) if x.tensor.shape else 0
+        width = _inputs(x) if x.tensor.shape else 0
+        b = span(width, most)
         for m in _methods(settings[x.name]):
-            total += ROUND * x.tensor.parameters + ((6 * width**3 + 8 * width * x.tensor.parameters) if _memory(m)[1] else 0)
+            total += ROUND * x.tensor.parameters + ((6 * width * b**2 + 8 * b * x.tensor.parameters) if _memory(m)[1] else 0)
     return total
 
 
-def _proposal(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, free: int, stage: str) -> tuple[int, str]:
-    """The first change that would fit: the tokens it takes (0 = it is another change), and in words."""
-    if stage == "cutting" and preflight(checkpoint, layers, replace(plan, cuts={}), tokens, False, free, SPEED).fits:
-        return 0, "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
+def _proposal(
+    checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int, free: int, stage: str
+) -> tuple[int, int, str]:
+    """The first change that would fit: the tokens or the block it takes (0 = it is another change), and in words."""
+
+    def fits(plan: Plan, tokens: int, most: int) -> bool:
+        return max(_walk(checkpoint, layers, plan, tokens, most).values()) <= MARGIN * free
+
+    if stage == "cutting" and fits(replace(plan, cuts={}), tokens, most):
+        return 0, 0, "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
     for fewer in (tokens // 2, tokens // 4, tokens // 8):
-        if fewer >= 1024 and preflight(checkpoint, layers, plan, fewer, False, free, SPEED).peak_bytes <= MARGIN * free:
-            return fewer, f"calibrate on {fewer} tokens instead of {tokens}"
+        if fewer >= 1024 and fits(plan, fewer, most):
+            return fewer, 0, f"calibrate on {fewer} tokens instead of {tokens}"
+    for smaller in (most // 2, most // 4, most // 8):
+        if smaller >= NARROW and "inputs" in needs(plan, layers) and fits(plan, tokens, smaller):
+            return 0, smaller, f"calibrate in blocks of {smaller} inputs, so that a wide layer is solved in parts"
     blind = replace(plan, model=replace(plan.model, prune="magnitude", quantize="rtn", knobs={}), groups={}, layers={})
-    if needs(plan, layers) and preflight(checkpoint, layers, blind, tokens, False, free, SPEED).peak_bytes <= MARGIN * free:
-        return 0, "choose methods that need no data (magnitude, rtn): they work layer by layer"
+    if needs(plan, layers) and fits(blind, tokens, most):
+        return 0, 0, "choose methods that need no data (magnitude, rtn): they work layer by layer"
     settings = resolve(plan, layers)
     widest = max((x for x in layers if not settings[x.name].idle), key=lambda x: x.tensor.parameters, default=None)
-    return 0, f"close other programs, or exclude the largest layers ({widest.group if widest else stage})"
+    return 0, 0, f"close other programs, or exclude the largest layers ({widest.group if widest else stage})"
 
 
 def known_speed() -> float:

@@ -18,6 +18,7 @@ from .prune import pruners
 from .quantize import quantizers
 from .recover.tune import Tuning
 from .registry import Registry, knobs, make
+from .spans import NARROW
 from .toml import flat, lines, quoted, relative
 from .types import Choice, Plan, Value
 
@@ -28,7 +29,7 @@ TABLES = {
     "": ("version", "model", "plan", "calibrate", "evaluate", "export"),
     "model": ("path", "factory"),
     "plan": ("prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "knobs", "groups", "layers", "cuts"),
-    "calibrate": ("data", "tokens", "order"),
+    "calibrate": ("data", "tokens", "order", "block"),
     "evaluate": ("data", "limit"),
 }
 ORDERS = ("parallel", "sequential")
@@ -49,6 +50,7 @@ class Recipe:
     calibrate: Path | None = None  # None: what the evaluation leaves over, or the bundled text
     tokens: int | None = None  # of calibration data; None: 16384 tokens, 512 sentences or 256 images
     order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
+    block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
 
 
 def load(path: Path) -> Recipe:
@@ -93,6 +95,7 @@ def loads(text: str, base: Path | None = None) -> Recipe:
         _text(export, "format", "export") or "dense", {k: v for k, v in export.items() if k not in ("format", "path")},
         _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
         _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),
+        _block(calibrate),
     )  # fmt: skip
     check(found.plan)
     make(_method(targets, found.target, "export format"), found.target_knobs)
@@ -114,7 +117,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
             head = f"plan.{kind}.{quoted(name)}"
             out += lines(head, flat(choice), always=True) + lines(f"{head}.knobs", choice.knobs)
     order = None if recipe.order == ORDERS[0] else recipe.order
-    out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order})
+    out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
     out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})
     out += lines("export", {"format": recipe.target, "path": relative(recipe.out, base), **recipe.target_knobs})
     return "\n".join(out) + "\n"
@@ -205,6 +208,18 @@ def _count(table: Mapping[str, Any], key: str, where: str, what: str) -> int | N
     if n is not None and n < 2:
         raise BadPlan(f"[{where}] {key} = {n} leaves nothing to {what}; give at least 2")
     return int(n) if n is not None else None
+
+
+def _block(table: Mapping[str, Any]) -> int | None:
+    n = _typed(table, "block", int, "calibrate", "a whole number")
+    return None if n is None else block(n, "[calibrate] block")
+
+
+def block(n: int, where: str) -> int:
+    """So many inputs sharing one matrix of second moments; BadPlan for a number no group of weights fits in."""
+    if n < NARROW:
+        raise BadPlan(f"{where} = {n} is too few inputs to share a matrix of second moments; give at least {NARROW}")
+    return n
 
 
 def _order(table: Mapping[str, Any]) -> str:

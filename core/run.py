@@ -41,7 +41,7 @@ class Result:
 def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> Preflight:
     """What the run will take of this machine; from headers alone."""
     scored = not runnable(checkpoint) and (recipe.data or default(checkpoint)) is not None
-    return preflight(checkpoint, found, recipe.plan, recipe.tokens, scored)
+    return preflight(checkpoint, found, recipe.plan, recipe.tokens, scored, block=recipe.block)
 
 
 def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None = None) -> Result:
@@ -165,7 +165,7 @@ def _data(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> Cal
     """What is calibrated on: never what the variants are scored on."""
     from .data.calibration import calibrating
 
-    data = calibrating(recipe.calibrate, network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens)
+    data = calibrating(recipe.calibrate, network, recipe.data or default(checkpoint), recipe.limit, recipe.tokens, recipe.block)
     if (said := f"{data.told}: {data.size}") not in job.notes:
         job.note(said)
     return data

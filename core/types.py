@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .spans import diagonal
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -148,8 +150,10 @@ class Seen:
     """What a layer met during calibration; fields a method does not need stay None."""
 
     grads: Tensor | None = None  # (out, in ...) = sum over batches of |w * dL/dw|
-    hessian: Tensor | None = None  # (in, in) float32 = E[x xT] over the solver's half, a linear's tokens weighted by 1 / |Wx|^2
-    held: Tensor | None = None  # (in, in) float32 = E[x xT] over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
+    # (in, in) float32 = E[x xT] over the solver's half, a linear's tokens weighted by 1 / |Wx|^2; of a wide layer only the equal blocks
+    # (blocks, b, b) on its diagonal (core/spans.py)
+    hessian: Tensor | None = None
+    held: Tensor | None = None  # the same over other tokens, each divided by its mean-normalised |Wx|^2: for scores only
     mean: Tensor | None = None  # (in,) = E[x] over the solver's half
     samples: int = 0  # tokens, positions or images behind `hessian` or `grads`
     fisher: Tensor | None = None  # (out, in ...) = mean over windows or images of (dL/dw)^2, labels drawn from the model itself
@@ -157,7 +161,7 @@ class Seen:
     @property
     def norms(self) -> Tensor | None:
         """(in,) = L2 norm of each input over the calibration tokens, weighted as in `hessian`."""
-        return None if self.hessian is None else (self.hessian.diagonal() * self.samples).clamp(min=0).sqrt()
+        return None if self.hessian is None else (diagonal(self.hessian) * self.samples).clamp(min=0).sqrt()
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def recipe_of(s: Snapshot) -> Any:
     return Recipe(
         source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data, limit=s.limit,
         target=s.target.key, target_knobs=asdict(s.target), calibrate=s.feed.path, tokens=s.feed.tokens, order=s.feed.order,
+        block=s.feed.block,
     )  # fmt: skip
 
 
@@ -144,10 +145,11 @@ def _variant(said: Mapping[str, Any]) -> Variant:
 
 
 def _basis(data: Path | None, limit: int | None, feed: Feed) -> tuple[Any, ...]:
-    return (str(data) if data else None, limit, str(feed.path) if feed.path else None, feed.tokens, feed.order)
+    return (str(data) if data else None, limit, str(feed.path) if feed.path else None, feed.tokens, feed.order, feed.block)
 
 
 def _told(said: Any) -> Basis:
-    data, limit, path, tokens, order = (*said, None, None, "parallel")[:5] if len(said) == 2 else said
-    feed = Feed(Path(path) if path else None, int(tokens) if tokens is not None else None, order)
+    later: list[Any] = [None, None, "parallel", None]  # sessions of earlier versions say less
+    data, limit, path, tokens, order, block = list(said) + later[len(said) - 2 :]
+    feed = Feed(Path(path) if path else None, int(tokens) if tokens is not None else None, order, int(block) if block else None)
     return (Path(data) if data else None, int(limit) if limit is not None else None, feed)

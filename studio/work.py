@@ -131,7 +131,8 @@ class Opened:
         feed = self.feed
         stamp = (feed, data, limit, *(p.stat().st_mtime_ns for p in (feed.path, data) if p and p.exists()))
         if self._kept.get("calibrating") != stamp:
-            self._kept["data"], self._kept["calibrating"] = calibrating(feed.path, self.network(job), data, limit, feed.tokens), stamp
+            self._kept["data"] = calibrating(feed.path, self.network(job), data, limit, feed.tokens, feed.block)
+            self._kept["calibrating"] = stamp
         found = self._kept["data"]
         job.note(f"{found.told}: {found.size}")
         return found, stamp
@@ -241,12 +242,12 @@ def first_score(opened: Opened, data: Path, limit: int | None, job: Job) -> Any:
 def forecast(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """Memory and time the plan will take; the machine's speed is measured once."""
     measured_speed()
-    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored)
+    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
 
 
 def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """The same at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
-    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored)
+    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
 
 
 def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name: str, reach: bool, job: Job) -> Coverage:

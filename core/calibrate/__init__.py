@@ -14,6 +14,7 @@ from ..formats import read
 from ..job import Job
 from ..layers import layers as layers_of
 from ..networks import Network
+from ..spans import span
 from ..store import Store
 from ..types import Calibration, Checkpoint, Layer, Seen
 from . import blocks, gradients, kept
@@ -52,7 +53,9 @@ def _fingerprint(checkpoint: Checkpoint, data: Calibrating, order: Order) -> str
     """Of the whole network's files (every layer's inputs hang on all before it), the data and the code."""
     files = sorted({t.file for t in checkpoint.tensors.values()})
     said = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-    text = json.dumps([CODE, said, checkpoint.factory, data.fingerprint, order], sort_keys=True)
+    widths = {t.parameters // max(1, t.shape[0]) for t in checkpoint.tensors.values() if len(t.shape) > 1}
+    apart = sorted((w, b) for w in widths if (b := span(w, data.block)) != w)  # a block that cuts nothing changes nothing
+    text = json.dumps([CODE, said, checkpoint.factory, data.fingerprint, order, *apart], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -124,7 +127,7 @@ class Statistics(Mapping[str, Seen]):
             return []
         n = len(w.data.solver.items)
         marks = sorted({max(1, round(f * n)) for f in shares})
-        watching, out = Moments({name: w.modules[name][1]}), []
+        watching, out = Moments({name: w.modules[name][1]}, most=w.data.block), []
         with torch.no_grad():
             run = self._step(k)
             for i, solver, item in self._batches("More and more samples"):
@@ -220,7 +223,7 @@ class Statistics(Mapping[str, Seen]):
     def _outside(self, names: list[str]) -> dict[str, Seen]:
         """Layers before and after the blocks; of a network without blocks, all layers in one go."""
         w, c = self._work, self._work.chain
-        watching = Moments({n: w.modules[n][1] for n in names})
+        watching = Moments({n: w.modules[n][1] for n in names}, most=w.data.block)
         if c:
             self._reach(len(c.blocks))
         weights = blocks.outside(w.network, c, self._source, [], whole=True)
@@ -237,7 +240,7 @@ class Statistics(Mapping[str, Seen]):
         w, c = self._work, self._work.chain
         assert c is not None
         self._reach(k)
-        watching = Moments({n: m for n, (path, m) in w.modules.items() if c.of(path) == k})
+        watching = Moments({n: m for n, (path, m) in w.modules.items() if c.of(path) == k}, most=w.data.block)
         self._pass(c, k, watching)
         return watching.seen()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..job import Job
+from ..spans import MOST, diagonal, each, span
 from ..types import Seen
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Moments:
     energy: dict[str, float] = field(default_factory=dict)  # sum of |Wx|^2 over the solver's tokens
     held: dict[str, Sums] = field(default_factory=dict)
     unit: dict[str, float] = field(default_factory=dict)  # mean |Wx|^2 over the first tokens a layer met
+    most: int = MOST  # inputs that share one matrix
 
     @contextmanager
     def watching(self, mask: Tensor | None, solver: bool, job: Job) -> Iterator[None]:
@@ -105,10 +107,11 @@ class Moments:
         n = sum(s.n for names, s in self.shared.items() if name in names)
         return self.energy.get(name, 0.0) / n if n else 0.0
 
-    @staticmethod
-    def _sums(where: dict[Any, Sums], key: Any, x: Tensor) -> Sums:
+    def _sums(self, where: dict[Any, Sums], key: Any, x: Tensor) -> Sums:
         if key not in where:
-            where[key] = Sums(x.new_zeros(x.shape[1], x.shape[1]), x.new_zeros(x.shape[1]))
+            d = x.shape[1]
+            b = span(d, self.most)
+            where[key] = Sums(x.new_zeros((d, d) if b == d else (d // b, b, b)), x.new_zeros(d))
         return where[key]
 
     def copy(self) -> Moments:
@@ -129,18 +132,20 @@ class Moments:
         n = sum(s.n for s in found)
         one = found[0] if len(found) == 1 else _joined(found, n)
         held = self.held.get(name)
-        if not bool(one.first.isfinite().all()) or not bool(one.second.diagonal().isfinite().all()):
+        if not bool(one.first.isfinite().all()) or not bool(diagonal(one.second).isfinite().all()):
             return Seen()
         return Seen(hessian=one.second, held=held.second if held else None, mean=one.first, samples=n)
 
 
 def add_outer(into: Tensor, x: Tensor, job: Job) -> None:
     """into += xT x in its upper blocks only (half the work), in steps short enough to hear a cancel."""
-    n, d = x.shape
-    step = rows(n, d)
-    for a in range(0, d, step):
-        job.check()
-        into[a : a + step, a:].addmm_(x[:, a : a + step].T, x[:, a:])
+    for at, part in each(into):
+        y = x[:, at]
+        n, d = y.shape
+        step = rows(n, d)
+        for a in range(0, d, step):
+            job.check()
+            part[a : a + step, a:].addmm_(y[:, a : a + step].T, y[:, a:])
 
 
 def rows(n: int, d: int) -> int:
@@ -153,11 +158,11 @@ def _finish(s: Sums) -> None:
         return
     s.second.div_(s.mass)
     s.first.div_(s.n)
-    d = len(s.second)
-    for a in range(0, d, 512):
-        tile = s.second[a : a + 512, a : a + 512]
-        tile.copy_(tile.triu() + tile.triu(1).T)
-        s.second[a + 512 :, a : a + 512] = s.second[a : a + 512, a + 512 :].T
+    for _, h in each(s.second):
+        for a in range(0, len(h), 512):
+            tile = h[a : a + 512, a : a + 512]
+            tile.copy_(tile.triu() + tile.triu(1).T)
+            h[a + 512 :, a : a + 512] = h[a : a + 512, a + 512 :].T
 
 
 def _joined(parts: list[Sums], n: int) -> Sums:

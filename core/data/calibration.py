@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadData
 from ..resources import root
+from ..spans import MOST
 from . import Batches, Fed, load, text
 from .documents import document
 
@@ -27,6 +28,7 @@ class Calibrating:
     solver: Batches
     held: Batches
     told: str  # one sentence for the log: which data this is
+    block: int = MOST  # inputs of a layer that share one matrix of second moments at most
 
     @property
     def fingerprint(self) -> str:
@@ -44,11 +46,13 @@ class Calibrating:
 
 
 def calibrating(
-    path: Path | None, network: Fed, scored: Path | None = None, limit: int | None = None, tokens: int | None = None
-) -> Calibrating:
+    path: Path | None, network: Fed, scored: Path | None = None, limit: int | None = None, tokens: int | None = None,
+    block: int | None = None,
+) -> Calibrating:  # fmt: skip
     """Samples of `path`, or, without one, what the scored file holds beyond the first `limit`, or the bundled text; raises BadData.
 
-    `tokens` counts both parts together (for images or sentences: that many images or sentences).
+    `tokens` counts both parts together (for images or sentences: that many images or sentences). `block` inputs of a layer share one
+    matrix of second moments at most; None: 8192.
     """
     if tokens is not None and tokens < 2:
         raise BadData(f"{tokens} calibration tokens are too few; give at least 2")
@@ -57,7 +61,7 @@ def calibrating(
     else:
         found, told = _apart(network, scored, limit, tokens)
     found = replace(found, fingerprint=f"{found.fingerprint}:{found.n}")
-    return _dealt(found, told)
+    return replace(_dealt(found, told), block=block or MOST)
 
 
 def calibratable(task: str, path: Path | None, scored: Path | None, limit: int | None) -> bool:

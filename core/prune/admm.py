@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from ..job import Job
 from ..registry import knob
 from ..solve.masked import refined, searched
 from ..solve.rounding import signal
+from ..spans import each
 from ..types import Seen
 from . import pruners
-from .keep import PATTERNS, fits, lowest, thinned
+from .keep import PATTERNS, dealt, fits, lowest, thinned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,11 +36,22 @@ class ADMM:
     steps: int = knob(20, 5, 60, 1)
 
     def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
+        import torch
+
         job, rows = job or Job(), w.flatten(1).float()
         fits(rows.shape[1], self.pattern)
         h = signal(seen, rows.shape[1], job)
         if h is None or self.amount <= 0:
             return thinned(w, w.abs(), self.amount, self.pattern)
-        drop = searched(rows, h, self.steps, lambda score, share: lowest(score, self.amount * share, self.pattern), job)
-        out = refined(rows, h, seen, ~drop, job)
+        out = torch.empty_like(rows)
+        for j, (at, part) in enumerate(each(h)):
+            some = rows[:, at]
+            amount, held = self.amount, seen.held
+            if h.ndim == 3:
+                amount, held = dealt(self.amount, len(rows), at), None if held is None else held[j]
+            drop = searched(some, part, self.steps, partial(self._lowest, amount), job)
+            out[:, at] = refined(some, part, replace(seen, held=held), ~drop, job)
         return out.reshape(w.shape).to(w.dtype)
+
+    def _lowest(self, amount: float, score: Tensor, share: float) -> Tensor:
+        return lowest(score, amount * share, self.pattern)

@@ -68,6 +68,12 @@ def lowest(score: Tensor, amount: float, pattern: str = "unstructured") -> Tenso
     return torch.zeros_like(rows, dtype=torch.bool).scatter_(-1, drop, True).flatten(-2)
 
 
+def dealt(amount: float, out: int, at: slice) -> float:
+    """The share of the weights of these inputs that goes, so that all blocks of a layer together lose exactly round(amount * n)."""
+    first, last = (round(amount * out * n) for n in (at.start, at.stop))
+    return (last - first) / (out * (at.stop - at.start))
+
+
 def thinned(w: Tensor, score: Tensor, amount: float, pattern: str = "unstructured") -> Tensor:
     """w with its lowest-scored weights zero and the rest as it was."""
     fits(w[0].numel(), pattern)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..job import Job
 from ..registry import knob
-from ..solve.factor import factor
-from ..solve.obs import obs
+from ..solve.obs import apart
 from ..solve.rounding import signal
 from ..types import Seen
 from . import pruners
@@ -36,9 +35,10 @@ class SparseGPT:
     def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         job, rows = job or Job(), w.flatten(1).float()
         m = fits(rows.shape[1], self.pattern)
-        together = m if m > 1 else rows.shape[1]  # columns in their own order, as published; groups of m, the most active first
+        together = m if m > 1 else 0  # columns in their own order, as published; groups of m, the most active first
         h = signal(seen, rows.shape[1], job)
         if h is None or self.amount <= 0:
             return thinned(w, w.abs(), self.amount, self.pattern)
-        out = obs(rows, factor(h, (self.damping,), job, together), job, drop=choose(self.pattern, self.amount, *rows.shape))[0]
+        drop = choose(self.pattern, self.amount, *rows.shape)
+        out = apart(rows, h, self.damping, job, drop=drop, together=together)
         return out.reshape(w.shape).to(w.dtype)

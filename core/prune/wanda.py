@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..job import Job
 from ..registry import knob
-from ..solve.factor import alive
+from ..solve.factor import strength
 from ..solve.rounding import signal
 from ..types import Seen
 from . import pruners
@@ -34,7 +34,7 @@ class Wanda:
     def score(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         rows = w.flatten(1).float()
         h = signal(seen, rows.shape[1], job or Job())
-        return (rows.abs() if h is None else rows.abs() * alive(h).diagonal().sqrt()).view(w.shape)
+        return (rows.abs() if h is None else rows.abs() * strength(h).sqrt()).view(w.shape)
 
     def __call__(self, w: Tensor, seen: Seen, job: Job | None = None) -> Tensor:
         score = self.score(w, seen, job)

@@ -10,6 +10,7 @@ from ..registry import knob
 from ..solve.factor import alive
 from ..solve.polish import loss
 from ..solve.rounding import kept, signal
+from ..spans import diagonal
 from ..stored import Quantized
 from ..types import Seen
 from . import quantizers
@@ -42,7 +43,7 @@ class AWQ(Grouped):
         fit = self.fit(rows, dtype, job)
         h = signal(seen, rows.shape[1], job)
         h = None if h is None else alive(h)
-        size = torch.ones(rows.shape[1]) if h is None else h.diagonal() / h.diagonal().mean()
+        size = torch.ones(rows.shape[1]) if h is None else diagonal(h) / diagonal(h).mean()
         keep = kept(rows)
         best, least = None, None
         for k in range(self.steps + 1 if h is not None else 1):

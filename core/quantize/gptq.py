@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..job import Job
 from ..registry import knob
-from ..solve.factor import alive, factor
+from ..solve.factor import strength
 from ..solve.grid import Grid
-from ..solve.obs import obs
+from ..solve.obs import apart
 from ..solve.rounding import kept, signal
 from ..stored import Quantized
 from ..types import Seen
@@ -41,11 +41,11 @@ class GPTQ(Grouped):
         groups = self.groups(rows.shape[1])
         h = signal(seen, rows.shape[1], job)
         grid = self._grid(rows, h, groups, dtype, job)
-        codes = grid.direct(rows) if h is None else obs(rows, factor(h, (self.damping,), job), job, grid, keep=kept(rows))[0]
+        codes = grid.direct(rows) if h is None else apart(rows, h, self.damping, job, grid, keep=kept(rows))
         return self.stored(codes, grid, w.shape, dtype)
 
     def _grid(self, rows: Tensor, h: Tensor | None, groups: int, dtype: torch.dtype, job: Job) -> Grid:
         if self.grid == "weighted" and h is not None:
-            return self.fit(rows, dtype, job)(alive(h).diagonal())
+            return self.fit(rows, dtype, job)(strength(h))
         found = (extremes if self.grid == "minmax" else searched)(rows.unflatten(1, (groups, -1)), self.bits, self.symmetric, dtype, job)
         return Grid(found[0].squeeze(-1), found[1].squeeze(-1), rows.shape[1] // groups, 2**self.bits - 1)

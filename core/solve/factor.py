@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..job import Job
+from ..spans import diagonal, each
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,7 @@ _kept: dict[tuple[int, Any], tuple[weakref.ref[Any], Factor]] = {}
 
 def usable(h: Tensor | None) -> bool:
     """Whether these moments say anything: finite, and not all zero."""
-    return h is not None and bool(h.isfinite().all()) and bool((h.diagonal() > 0).any())
+    return h is not None and bool(h.isfinite().all()) and bool((diagonal(h) > 0).any())
 
 
 def factor(h: Tensor, dampings: tuple[float, ...], job: Job, together: int = 1) -> Factor:
@@ -76,14 +77,26 @@ def _factor(h: Tensor, dampings: tuple[float, ...], together: int, job: Job) -> 
     return Factor(order, h, torch.stack([u for u, _ in found]), tuple(share for _, share in found))
 
 
+def strength(h: Tensor) -> Tensor:
+    """(in,) the diagonal that `alive` would leave, without a second matrix in memory."""
+    d = diagonal(h).float().clone()
+    dead = ~(d > 0)
+    d[dead] = 1.0 if bool(dead.all()) else d[~dead].mean()
+    return d
+
+
 def alive(h: Tensor) -> Tensor:
     """A float32 copy in which an input that never fired (or was spoiled) stands alone with the mean diagonal: it is simply rounded."""
+    import torch
+
+    if h.ndim == 3:
+        return torch.stack([alive(part) for _, part in each(h)])
     h = h.float().clone()
     d = h.diagonal()
     dead = ~(d > 0)
     h[dead] = 0
     h[:, dead] = 0
-    h.diagonal()[dead] = d[~dead].mean()
+    h.diagonal()[dead] = 1.0 if bool(dead.all()) else d[~dead].mean()  # a whole block of a wide layer may be dead
     return h
 
 

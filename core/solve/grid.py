@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ..job import Job
@@ -39,6 +40,14 @@ class Points(Protocol):
 
     def refit(self, w: Tensor, codes: Tensor, h: Tensor, dtype: torch.dtype, job: Job) -> Self:
         """The points of this kind that are best for these codes, stored in `dtype`; `h` (in, in) damped, in natural order."""
+        ...
+
+    def part(self, at: slice) -> Self:
+        """The points of these inputs alone, one of several blocks of as many."""
+        ...
+
+    def joined(self, parts: list[Self]) -> Self:
+        """From the points of all blocks the points of the whole; itself where a group of inputs reaches over a block."""
         ...
 
 
@@ -82,6 +91,24 @@ class Grid:
 
     def refit(self, w: Tensor, codes: Tensor, h: Tensor, dtype: torch.dtype, job: Job) -> Grid:
         return _refit(w, codes, self, h, dtype, job)
+
+    def part(self, at: slice) -> Grid:
+        size, groups = shared(self.size, at)
+        some = slice(at.start // size, at.stop // size)
+        return replace(self, scale=groups(self.scale)[:, some], zero=groups(self.zero)[:, some], size=size)
+
+    def joined(self, parts: list[Grid]) -> Grid:
+        import torch
+
+        if any(p.size != self.size for p in parts):
+            return self
+        return replace(self, scale=torch.cat([p.scale for p in parts], 1), zero=torch.cat([p.zero for p in parts], 1))
+
+
+def shared(size: int, at: slice) -> tuple[int, Callable[[Tensor], Tensor]]:
+    """The largest group that both groups of `size` and these inputs consist of, and what repeats a table (out, groups ...) for it."""
+    least = gcd(size, at.stop - at.start)
+    return least, lambda t: t if least == size else t.repeat_interleave(size // least, 1)
 
 
 def _refit(w: Tensor, codes: Tensor, grid: Grid, h: Tensor, dtype: torch.dtype, job: Job) -> Grid:

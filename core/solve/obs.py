@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..job import Job
-from .factor import Factor
+from ..spans import each
+from .factor import Factor, factor
 from .grid import Points
 
 if TYPE_CHECKING:
@@ -52,6 +54,26 @@ def obs(w: Tensor, f: Factor, job: Job, points: Points | None = None, drop: Drop
     back = torch.empty_like(out)
     back[:, f.order] = out
     return back.transpose(1, 2)
+
+
+def apart(
+    w: Tensor, h: Tensor, damping: float, job: Job, points: Points | None = None, drop: Drop | None = None, keep: Tensor | None = None,
+    together: int = 1,
+) -> Tensor:  # fmt: skip
+    """`obs` at one damping with every block of inputs by itself that `h` keeps apart: (out, in). `together` = 0 leaves them in order."""
+    import torch
+
+    out = torch.empty_like(w)
+    for at, part in each(h):
+        own = points.part(at) if points else None
+        later = Drop(partial(_from, drop.choose, at.start), drop.every) if drop else None
+        f = factor(part, (damping,), job, together or len(part))
+        out[:, at] = obs(w[:, at], f, job, own, later, None if keep is None else keep[:, at])[0]
+    return out
+
+
+def _from(choose: Callable[[Tensor, int], Tensor], start: int, score: Tensor, first: int) -> Tensor:
+    return choose(score, start + first)
 
 
 def _block(

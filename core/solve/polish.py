@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..job import Job
+from ..spans import each
 from .grid import Points
 from .obs import BLOCK, LOOK
 
@@ -16,6 +17,8 @@ def loss(w: Tensor, q: Tensor, h: Tensor) -> Tensor:
     """tr((W - Q) H (W - Q)^T) for q (..., out, in): one number each, in float64."""
     import torch
 
+    if h.ndim == 3:
+        return torch.stack([loss(w[..., at], q[..., at], part) for at, part in each(h)]).sum(0)
     r = w - q
     return (r @ h).mul_(r).sum((-1, -2), dtype=torch.float64)
 

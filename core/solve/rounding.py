@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..job import Job
+from ..spans import each, inputs
 from ..types import Seen
 from .factor import DAMPINGS, Factor, alive, factor, usable
 from .grid import Grid, Points
@@ -27,8 +28,8 @@ def signal(seen: Seen, width: int, job: Job) -> Tensor | None:
     h = seen.hessian
     if h is None:
         return None
-    if h.shape != (width, width):
-        job.note(f"its calibration has {len(h)} inputs and its weight {width}: compressed without data")
+    if inputs(h) != width:
+        job.note(f"its calibration has {inputs(h)} inputs and its weight {width}: compressed without data")
         return None
     if not usable(h):
         job.note("its calibration inputs are all zero or not finite: compressed without data")
@@ -67,15 +68,47 @@ def solved(
     the loop that follows than the diagonal of H, and 4 % better on unseen tokens (MiniLM, 3 bits). Damping and the number of polishing
     rounds are chosen by the held-out error.
     """
+    if h.ndim == 3:
+        return _apart(rows, h, seen, fit, rounds, dtype, job)
     held = alive(seen.held) if usable(seen.held) and seen.held is not None else None
     f = factor(h, DAMPINGS if held is not None else DAMPINGS[PLAIN : PLAIN + 1], job)
     keep = kept(rows)
     middle = PLAIN if held is not None else 0
     weight = f.importance(middle) if keep is None else f.importance(middle) * keep
-    grid = fit(weight)
+    return _walked(rows, f, fit(weight), held, seen.samples, rounds, dtype, job)
+
+
+def _apart(
+    rows: Tensor, h: Tensor, seen: Seen, fit: Callable[[Tensor], P], rounds: int, dtype: torch.dtype, job: Job
+) -> tuple[Tensor, P]:
+    """The same for a wide layer, block of inputs by block, on one grid: a single block's factors are in memory at a time.
+
+    They are made twice (the grid wants all blocks' importance first). Groups that reach over a block keep the scales they were given.
+    """
+    import torch
+
+    keep = kept(rows)
+    weight = torch.cat([factor(part, DAMPINGS[PLAIN : PLAIN + 1], job).importance(0) for _, part in each(h)])
+    grid = fit(weight if keep is None else weight * keep)
+    held = seen.held if usable(seen.held) and seen.held is not None else None
+    codes, parts = torch.empty_like(rows), []
+    for j, (at, part) in enumerate(each(h)):
+        own = grid.part(at)
+        scored = None if held is None else alive(held[j])
+        f = factor(part, DAMPINGS if held is not None else DAMPINGS[PLAIN : PLAIN + 1], job)
+        codes[:, at], own = _walked(rows[:, at].contiguous(), f, own, scored, seen.samples, rounds, dtype, job)
+        parts.append(own)
+    return codes, grid.joined(parts)
+
+
+def _walked(
+    rows: Tensor, f: Factor, grid: P, held: Tensor | None, samples: int, rounds: int, dtype: torch.dtype, job: Job
+) -> tuple[Tensor, P]:
+    """rows (out, in) on a grid: the best damping's codes, polished."""
+    keep = kept(rows)
     many = obs(rows, f, job, grid, keep=keep)
     if held is None:
-        trusted = rounds if seen.samples >= ENOUGH * rows.shape[1] else 0
+        trusted = rounds if samples >= ENOUGH * rows.shape[1] else 0
         return _polished(rows, many[0].contiguous(), grid, f, 0, keep, None, trusted, dtype, job)
     k = int(loss(rows, grid.decode(many), held).argmin())
     return _polished(rows, many[k].contiguous(), grid, f, k, keep, held, rounds, dtype, job)

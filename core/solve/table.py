@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..job import Job
-from .grid import Nearest
+from .grid import Nearest, shared
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +78,15 @@ class Table:
         found = values.to(dtype).float().view_as(self.values)
         rising = (found.diff(dim=-1) >= 0).all(-1, keepdim=True)
         return Table(torch.where(rising, found, self.values), self.size)
+
+    def part(self, at: slice) -> Table:
+        size, groups = shared(self.size, at)
+        return Table(groups(self.values)[:, at.start // size : at.stop // size], size)
+
+    def joined(self, parts: list[Table]) -> Table:
+        import torch
+
+        return self if any(p.size != self.size for p in parts) else Table(torch.cat([p.values for p in parts], 1), self.size)
 
 
 def _solved(normal: Tensor, right: Tensor, old: Tensor) -> Tensor:

@@ -54,10 +54,10 @@ def test_an_8b_model_streams_without_data_in_far_less_than_its_size() -> None:
 
 def test_a_run_that_does_not_fit_is_told_what_would() -> None:
     big = llama(4096, 14336, 32, 128_256)
-    found = told(big, GPTQ, 6)
+    found = told(big, GPTQ, 1.5)
     assert not found.fits
     assert "need no data" in found.proposal
-    assert told(big, RTN, 6).fits
+    assert told(big, RTN, 1.5).fits
     assert "exclude the largest" in told(big, RTN, 0.2).proposal
 
 
@@ -70,6 +70,19 @@ def test_fewer_tokens_are_proposed_where_the_hidden_states_are_what_is_too_much(
     assert told(flat, GPTQ, (found.peak_bytes + 1e8) / 0.95e9, 400_000).tokens == 0, "nothing is proposed where all fits"
     again = told(flat, GPTQ, (max(few.parts["statistics"], few.parts["compressing"]) + 1e8) / 0.95e9, found.tokens)
     assert max(again.parts["statistics"], again.parts["compressing"]) <= 0.95 * again.available, "what is proposed fits"
+
+
+def test_smaller_blocks_are_proposed_where_the_second_moments_are_what_is_too_much() -> None:
+    big = llama(4096, 14336, 32, 128_256)
+    found = told(big, GPTQ, 4.5, 1024)
+    assert not found.fits
+    assert (found.block, found.tokens) == (4096, 0)
+    assert found.proposal == "calibrate in blocks of 4096 inputs, so that a wide layer is solved in parts"
+    again = preflight.preflight(big, layers(big), GPTQ, 1024, True, int(4.5e9), 30e9, found.block)
+    assert again.fits
+    assert again.seconds < found.seconds
+    whole = preflight.preflight(big, layers(big), GPTQ, 1024, True, int(64e9), 30e9, 16_384)
+    assert whole.peak_bytes > 2 * again.peak_bytes
 
 
 def test_more_blocks_take_longer_but_no_more_memory() -> None:
