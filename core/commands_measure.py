@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .energy import estimate
+from .ceilings import ceilings
+from .energy import Scene, catalogue, device, estimate
+from .energy.devices import HERE, learn
 from .energy.meters import MeterLost, meter, reasons
+from .energy.model import ENGINE, INTEGERS
 from .errors import BadData
 from .formats import open_checkpoint
 from .job import Job
 from .layers import layers
 from .plans import resolve
-from .size import size
 from .store import Store
-from .types import Checkpoint, Choice, Energy, Layer, Plan
+from .types import LEVELS, Checkpoint, Choice, Energy, Layer, Plan, Size
 
 if TYPE_CHECKING:
     from .metered import Metered
@@ -25,6 +28,8 @@ def options(m: argparse.ArgumentParser) -> None:
     m.add_argument("path", type=Path)
     m.add_argument("--int8", action="store_true", help="beside it, with its linear layers in dynamic int8")
     m.add_argument("--data", type=Path)
+    m.add_argument("--device", default=HERE, choices=(HERE, *catalogue()), help="where the model puts it; here: this machine")
+    m.add_argument("--watts", type=float, help="what that machine draws under full load, for the model")
 
 
 def measure(args: argparse.Namespace, job: Job) -> None:
@@ -47,8 +52,11 @@ def measure(args: argparse.Namespace, job: Job) -> None:
     what = "dynamic int8" if args.int8 else "the same again"
     print(f"{t.what}: {1e3 * t.before.value:.4g} ms in float32, {1e3 * t.after.value:.4g} ms as {what}")
     print(f"{t.ratio.value:.3g}x as fast ({t.ratio.low:.3g} to {t.ratio.high:.3g}, 95 %), median of {t.rounds} rounds, measured here")
-    joules((network, weights), (after, weights), batches, job)
-    price(checkpoint, found, plan, network.task)
+    ceilings(job)
+    done = joules((network, weights), (after, weights), batches, job)
+    if done and network.task == "causal-lm":
+        taught_by(done[0], checkpoint, found, done[1])
+    price(checkpoint, found, plan, network.task, Scene(device(args.device, args.watts)))
 
 
 def _integers(found: tuple[Layer, ...]) -> Plan:
@@ -57,8 +65,8 @@ def _integers(found: tuple[Layer, ...]) -> Plan:
     return Plan(layers={x.name: Choice(quantize=KEY, bits=8) for x in found if x.kind == "linear" and not x.protected})
 
 
-def joules(before: tuple[Any, Any], after: tuple[Any, Any], batches: Any, job: Job) -> Metered | None:
-    """Both on this machine's meter, printed; None, with every meter's reason, where there is none."""
+def joules(before: tuple[Any, Any], after: tuple[Any, Any], batches: Any, job: Job) -> tuple[Metered, int] | None:
+    """Both on this machine's meter, printed, with how many units a pass did; None, with every meter's reason, where there is none."""
     import torch
 
     from .latency import fed
@@ -78,7 +86,19 @@ def joules(before: tuple[Any, Any], after: tuple[Any, Any], batches: Any, job: J
         print(f"energy was not measured: {e}")
         return None
     print(told(m, what, n))
-    return m
+    return m, n
+
+
+def taught_by(m: Metered, checkpoint: Checkpoint, found: tuple[Layer, ...], n: int) -> None:
+    """Keep what the meter said of the original against the model of the same pass, so that later models of this machine begin there."""
+    from types import SimpleNamespace
+
+    own = replace(device(HERE), factor=1.0)
+    size_ = Size(0, {x.name: 4 * x.tensor.parameters for x in found}, 0)
+    settings = resolve(Plan(), found)
+    modelled = estimate(checkpoint, found, settings, size_, SimpleNamespace(key=ENGINE), "causal-lm", Scene(own, "prefill", 1, n))
+    learn(m.before.value, modelled.joules)
+    print(f"        the model says {modelled.joules:.3g} J of this pass; what the meter said is kept for later models of this machine")
 
 
 def told(m: Metered, what: str, n: int) -> str:
@@ -93,11 +113,12 @@ def told(m: Metered, what: str, n: int) -> str:
     ))  # fmt: skip
 
 
-def price(checkpoint: Checkpoint, found: tuple[Layer, ...], plan: Plan, task: Any) -> Energy:
-    """What the model says of the plan, printed with its assumptions."""
-    from .formats import targets
+def price(checkpoint: Checkpoint, found: tuple[Layer, ...], plan: Plan, task: Any, scene: Scene) -> Energy:
+    """What the model says of the plan as this engine runs it, printed with its assumptions."""
+    from types import SimpleNamespace
 
-    target, settings = targets["dense"](), resolve(plan, found)
-    e = estimate(checkpoint, found, settings, size(checkpoint, found, settings, target), target, task)
-    print(f"model   {e.joules:.3g} J a {e.unit} ({e.low:.3g} to {e.high:.3g}). {e.how}")
+    settings, target = resolve(plan, found), SimpleNamespace(key=ENGINE)
+    exact = Size(0, {x.name: (1 if settings[x.name].quantize == INTEGERS else 4) * x.tensor.parameters for x in found}, 0)
+    e = estimate(checkpoint, found, settings, exact, target, task, scene)
+    print(f"model   {e.joules:.3g} J a {e.unit} ({e.low:.3g} to {e.high:.3g}), {LEVELS[e.level]}; physics floor {e.floor:.2g} J. {e.how}")
     return e

@@ -249,14 +249,22 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Modelled joules per token or sample, with a 90 % range and its parts."""
+    """Joules per token or sample, with a 90 % range and its parts; `level` says how they were come by (see LEVELS)."""
 
     joules: float
     low: float
     high: float
-    parts: Mapping[str, float]  # "arithmetic", "weights", "activations": joules
+    parts: Mapping[str, float]  # "arithmetic", "weights", "activations", "kv cache", "overhead": joules
     unit: str  # "token" or "sample"
     how: str  # one sentence: the assumptions
+    level: str = "C"
+    floor: float = 0.0  # joules no chip of today goes below for the same work (level D)
+    by: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # "attention", "feed-forward" ... -> its parts
+    seconds: float = 0.0  # modelled, of the same token or sample
+    device: str = ""  # key of the device
+
+
+LEVELS: Mapping[str, str] = {"A": "measured", "B": "calibrated", "C": "catalogue", "D": "physics floor"}
 
 
 @dataclass(frozen=True, slots=True)

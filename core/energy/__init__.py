@@ -1,7 +1,9 @@
-"""Energy is modelled, never measured here: roofline time on a stated laptop times its power, per token or sample."""
+"""Energy: roofline time on a stated device times its power, per token or sample; measured where a meter exists (core.energy.meters)."""
 
 from __future__ import annotations
 
-from .model import estimate, roofline
+from .devices import Device, Scene, catalogue, device
+from .levels import ratio
+from .model import estimate, loaded, roofline
 
-__all__ = ["estimate", "roofline"]
+__all__ = ["Device", "Scene", "catalogue", "device", "estimate", "loaded", "ratio", "roofline"]

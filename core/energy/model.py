@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -11,22 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..types import Checkpoint, Energy, Layer, Setting, Size, Task
+from . import floor
+from .devices import Device, Scene, default
 
 if TYPE_CHECKING:
     import numpy as np
 
-# The reference laptop: four fast cores with AVX2 and two channels of DDR4-3200. All are assumptions to compare plans with.
-FLOPS = 200e9  # float32, reached in a good matrix product: 4 cores x 3.2 GHz x 32 flop, half of it
-READ = 35e9  # bytes/s out of memory: 0.7 of the 51.2 GB/s on paper
-CACHED = 120e9  # bytes/s out of the last cache
-CACHE = 12e6  # bytes of it that weights may stay in
-COMPUTING = 28.0  # watts of the package with the arithmetic units full (nominal class: 28 W)
-READING = 20.0  # watts while it waits for memory
-RANGE = 2.2  # x and / : how far a figure without a meter is off in 9 of 10 cases (fitted to CodeCarbon's CPU load profiles)
-CONTEXT = 256  # tokens in the key-value cache while one more is written
 SENTENCE = 32  # tokens an encoder reads
 SIDE = 224  # pixels, when neither the config nor the data beside it says
 FLOAT = 4  # bytes of an activation
+STREAMED = re.compile("^(I?Q|TQ|MXFP|NVFP)")  # GGUF's block types: llama.cpp multiplies with the blocks as they lie
+ENGINE = "engine"  # the key of a target that stands for torch's own kernels, as this engine runs a variant
+INTEGERS = "int8dynamic"
+PARTS = ("arithmetic", "weights", "activations", "kv cache", "overhead")
+PLACES = ("attention", "feed-forward", "convolution", "embedding", "output", "other", "kv cache")
+ATTENTION = re.compile(r"(^|[._])(attn|attention|self_attn|q_proj|k_proj|v_proj|o_proj|qkv|query|key|value)([._]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,64 +34,176 @@ class Work:
     """What the layers (and, last, the key-value cache) do for one token or sample, apart from the bytes they are stored in."""
 
     macs: np.ndarray
-    moved: np.ndarray  # share of its stored bytes that a layer moves
+    moved: np.ndarray  # share of its bytes that a layer moves
     activations: np.ndarray  # bytes moved
+    kv: np.ndarray  # bytes of cached keys and values moved, as float32
+    parameters: np.ndarray
+    streamed: np.ndarray  # whether the opened file's own bytes are multiplied as they lie
+    operations: np.ndarray  # kernels started
+    place: np.ndarray  # index in PLACES
 
 
 def estimate(
-    checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], size: Size, target: Any, task: Task
-) -> Energy:
-    """Modelled joules of one token (written one at a time) or of one sample. A zero saves nothing: dense kernels multiply it too."""
+    checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], size: Size, target: Any, task: Task,
+    scene: Scene | None = None,
+) -> Energy:  # fmt: skip
+    """Modelled joules of one token (written one at a time, or read, as the scene says) or of one sample, on the scene's device. Only what
+    the format's kernels there can use counts: a zero saves nothing, and neither do bits that are unpacked when the file is loaded.
+    `target` None: the opened file as it lies."""
     import numpy as np
 
-    found = tuple(layers)
-    pace = _pace(sum(size.layers.values()))
-    w, kept = work(checkpoint, found, task), size.layers
-    stored = np.array([kept.get(x.name, x.tensor.nbytes) for x in found] + [0.0])
-    computing, weights, moving = 2 * w.macs / FLOPS, stored * w.moved * pace, w.activations / CACHED
-    busy = computing >= weights + moving
-    parts = {
-        "arithmetic": COMPUTING * float(computing[busy].sum()), "weights": READING * float(weights[~busy].sum()),
-        "activations": READING * float(moving[~busy].sum()),
-    }  # fmt: skip
+    found, scene = tuple(layers), scene or default()
+    d = scene.device
+    w = work(checkpoint, found, task, scene)
+    stored = np.array([size.layers.get(x.name, x.tensor.nbytes) for x in found] + [0.0])
+    moved = _loaded(w.parameters, stored, _streams(found, settings, target, d, w), d)
+    speed = _speed(found, settings, target, d)
+    computing, weights, moving, kv = _times(w, moved, float(moved.sum()), speed, d)
+    busy = computing >= weights + moving + kv
+    lost = w.operations * d.launch
+    rows = d.factor * np.array([
+        d.computing * computing * busy, d.reading * weights * ~busy, d.reading * moving * ~busy, d.reading * kv * ~busy, d.reading * lost,
+    ])  # fmt: skip
+    parts = dict(zip(PARTS, rows.sum(1).tolist()))
     joules = sum(parts.values())
+    by = {p: _by(rows, w.place == i) for i, p in enumerate(PLACES) if (w.place == i).any()}
+    seconds = float(np.maximum(computing, weights + moving + kv).sum() + lost.sum())
+    least = _least(w, moved, speed, d)
+    unit = "token" if task == "causal-lm" else "sample"
+    told = how(target, task, checkpoint, scene)
     return Energy(
-        joules, joules / RANGE, joules * RANGE, parts, "token" if task == "causal-lm" else "sample", how(target, task, checkpoint)
+        joules, joules / d.range, joules * d.range, parts, unit, told, d.level, least, {k: v for k, v in by.items() if v}, seconds, d.key
     )
 
 
+def _by(rows: np.ndarray, at: np.ndarray) -> dict[str, float]:
+    return {p: j for p, j in zip(PARTS, rows[:, at].sum(1).tolist()) if j}
+
+
+def _times(w: Work, moved: np.ndarray, total: float, speed: np.ndarray | float, d: Device, at: Any = slice(None)) -> tuple[np.ndarray, ...]:
+    """Seconds of arithmetic, of weights, of activations and of cached keys and values."""
+    pace = _pace(total, d)
+    kv = w.kv[at] * (0.5 if d.halves else 1.0) * pace
+    return 2 * w.macs[at] / (d.flops * speed), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
+
+
 def roofline(
-    checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, stored: np.ndarray, total: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Joules and seconds of layers `at` (places in `layers`; the place after the last is the key-value cache) stored in so many bytes each,
-    when all weights together take `total`: with that fixed, a plan's energy and time are sums over its layers."""
+    checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, moved: np.ndarray, total: float,
+    scene: Scene | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Joules and seconds of layers `at` (places in `layers`; the place after the last is the key-value cache) that move so many bytes each
+    (see `loaded`), when all weights together move `total`: with that fixed, a plan's energy and time are sums over its layers."""
     import numpy as np
 
-    w = work(checkpoint, layers, task)
-    computing, moving = 2 * w.macs[at] / FLOPS, stored * w.moved[at] * _pace(total) + w.activations[at] / CACHED
-    return np.where(computing >= moving, COMPUTING * computing, READING * moving), np.maximum(computing, moving)
+    scene = scene or default()
+    d, w = scene.device, work(checkpoint, layers, task, scene)
+    computing, weights, moving, kv = _times(w, moved, total, 1.0, d, at)
+    moving, lost = weights + moving + kv, w.operations[at] * d.launch
+    joules = np.where(computing >= moving, d.computing * computing, d.reading * moving) + d.reading * lost
+    return joules * d.factor, np.maximum(computing, moving) + lost
 
 
-def _pace(total: float) -> float:
+def loaded(
+    checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, stored: np.ndarray, settings: Iterable[Setting],
+    target: Any, scene: Scene | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Bytes of weights that layers `at` (rows: a setting each) hold once they are loaded by what runs the format there."""
+    import numpy as np
+
+    scene = scene or default()
+    d, w = scene.device, work(checkpoint, layers, task, scene)
+    streams = np.array([_realised(s, target, d) for s in settings], bool)
+    return _loaded(w.parameters[at], stored, streams.reshape(-1, *[1] * (stored.ndim - 1)), d)
+
+
+def _loaded(parameters: np.ndarray, stored: np.ndarray, streams: np.ndarray, d: Device) -> np.ndarray:
+    """As stored where a kernel takes it so; else widened to what the device computes in."""
+    import numpy as np
+
+    wide = np.where(stored <= 2.01 * parameters, 2.0 if d.halves else 4.0, 4.0)
+    return np.where(streams | (parameters == 0), stored, parameters * wide)
+
+
+def _streams(layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any, d: Device, w: Work) -> np.ndarray:
+    """Per layer (and the cache): whether its bytes are multiplied as they are stored."""
+    import numpy as np
+
+    if target is None or not settings:
+        return w.streamed
+    known: dict[int, bool] = {}
+    out = []
+    for x in layers:
+        s = settings[x.name]
+        on = known.get(id(s))
+        out.append(known.setdefault(id(s), _realised(s, target, d)) if on is None else on)
+    return np.array([*out, True])
+
+
+def _realised(s: Setting, target: Any, d: Device) -> bool:
+    """Whether what runs this format on this device has a kernel for the bits; a format this table does not know is taken at its bytes."""
+    key = getattr(target, "key", "")
+    if key == "packed":
+        return bool(s.quantize) and s.bits in d.packed
+    return key == ENGINE and s.quantize == INTEGERS if key in ("dense", ENGINE) else True
+
+
+def _speed(layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any, d: Device) -> np.ndarray | float:
+    """Times as fast as the device's floats, per layer: integers only where torch's own kernel runs them."""
+    import numpy as np
+
+    if getattr(target, "key", "") != ENGINE:
+        return 1.0
+    return np.array([d.integers if settings[x.name].quantize == INTEGERS else 1.0 for x in layers] + [1.0])
+
+
+def _least(w: Work, moved: np.ndarray, speed: np.ndarray | float, d: Device) -> float:
+    """The physics floor of the same multiplications and bytes, every weight read once out of the nearest memory that holds them all."""
+    import numpy as np
+
+    mac = np.where(np.asarray(speed) > 1, floor.MAC["int8"], floor.MAC["float16" if d.halves else "float32"])
+    out = floor.CACHE if moved.sum() <= d.cache else floor.MEMORY
+    kv = w.kv * (0.5 if d.halves else 1.0)
+    return float((w.macs * mac).sum() + ((moved * w.moved + kv) * out).sum() + (w.activations * floor.CACHE).sum())
+
+
+def _pace(total: float, d: Device) -> float:
     """Seconds a byte of weight takes, when so many bytes of weights share the cache."""
-    hit = min(1.0, CACHE / (total or 1))
-    return hit / CACHED + (1 - hit) / READ
+    hit = min(1.0, d.cache / (total or 1))
+    return hit / d.cached + (1 - hit) / d.read
 
 
-def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> Work:
+def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: Scene) -> Work:
     """Every layer's work, from the headers alone; kept, because a slider asks again at every tick."""
     import numpy as np
 
-    last: tuple[tuple[Layer, ...], Task, Work] | None = checkpoint.kept.get("work")
-    if last is not None and last[1] == task and last[0] == layers:
+    asked = (task, scene.phase, scene.batch, scene.context)
+    last: tuple[tuple[Layer, ...], Any, Work] | None = checkpoint.kept.get("work")
+    if last is not None and last[1] == asked and last[0] == layers:
         return last[2]
     tied, active = bool(checkpoint.tied), _active(checkpoint.config)
     positions = _positions(checkpoint, layers, task)
     rows = [_row(x, positions[x.name], active, x.kind == "embedding" and not (tied and task == "causal-lm")) for x in layers]
-    rows.append(_attention(checkpoint.config) if task == "causal-lm" else (0.0, 0.0, 0.0))
-    found = Work(*np.array(rows).T)
-    checkpoint.kept["work"] = (layers, task, found)
+    macs, kv = _attention(checkpoint.config, scene) if task == "causal-lm" else (0.0, 0.0)
+    rows.append((macs, 0.0, 0.0))
+    table = np.array(rows).T
+    # weights are read once for all tokens that are there at the same time
+    together = scene.batch * (scene.context if task == "causal-lm" and scene.phase == "prefill" else 1)
+    shared = np.array([*(1.0 if x.kind == "embedding" and not rows[i][0] else 1.0 / together for i, x in enumerate(layers)), 1.0])
+    found = Work(
+        table[0], table[1] * shared, table[2], np.array([0.0] * len(layers) + [kv]),
+        np.array([*(float(x.tensor.parameters) for x in layers), 0.0]),
+        np.array([*(bool(STREAMED.match(x.tensor.dtype)) for x in layers), True]),
+        np.array([*(float(x.kind not in ("bias", "other")) for x in layers), 0.0]) * np.where(table[0] + table[1] > 0, shared, 0.0),
+        np.array([*(PLACES.index(_place(x)) for x in layers), PLACES.index("kv cache")]),
+    )  # fmt: skip
+    checkpoint.kept["work"] = (layers, asked, found)
     return found
+
+
+def _place(x: Layer) -> str:
+    """Where in the network a layer stands: what the stacked bars are by."""
+    known = {"conv": "convolution", "embedding": "embedding", "head": "output", "linear": "feed-forward"}
+    return "attention" if x.kind == "linear" and ATTENTION.search(x.name) else known.get(x.kind, "other")
 
 
 def _row(x: Layer, times: float, active: float, looked_up: bool) -> tuple[float, float, float]:
@@ -104,22 +216,28 @@ def _row(x: Layer, times: float, active: float, looked_up: bool) -> tuple[float,
     return count * times * share if len(shape) > 1 else 0.0, share, FLOAT * wide * times
 
 
-def how(target: Any, task: Task, checkpoint: Checkpoint) -> str:
+def how(target: Any, task: Task, checkpoint: Checkpoint, scene: Scene) -> str:
     """One sentence: what was assumed."""
-    what = {
-        "causal-lm": f"one token written at batch 1 after {CONTEXT} tokens",
-        "encoder": f"one sentence of {SENTENCE} tokens",
-    }.get(task, f"one image of {_side(checkpoint)} pixels a side")
-    packed = (
-        "; transformers unpacks packed weights when it loads them, so this saving needs a runtime that streams them packed"
-        if getattr(target, "key", "") == "packed"
-        else ""
-    )
+    d = scene.device
+    what = {"encoder": f"one sentence of {SENTENCE} tokens"}.get(task, f"one image of {_side(checkpoint)} pixels a side")
+    if task == "causal-lm":
+        what = f"one token of {scene.context} read at once" if scene.phase == "prefill" else f"one token written after {scene.context}"
     return (
-        f"Modelled, not measured: {what} on a laptop of {FLOPS / 1e9:.0f} GFLOP/s ({COMPUTING:.0f} W) reading {READ / 1e9:.0f} GB/s "
-        f"({READING:.0f} W), 90 % within x/÷ {RANGE}; weights move in the bytes they are stored in, arithmetic is float32, "
-        f"zeros save nothing{packed}."
+        f"{'Calibrated' if d.level == 'B' else 'Modelled'}, not measured: {what} at batch {scene.batch} on {d.title} ({d.covers}), "
+        f"{d.flops / 1e9:.4g} GFLOP/s at {d.computing:.3g} W, {d.read / 1e9:.3g} GB/s at {d.reading:.3g} W, 90 % within x/÷ {d.range:.2g}; "
+        f"zeros save nothing{_unpacked(target, d)}."
     )
+
+
+def _unpacked(target: Any, d: Device) -> str:
+    """What of the format's saving is not realised, in words."""
+    key = getattr(target, "key", "")
+    if key == "packed":
+        bits = " and ".join(map(str, d.packed))
+        only = f"; only {bits} bits run packed there, others are unpacked when loaded"
+        return only if bits else "; packed weights are unpacked when loaded there"
+    wide = "" if d.halves or key != "dense" else ", and 16-bit floats are widened to 32"
+    return f"; rounded values in a dense file save nothing{wide}" if key == "dense" else ""
 
 
 def _positions(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> dict[str, float]:
@@ -154,12 +272,14 @@ def _sides(checkpoint: Checkpoint, layers: tuple[Layer, ...]) -> dict[str, float
     return out
 
 
-def _attention(config: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Scores and mixing over the cached keys and values of one token."""
+def _attention(config: Mapping[str, Any], scene: Scene) -> tuple[float, float]:
+    """Multiplications of scores and mixing over the cached keys and values of one token, and the bytes of those, as float32. Tokens read at
+    once see half of each other and share one reading of the cache."""
     depth, heads, width = (int(config.get(k) or 0) for k in ("num_hidden_layers", "num_attention_heads", "hidden_size"))
     size = int(config.get("head_dim") or (width // heads if heads else 0))
     kept = int(config.get("num_key_value_heads") or heads)
-    return 2.0 * depth * heads * size * CONTEXT, 0.0, 2.0 * depth * kept * size * CONTEXT * FLOAT
+    seen, read = (scene.context / 2, 1.0) if scene.phase == "prefill" else (float(scene.context), float(scene.context))
+    return 2.0 * depth * heads * size * seen, 2.0 * depth * kept * size * read * FLOAT
 
 
 def _active(config: Mapping[str, Any]) -> float:

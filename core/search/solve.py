@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from ..energy import estimate, roofline
+from ..energy import estimate
 from ..errors import BadPlan
 from ..human import human
 from ..sensed import Estimate, Front
@@ -132,10 +130,10 @@ def _spending(t: Table, share: float, seconds: bool) -> Front:
     what a layer spends hangs on all of them: bisected for the bytes that, assumed of the whole, are not exceeded by the plan they give."""
     whole = modelled(t, {x.name: Setting() for x in t.layers}, seconds, alone=True)
     aim = share * whole
-    low, high = (t.rest + float(t.sweep.cost[i]) for i in (0, -1))
+    low, high = 0.0, 8.0 * t.checkpoint.parameters
     for _ in range(2 * ROUNDS):
         middle = (low + high) / 2
-        low, high = (low, middle) if t.rest + t.knapsack.total(_within(t, aim, middle, seconds, filled))[0] <= middle else (middle, high)
+        low, high = (low, middle) if t.held(_within(t, aim, middle, seconds, filled)) <= middle else (middle, high)
     tries = (_within(t, aim, high, seconds, how) for how in (exact, filled))
     found = next((c for c in tries if modelled(t, t.settings(c), seconds) <= aim * (1 + ROUNDING)), None)
     if found is None:
@@ -162,7 +160,7 @@ def _weighing(t: Table, alpha: float, beta: float, gamma: float) -> Front:
         before, chosen = chosen, Knapsack(t.start, price_, alpha * t.values).best(1.0)
         if (before == chosen).all():
             break
-        held = t.rest + t.knapsack.total(chosen)[0]
+        held = t.held(chosen)
     return point(t, chosen, _price_of(t, chosen))
 
 
@@ -176,7 +174,5 @@ def modelled(t: Table, settings: dict[str, Setting], seconds: bool, alone: bool 
     stored = size(t.checkpoint, t.layers, settings, t.target)
     if alone:
         stored = Size(stored.original, {x.name: x.tensor.nbytes for x in t.layers}, stored.original)
-    if not seconds:
-        return estimate(t.checkpoint, t.layers, settings, stored, t.target, t.task).joules
-    kept = np.array([*(stored.layers[x.name] for x in t.layers), 0.0])
-    return float(roofline(t.checkpoint, t.layers, t.task, np.arange(len(kept)), kept, sum(stored.layers.values()))[1].sum())
+    found = estimate(t.checkpoint, t.layers, {} if alone else settings, stored, None if alone else t.target, t.task)
+    return found.seconds if seconds else found.joules

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compress import fits
-from ..energy import roofline
+from ..energy import loaded, roofline
 from ..plans import resolve
 from ..size import each
 from ..types import Checkpoint, Choice, Layer, Plan, Setting, Task
@@ -84,16 +84,39 @@ class Table:
         return {x.name: out[x.name] for x in self.layers}
 
     def spent(self, total: float, seconds: bool = False) -> tuple[Knapsack, float]:
-        """The same options by modelled joules (or seconds) when all weights take `total` bytes, and what the fixed layers spend."""
+        """The same options by modelled joules (or seconds) when all weights move `total` bytes, and what the fixed layers spend."""
+        at = self.places
+        cost = roofline(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.moved, total)[seconds] * (at >= 0)
+        places, moved = self.others
+        rest = roofline(self.checkpoint, self.layers, self.task, places, moved, total)[seconds].sum()
+        return Knapsack(self.start, cost.sum(1), self.values), float(rest)
+
+    @cached_property
+    def places(self) -> Ints:
+        """(options, most members in a group): each member's place in `layers`, -1 where there is none."""
         groups = np.array([[*g, *[-1] * (self.stored.shape[1] - len(g))] for g in self.members], np.int64).reshape(len(self.members), -1)
-        at = groups[self.knapsack.group]
-        cost = roofline(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.stored, total)[seconds] * (at >= 0)
-        others = [i for i, x in enumerate(self.layers) if x.name in self.fixed]
+        found: Ints = groups[self.knapsack.group]
+        return found
+
+    @cached_property
+    def moved(self) -> Floats:
+        """`stored`, once loaded by what runs the target."""
+        at = self.places
+        found = loaded(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.stored, self.ways, self.target)
+        return found * (at >= 0)
+
+    @cached_property
+    def others(self) -> tuple[Ints, Floats]:
+        """Places of the fixed layers and of the key-value cache, and the bytes they move."""
         settings = {x.name: self.fixed.get(x.name, Setting()) for x in self.layers}
         weighed = np.array([*each(self.checkpoint, self.layers, settings, self.target), 0.0])
-        places = np.array([*others, len(self.layers)], np.int64)
-        rest = roofline(self.checkpoint, self.layers, self.task, places, weighed[places], total)[seconds].sum()
-        return Knapsack(self.start, cost.sum(1), self.values), float(rest)
+        places = np.array([*[i for i, x in enumerate(self.layers) if x.name in self.fixed], len(self.layers)], np.int64)
+        theirs = [*(settings[self.layers[i].name] for i in places[:-1]), Setting()]
+        return places, loaded(self.checkpoint, self.layers, self.task, places, weighed[places], theirs, self.target)
+
+    def held(self, chosen: Ints) -> float:
+        """Bytes that all weights together move under these options."""
+        return float(self.moved[chosen].sum() + self.others[1].sum())
 
 
 def table(
