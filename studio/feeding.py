@@ -97,9 +97,10 @@ class Feeding(QObject):
         self.session._set(replace(self._shot, preflight=found))
 
     def apply(self) -> None:
-        """Do what is proposed: calibrate on fewer tokens."""
-        if (found := self._shot.preflight) is not None and found.tokens:
-            self.session.set_calibration(replace(self._shot.feed, tokens=found.tokens))
+        """Do what is proposed: calibrate on fewer tokens, or in smaller blocks."""
+        if (found := self._shot.preflight) is not None and (found.tokens or found.block):
+            feed = self._shot.feed
+            self.session.set_calibration(replace(feed, tokens=found.tokens or feed.tokens, block=found.block or feed.block))
 
     def stored(self, name: str) -> bool | None:
         """Whether a layer's result under the plan in force lies in the layer store; None when that can't be told before measuring."""

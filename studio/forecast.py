@@ -22,7 +22,7 @@ STAGES: dict[str, Any] = {
 
 
 class Forecast(QWidget):
-    """Follows the plan; its button applies what is proposed where that is a matter of fewer tokens."""
+    """Follows the plan; its button applies what is proposed where that is a matter of fewer tokens or smaller blocks."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,9 +45,10 @@ class Forecast(QWidget):
         self.text.setText(self._said(found))
         self.text.setStyleSheet("" if found.fits else f"color: {theme.colour('warning').name()}")
         self.text.setToolTip(self._how(found))
-        offers = not found.fits and found.tokens > 0 and snapshot.task == "causal-lm"
+        offers = not found.fits and (found.block > 0 or (found.tokens > 0 and snapshot.task == "causal-lm"))
         self.apply.setVisible(offers)
-        self.apply.setText(self.tr("Calibrate on {n} tokens").format(n=found.tokens))
+        form = self.tr("Calibrate in blocks of {n} inputs") if found.block else self.tr("Calibrate on {n} tokens")
+        self.apply.setText(form.format(n=found.block or found.tokens))
 
     def _said(self, found: Preflight) -> str:
         if found.fits:

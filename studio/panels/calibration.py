@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from core.coverage import TIMES, Coverage, Reach
 from core.data import SUFFIXES, serves
+from core.spans import NARROW
 
 from .. import numbers, theme
 from ..pictures import Rows
@@ -55,6 +56,7 @@ class Calibration(QWidget):
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
         self.back, self.measure = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Measure"))
         self.tokens, self.order = QSpinBox(), QCheckBox(self.tr("Behind compressed blocks"))
+        self.block = QSpinBox()
         self.table = QTreeWidget()
         self.plot = Plot(self.tr("Error against samples"), self.tr("samples seen"), self.tr("held-out error, % of the output"), zoom=True)
         self.line = self.plot.plot()
@@ -80,6 +82,13 @@ class Calibration(QWidget):
         self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
         self.back.setToolTip(self.tr("What the scored data leaves over, else the bundled text"))
         self.measure.setToolTip(self.tr("What each layer meets, and the error of the selected one (else of the widest) against samples"))
+        self.block.setRange(0, 1 << 16)
+        self.block.setSingleStep(1024)
+        self.block.setKeyboardTracking(False)
+        self.block.setSpecialValueText(self.tr("as usual"))
+        self.block.setPrefix(self.tr("H of "))
+        self.block.setAccessibleName(self.tr("Inputs that share second moments"))
+        self.block.setToolTip(self.tr("Inputs of a layer solved together, 8192 as usual: fewer take less memory and time on wide layers"))
         self.order.setToolTip(self.tr("Each block's statistics come from the compressed blocks before it: slower, and not cached"))
         self.table.setHeaderLabels([self.tr("Layer"), self.tr("Samples"), self.tr("What happens")])
         self.table.headerItem().setToolTip(1, self.tr("Samples it met, and how many times its inputs that is"))
@@ -102,6 +111,7 @@ class Calibration(QWidget):
         top.addWidget(self.measure)
         second = QHBoxLayout()
         second.addWidget(self.dealt, 1)
+        second.addWidget(self.block)
         second.addWidget(self.order)
         under.addWidget(self.plot)
         under.addWidget(self.table)
@@ -119,6 +129,7 @@ class Calibration(QWidget):
         self.folder.clicked.connect(self._choose_folder)
         self.back.clicked.connect(lambda: self._feed(path=None))
         self.tokens.valueChanged.connect(lambda n: self._feed(tokens=n or None))
+        self.block.valueChanged.connect(lambda n: self._feed(block=max(NARROW, n) if n else None))
         self.order.clicked.connect(lambda on: self._feed(order="sequential" if on else "parallel"))
         self.measure.clicked.connect(lambda: self.session.feeding.cover(self._selected(self.session.snapshot)))
         self.table.itemClicked.connect(lambda item, _: self.session.select((item.data(0, Qt.ItemDataRole.UserRole),)))
@@ -181,12 +192,13 @@ class Calibration(QWidget):
     def _draw_feed(self, s: Snapshot) -> None:
         feed, can = s.feed, s.checkpoint is not None and not s.runnable
         self.dealt.setToolTip(str(feed.path) if feed.path else self.tr("Drop a .txt here to calibrate on your own text"))
-        self.tokens.blockSignals(True)
-        self.tokens.setValue(feed.tokens or 0)
-        self.tokens.blockSignals(False)
+        for box, n in ((self.tokens, feed.tokens), (self.block, feed.block)):
+            box.blockSignals(True)
+            box.setValue(n or 0)
+            box.blockSignals(False)
         self.order.setChecked(feed.order == "sequential")
         self.back.setEnabled(feed.path is not None)
-        for w in (self.file, self.folder, self.tokens, self.order, self.measure):
+        for w in (self.file, self.folder, self.tokens, self.block, self.order, self.measure):
             w.setEnabled(can)
 
     def _follow(self, s: Snapshot) -> None:

@@ -1,8 +1,10 @@
 """Peak memory of runs over a synthetic Llama-8B-shaped sharded checkpoint, beside what preflight predicted; each run is its own process.
 
-    python tests/benchmarks/scale.py [--quick] [--blocks N] [--vocabulary N] [--json PATH] [--only RUN ...]
+    python tests/benchmarks/scale.py [--quick] [--blocks N] [--vocabulary N] [--json PATH] [--only RUN ...] [--folder MADE EARLIER]
 
-Quick: a small stand-in of some 300 MB. Full: the real shape with few blocks (2 = 2.97 GB); memory does not grow with the number of blocks.
+Quick: a small stand-in of some 300 MB. Full: the real widths with 4 of 32 blocks and a vocabulary of 32 000 (2.27 GB). A run holds one
+layer or one block at a time, so that its memory does not grow with the number of blocks; runs that look at data compress the first block
+alone, as every further one would take as long again.
 """
 
 from __future__ import annotations
@@ -24,12 +26,15 @@ HERE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(HERE))
 SHARD = 512_000_000  # bytes; published 8B checkpoints have shards of 4 to 5 GB, which are mapped and so make no difference
 RUNS = {
-    "data-free rtn 4 bit": ["--quantize", "rtn", "--bits", "4", "--knob", "rtn.group_size=64"],
-    "data-free magnitude 50 %": ["--prune", "magnitude", "--amount", "0.5"],
-    "calibrated wanda 50 %": ["--prune", "wanda", "--amount", "0.5"],
-    "calibrated gptq 3 bit": ["--quantize", "gptq", "--bits", "3", "--knob", "gptq.group_size=64"],
+    "data-free rtn 4 bit": "--quantize rtn --bits 4 --knob rtn.group_size=64",
+    "data-free hqq 4 bit": "--quantize hqq --bits 4 --knob hqq.group_size=64",
+    "data-free magnitude 50 %": "--prune magnitude --amount 0.5",
+    "calibrated wanda 50 %": "--prune wanda --amount 0.5",
+    "calibrated gptq 3 bit": "--quantize gptq --bits 3 --knob gptq.group_size=64",
+    "calibrated gptq 3 bit, blocks of the hidden size": "--quantize gptq --bits 3 --knob gptq.group_size=64 --block HIDDEN",
+    "calibrated slim 3 bit, blocks of the hidden size": "--quantize slim --bits 3 --knob slim.group_size=64 --block HIDDEN",
 }
-FULL = ("data-free rtn 4 bit", "data-free magnitude 50 %", "calibrated wanda 50 %")  # gptq of 14336 inputs takes hours on two cores
+TRUE = {"blocks": 32, "vocabulary": 128_256, "parameters": 8_030_261_248, "bytes": 16_060_522_496}  # of the 8B model in bfloat16
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Shape:
     blocks: int
 
 
-QUICK, REAL = Shape(1024, 3584, 8, 2, 8192, 8), Shape(4096, 14336, 32, 8, 128_256, 2)
+QUICK, REAL = Shape(1024, 3584, 8, 2, 8192, 8), Shape(4096, 14336, 32, 8, 32_000, 4)
 
 
 def tensors(s: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -103,7 +108,14 @@ def generate(folder: Path, s: Shape) -> int:
     return written
 
 
-def walk(folder: Path, args: list[str], tokens: int) -> dict[str, Any]:
+def first_block(layers: Any) -> dict[str, Any]:
+    """The choices that leave all blocks but the first as they are."""
+    from core.types import Choice
+
+    return {x.name: Choice(amount=0.0, bits=16) for x in layers if ".layers." in x.name and ".layers.0." not in x.name}
+
+
+def walk(folder: Path, how: str, tokens: int) -> dict[str, Any]:
     """In the child: the prediction, then the walk, then the peak the kernel counted for this process."""
     import torch
 
@@ -120,26 +132,36 @@ def walk(folder: Path, args: list[str], tokens: int) -> dict[str, Any]:
 
     environment.prepare()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    said = parser().parse_args(["export", str(folder), "--out", "-", *args])
-    plan = Plan(Choice(said.prune, said.amount, said.quantize, said.bits, dict(_knob(k) for k in said.knob)))
     checkpoint = open_checkpoint(folder)
     found = layers(checkpoint)
+    args = how.replace("HIDDEN", str(checkpoint.config["hidden_size"])).split()
+    said = parser().parse_args(["export", str(folder), "--out", "-", *args])
+    plan = Plan(Choice(said.prune, said.amount, said.quantize, said.bits, dict(_knob(k) for k in said.knob)))
+    if needs(plan, found):
+        plan = replace(plan, layers=first_block(found))
     measured_speed()
-    told, job, start = preflight(checkpoint, found, plan, tokens, runs=False), Job(), time.monotonic()
+    told = preflight(checkpoint, found, plan, tokens, runs=False, block=said.block)
+    job, start, cpu = Job(point=grown), time.monotonic(), time.process_time()
     calibration = None
     if asked := needs(plan, found):
         from core.calibrate import observe
         from core.networks import attach
 
         network = attach(checkpoint)
-        data = calibrating(None, network, None, None, tokens)
+        data = calibrating(None, network, None, None, tokens, said.block)
         calibration = observe(network, checkpoint, data, [x for x in found if not x.protected], asked, job)
     done = compress(checkpoint, found, plan, calibration, Store.default(), job)
     counted = {k: v for k, v in told.parts.items() if k != "exporting"}
     return {
         "predicted_mb": max(counted.values()) / 1e6, "peak_mb": peak() / 1e6, "seconds": time.monotonic() - start,
-        "predicted_seconds": told.seconds, "layers": len(done.outcomes), "parts_mb": {k: v / 1e6 for k, v in counted.items()},
+        "cpu_seconds": time.process_time() - cpu, "predicted_seconds": told.seconds, "layers": len(done.outcomes),
+        "parts_mb": {k: v / 1e6 for k, v in counted.items()},
     }  # fmt: skip
+
+
+def grown(point: Any) -> None:
+    """How far memory has grown after each layer, for whoever watches."""
+    print(f"{time.process_time():7.1f} s {peak() / 1e6:7.0f} MB {point[0]}", file=sys.stderr, flush=True)
 
 
 def peak() -> int:
@@ -151,9 +173,9 @@ def peak() -> int:
 def measured(name: str, folder: Path, tokens: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="slim-scale-cache-") as cache:
         command = [sys.executable, __file__, "--child", name, "--folder", str(folder), "--tokens", str(tokens)]
-        out = subprocess.run(command, env={**os.environ, "SLIM_CACHE": cache}, capture_output=True, text=True, check=False)
+        out = subprocess.run(command, env={**os.environ, "SLIM_CACHE": cache}, stdout=subprocess.PIPE, text=True, check=False)
     if out.returncode:
-        raise SystemExit(f"{name}: {out.stderr[-2000:]}")
+        raise SystemExit(f"{name} failed; see above")
     return {"run": name, "tokens": tokens, **json.loads(out.stdout.splitlines()[-1])}
 
 
@@ -166,7 +188,7 @@ def main() -> None:
     p.add_argument("--only", nargs="*", choices=list(RUNS))
     p.add_argument("--json", type=Path)
     p.add_argument("--child", help=argparse.SUPPRESS)
-    p.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    p.add_argument("--folder", type=Path, help="where the checkpoint is, or is to be left for the next time")
     args = p.parse_args()
     if args.child:
         print(json.dumps(walk(args.folder, RUNS[args.child], args.tokens)))
@@ -174,11 +196,14 @@ def main() -> None:
     shape = QUICK if args.quick else REAL
     shape = replace(shape, blocks=args.blocks or shape.blocks, vocabulary=args.vocabulary or shape.vocabulary)
     rows = []
-    with tempfile.TemporaryDirectory(prefix="slim-scale-") as at:
-        written = generate(Path(at), shape)
+    with tempfile.TemporaryDirectory(prefix="slim-scale-") as aside:
+        at = args.folder or Path(aside)
+        at.mkdir(parents=True, exist_ok=True)
+        made = [f.stat().st_size for f in at.glob("*.safetensors")]
+        written = sum(made) if made else generate(at, shape)
         print(f"{shape}: {written / 1e9:.2f} GB", flush=True)
-        for name in args.only or (RUNS if args.quick else FULL):
-            row = measured(name, Path(at), args.tokens)
+        for name in args.only or RUNS:
+            row = measured(name, at, args.tokens)
             rows.append({**asdict(shape), "bytes": written, **row})
             off = row["predicted_mb"] / row["peak_mb"] - 1
             print(f"{name:28} peak {row['peak_mb']:7.0f} MB, predicted {row['predicted_mb']:7.0f} MB ({off:+.0%})", end="")

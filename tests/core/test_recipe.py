@@ -35,7 +35,8 @@ PLANS = st.builds(
 @settings(deadline=None)
 @given(PLANS, st.none() | st.integers(2, 10**6))
 def test_what_is_written_reads_back(plan: Plan, limit: int | None) -> None:
-    recipe = Recipe(Path("m"), plan, Path("d.txt"), limit, "dense", {"dtype": "F16"}, Path("o"))
+    block = None if limit is None else 126 + limit
+    recipe = Recipe(Path("m"), plan, Path("d.txt"), limit, "dense", {"dtype": "F16"}, Path("o"), block=block)
     assert loads(dumps(recipe)) == recipe
 
 
@@ -53,6 +54,7 @@ def test_what_is_written_reads_back(plan: Plan, limit: int | None) -> None:
         ("[plan]\namount = nan", "amount = nan"),
         ('[plan.layers."a.b"]\nprotekt = true', "did you mean 'protect'"),
         ("[evaluate]\nlimit = 1", "limit = 1"),
+        ("[calibrate]\nblock = 64", "block = 64 is too few inputs"),
         ('[export]\nformat = "pakced"', "did you mean 'packed'"),
         ('[export]\nformat = "dense"\ndtype = "F8"', "dtype can't be 'F8'"),
         ("[exports]", "did you mean 'export'"),

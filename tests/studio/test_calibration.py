@@ -86,6 +86,18 @@ def test_fewer_samples_are_asked_for_and_the_layers_that_saw_too_few_come_first(
     assert session.snapshot.feed == Feed()
 
 
+def test_the_block_of_second_moments_is_a_knob_and_part_of_the_recipe(session: Session, panel: Calibration, qtbot: Any) -> None:
+    panel.block.setValue(2048)
+    assert session.snapshot.feed == Feed(block=2048)
+    assert kept.recipe_of(session.snapshot).block == 2048
+    panel.block.setValue(3)
+    assert session.snapshot.feed == Feed(block=128), "no group of weights would fit"
+    panel.show(session.snapshot)
+    assert panel.block.value() == 128
+    panel.block.setValue(0)
+    assert session.snapshot.feed == Feed()
+
+
 def test_a_dropped_file_is_calibrated_on(session: Session, panel: Calibration, qtbot: Any, tmp_path: Path) -> None:
     with np.load(root() / "samples" / "fashion-vit" / "calibrate.npz") as held:
         np.savez(tmp_path / "own.npz", **{k: held[k][:40] for k in held.files})
@@ -140,6 +152,11 @@ def test_what_does_not_fit_is_amber_and_a_click_takes_the_proposal(session: Sess
     assert not line.apply.isHidden()
     line.apply.click()
     assert session.snapshot.feed.tokens == 4096
+    session._set(replace(session.snapshot, preflight=replace(short, tokens=0, block=2048)))
+    line.draw(session.snapshot)
+    assert "2048 inputs" in line.apply.text()
+    line.apply.click()
+    assert (session.snapshot.feed.tokens, session.snapshot.feed.block) == (4096, 2048)
 
 
 def test_a_new_plan_begins_with_the_best_methods_where_there_is_data(session: Session, qtbot: Any, tmp_path: Path) -> None:
