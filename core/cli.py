@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import cached, commands_measure, environment
 from .cluster import cluster
 from .cut import Cut
+from .energy import ratio
 from .errors import BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
@@ -24,9 +25,9 @@ from .prune import pruners
 from .quantize import quantizers
 from .recipe import ORDERS, Recipe, block, load
 from .registry import knobs
-from .report import from_json
+from .report import from_json, paid
 from .run import run
-from .types import METRICS, Choice, Layer, Measured, Plan, Report
+from .types import LEVELS, METRICS, Choice, Layer, Measured, Plan, Report
 
 if TYPE_CHECKING:
     from .compare import Pair
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         x.add_argument("--block", type=int, help="inputs that share one matrix of second moments (8192 at most): fewer, less memory")
     e.add_argument("--seed", type=int, default=0)
     commands_measure.options(_command(sub, "measure", commands_measure.measure, "how long one pass takes on this machine, and its joules"))
+    commands_measure.place_options(_command(sub, "place", commands_measure.place, "where a model will live: device and grid"))
     _command(sub, "methods", methods, "every method with its knobs")
     k = _command(sub, "cache", cache, "what is kept on disk to save work")
     k.add_argument("clear", nargs="?", choices=("clear",))
@@ -229,15 +231,29 @@ def tell(report: Report) -> None:
     if (t := report.latency) is not None:
         spread = f"{t.ratio.value:.3g}x, {t.ratio.low:.3g} to {t.ratio.high:.3g}"
         print(f"time    {1e3 * t.before.value:.4g} -> {1e3 * t.after.value:.4g} ms for {t.what} ({spread}), measured here")
-    if a.energy and b.energy:
-        spread = f"{b.energy.low:.3g} to {b.energy.high:.3g}"
-        print(f"energy  {a.energy.joules:.3g} -> {b.energy.joules:.3g} J a {b.energy.unit} ({spread}), modelled")
+    for line in priced(report):
+        print(line)
     if report.verdict:
         print(f"exported and verified by {report.verdict.tool}: {report.path}")
         for c in report.verdict.checks:
             print(f"  {c.name}: {c.detail}")
     for n in report.notes:
         print(n)
+
+
+def priced(report: Report) -> Iterator[str]:
+    """Joules, grams, and what the slimming itself took."""
+    a, b = report.original.energy, report.variant.energy
+    if a and b:
+        times, how = ratio(a, b), LEVELS.get(b.level, b.level)
+        yield f"energy  {a.joules:.3g} -> {b.joules:.3g} J a {b.unit} ({b.low:.3g} to {b.high:.3g}), modelled ({how})"
+        yield f"        {times.value:.3g} times less ({times.low:.3g} to {times.high:.3g}, 90 %) on {b.device or 'laptop'}"
+    if (c := report.carbon) is not None:
+        spread = f"{c.after.low:.3g} to {c.after.high:.3g}"
+        yield f"carbon  {c.before.value:.3g} -> {c.after.value:.3g} g CO2e a million {c.unit}s ({spread}), modelled"
+        yield f"        {c.how}"
+    if report.spent is not None:
+        yield f"spent   {paid(report.spent)}"
 
 
 def compare(args: argparse.Namespace, job: Job) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .carbon import choose, chosen, regions
 from .ceilings import ceilings
 from .energy import Scene, catalogue, device, estimate
 from .energy.devices import HERE, learn
@@ -30,6 +31,36 @@ def options(m: argparse.ArgumentParser) -> None:
     m.add_argument("--data", type=Path)
     m.add_argument("--device", default=HERE, choices=(HERE, *catalogue()), help="where the model puts it; here: this machine")
     m.add_argument("--watts", type=float, help="what that machine draws under full load, for the model")
+
+
+def place_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("region", nargs="?", help="a country's three letters, or WORLD; without it, what is chosen")
+    p.add_argument("--intensity", type=float, metavar="G", help="your own grams of CO2e a kWh")
+    p.add_argument("--pue", type=float, help="watts a data centre draws for each watt of its machines")
+    p.add_argument("--device", choices=(HERE, *catalogue()))
+    p.add_argument("--watts", type=float, help="what that device draws under full load")
+    p.add_argument("--list", action="store_true", help="every region and device, with year and source")
+
+
+def place(args: argparse.Namespace, job: Job) -> None:
+    """Show or choose the place; it is kept, and every energy and gram from now on is of it."""
+    if args.list:
+        for r in regions().values():
+            print(f"{r.code:6} {r.name:40} {r.grams:6.1f} g CO2e a kWh  {r.year}")
+        for d in catalogue().values():
+            print(f"{d.key:10} {d.title}: {d.source}")
+        return
+    region = args.region and args.region.upper()
+    said = {"region": region, "grams": args.intensity, "pue": args.pue, "device": args.device, "watts": args.watts}
+    given = {k: v for k, v in said.items() if v is not None}
+    if "region" in given:
+        given = {"grams": None, **given}  # another country's grid is not the one the user gave a figure for
+    if "device" in given:
+        given = {"watts": None, **given}
+    found = replace(chosen(), **given)
+    if given:
+        choose(found)
+    print(f"{found.told}; on {found.scene.device.title}")
 
 
 def measure(args: argparse.Namespace, job: Job) -> None:

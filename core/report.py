@@ -12,8 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from .energy import ratio
 from .errors import BadFile
-from .types import METRICS, Energy, Latency, Measured, Outcome, Plan, Report, Score, Size, Variant
+from .types import LEVELS, METRICS, Carbon, Energy, Latency, Measured, Outcome, Plan, Report, Score, Size, Spent, Variant
 
 STYLE = """body{font:15px system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1d2321;background:#fff}
 table{border-collapse:collapse;width:100%}td,th{padding:.2em .6em;text-align:right;border-bottom:1px solid #ccc6}
@@ -106,6 +107,8 @@ def html(report: Report) -> str:
         _scores(before.score, after.score),
         _latency(report.latency),
         _energy(before.energy, after.energy),
+        _carbon(report.carbon),
+        _spent(report.spent),
         _verdict(report),
         "".join(f"<p class='n'>{escape(n)}</p>" for n in report.notes),
         _layers(after),
@@ -159,7 +162,31 @@ def _energy(before: Energy | None, after: Energy | None) -> str:
         _bar(c, y, e.joules / top, e.low / top, f"{e.joules:.3g} J ({e.low:.3g} to {e.high:.3g})", e.high / top)
         for c, y, e in (("hb", 0, before), ("ha", 26, after))
     )
-    return f'<h2>Energy, modelled, a {escape(after.unit)}</h2>{_svg(rows)}<p class="n">{escape(after.how)}</p>'
+    times = ratio(before, after)
+    less = f"{times.value:.3g} times less ({times.low:.3g} to {times.high:.3g}, 90 %); physics floor {after.floor:.2g} J"
+    kind = "measured" if after.level == "A" else f"modelled ({LEVELS.get(after.level, after.level)})"
+    return f'<h2>Energy, {kind}, a {escape(after.unit)}</h2>{_svg(rows)}<p class="n">{less}. {escape(after.how)}</p>'
+
+
+def _carbon(c: Carbon | None) -> str:
+    if c is None:
+        return ""
+    top = max(c.before.high, c.after.high, 1e-30)
+    rows = "".join(
+        _bar(x, y, m.value / top, m.low / top, f"{m.value:.3g} g CO2e ({m.low:.3g} to {m.high:.3g})", m.high / top)
+        for x, y, m in (("hb", 0, c.before), ("ha", 26, c.after))
+    )
+    return f'<h2>Carbon, modelled, a million {escape(c.unit)}s</h2>{_svg(rows)}<p class="n">{escape(c.how)}</p>'
+
+
+def _spent(s: Spent | None) -> str:
+    return f"<h2>What the slimming took</h2><p>{escape(paid(s))}</p>" if s else ""
+
+
+def paid(s: Spent) -> str:
+    """The ledger in one sentence."""
+    back = f"paid back after {s.payback:.3g} {s.unit}s" if s.payback is not None else "not paid back: the variant saves no energy there"
+    return f"{s.how}: {s.joules:.3g} J ({s.low:.3g} to {s.high:.3g}), {LEVELS.get(s.level, 'modelled')}; {back}"
 
 
 def _latency(t: Latency | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import compress, report
+from .carbon import chosen
 from .cluster import Cluster
 from .cut import cut, cut_of, fitting, planned
 from .data import default
@@ -18,6 +19,7 @@ from .formats import open_checkpoint, targets
 from .job import Job
 from .latency import latency
 from .layers import layers
+from .ledger import accounted
 from .networks import Network, runnable
 from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
@@ -79,6 +81,7 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
     after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original
     where = str(recipe.out or "")
     told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
+    told = accounted(told)
     if recipe.out:
         report.write(told, recipe.out)
         if recipe.out.is_dir():
@@ -194,5 +197,6 @@ def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Varian
     else:
         opened = sum(f.stat().st_size for f in {t.file for t in c.checkpoint.tensors.values()})
         bytes_ = Size(opened, {x.name: x.tensor.nbytes for x in c.layers}, opened)
-    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, target if c.settings else None, score.task) if score else None
+    aim, scene = target if c.settings else None, chosen().scene
+    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, aim, score.task, scene) if score else None
     return report.variant(c.plan, bytes_, energy, score, c.outcomes)

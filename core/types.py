@@ -277,6 +277,33 @@ class Median:
 
 
 @dataclass(frozen=True, slots=True)
+class Carbon:
+    """Grams of CO2e of a million tokens or samples, before and after, with 90 % intervals."""
+
+    region: str
+    intensity: float  # g CO2e a kWh
+    pue: float
+    unit: str
+    before: Median
+    after: Median
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the slimming itself took: seconds measured, joules modelled from them, with a 90 % range."""
+
+    seconds: float
+    joules: float
+    low: float
+    high: float
+    level: str
+    payback: float | None  # tokens or samples of the variant that win it back; None: it saves nothing
+    unit: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Measured on this machine, original and variant in turns."""
 
@@ -335,6 +362,8 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     latency: Latency | None = None
+    carbon: Carbon | None = None
+    spent: Spent | None = None
 
 
 Weights = Mapping[str, "Tensor"]
