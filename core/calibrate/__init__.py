@@ -111,6 +111,11 @@ class Statistics(Mapping[str, Seen]):
     def __len__(self) -> int:
         return len(self._work.wanted)
 
+    @property
+    def data(self) -> Calibrating:
+        """What it is collected on."""
+        return self._work.data
+
     def place(self, name: str) -> int:
         """The number of the block a layer belongs to; layers outside come after the last. Walk in this order."""
         self._scout()

@@ -119,11 +119,11 @@ def passed(c: Chain, k: int, weights: Mapping[str, Tensor], call: Call) -> Tenso
     return out[0] if isinstance(out, tuple) else out
 
 
-def left(network: Network, c: Chain, weights: dict[str, Tensor], call: Call, item: dict[str, Tensor]) -> None:
-    """Run what comes before and after the blocks, with the last block's hidden state in their place."""
+def left(network: Network, c: Chain, weights: dict[str, Tensor], call: Call, item: dict[str, Tensor]) -> Tensor:
+    """The network's answer with the last block's hidden state in the blocks' place: what comes before and after them is run."""
     out = (call.hidden,) if c.wrapped else call.hidden
     with instead(c.blocks, [lambda *_, **__: out] * len(c.blocks)):
-        network.forward(weights, item)
+        return network.forward(weights, item)
 
 
 @contextmanager

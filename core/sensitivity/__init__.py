@@ -1,0 +1,197 @@
+"""The sensitivity pass: what an error of each layer costs the network, and what errors each method makes there; most important first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..calibrate import Statistics
+from ..compress import layer_needs, solved, weight_of
+from ..data.calibration import Calibrating
+from ..errors import SlimError
+from ..job import Job
+from ..networks import Network
+from ..sensed import How, Option, Sensed, Sensitivity
+from ..store import Store, key
+from ..types import Calibration, Checkpoint, Layer, Plan, Seen, Setting
+from .alpha import Probe
+from .options import Bench, Row, chosen, keep, kept, rows
+from .shrink import prior, settled
+
+if TYPE_CHECKING:
+    from ..evaluate import Reference
+
+__all__ = ["sense", "sensible"]
+
+CODE = "1"  # raise it when a price changes
+
+
+def sensible(layers: Iterable[Layer], plan: Plan) -> list[Layer]:
+    """The layers a pass speaks of: those the plan may change."""
+    return [x for x in layers if x.prunable and chosen(x, plan) is not None]
+
+
+def sense(
+    network: Network | None, checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None,
+    reference: Reference | None, job: Job, store: Store | None = None,
+) -> Sensitivity:  # fmt: skip
+    """Options and prices of every layer the plan may change, for the plan's methods with their knobs, the quick ones and a solver.
+
+    `calibration` observed with "inputs"; without one errors are the weights' alone. `reference` lends the original's weights; without
+    it (a model too large to be held) prices stay priors. Tells the job a growing Sensitivity after every layer. In `store` everything
+    found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment.
+    """
+    work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store)
+    for x in job.track(work.walked(), "Sensing: rounding and dropping"):
+        work.options(x, solving=False)
+        work.tell()
+    for x in job.track(work.ranked(), "Sensing: one layer perturbed at a time"):
+        work.price(x)
+        work.options(x, solving=True)
+        work.tell()
+    return work.now
+
+
+@dataclass
+class _Pass:
+    """What is known so far."""
+
+    network: Network | None
+    layers: tuple[Layer, ...]
+    plan: Plan
+    calibration: Calibration | None
+    reference: Reference | None
+    job: Job
+    store: Store | None
+    found: dict[str, list[Option]] = field(default_factory=dict)
+    prices: dict[str, tuple[float, float]] = field(default_factory=dict)  # (alpha, relative standard error) as measured
+    ceiling: float = float("inf")
+    _probe: Probe | None = None
+    _bench: Bench | None = None
+
+    def __post_init__(self) -> None:
+        self.task = self.network.task if self.network else "other"
+        self.rows = {x.name: rows(x, self.plan) for x in self.layers}
+        self.before = prior(self.layers, self.task)
+        seen: Mapping[str, Seen] = self.calibration.seen if self.calibration else {}
+        self.seen = seen.under(self.job) if isinstance(seen, Statistics) else seen
+        self.print = self.calibration.fingerprint if self.calibration else ""
+
+    @property
+    def data(self) -> Calibrating | None:
+        """What prices are measured on: calibration samples, never the scored ones unless there are no others."""
+        if isinstance(self.seen, Statistics):
+            return self.seen.data
+        return Calibrating(self.reference.batches, self.reference.batches, "") if self.reference else None
+
+    @property
+    def now(self) -> Sensitivity:
+        """Everything found so far; prices that are not measured yet follow those that are."""
+        alphas = settled(self.layers, self.prices, self.before)
+
+        def how(x: Layer) -> How:
+            return "measured" if x.name in self.prices else "prior"
+
+        found = {x.name: Sensed(x.name, *alphas[x.name], how(x), tuple(self.found.get(x.name, ()))) for x in self.layers}
+        return Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, len(self.prices), len(self.layers))
+
+    @property
+    def fingerprint(self) -> str:
+        said = [[x.name, [[str(s) for s in r.settings] for r in self.rows[x.name]]] for x in self.layers]
+        return hashlib.sha256(json.dumps([CODE, self.print, said]).encode()).hexdigest()
+
+    def tell(self) -> None:
+        self.job.point(self.now)
+
+    def walked(self) -> list[Layer]:
+        """In the order of the blocks, so that statistics which are not on disk yet take one pass."""
+        return sorted(self.layers, key=self._place)
+
+    def _place(self, x: Layer) -> int:
+        return self.seen.place(x.name) if isinstance(self.seen, Statistics) else 0
+
+    def ranked(self) -> list[Layer]:
+        """Blocks whose layers are likely to cost most first: by the prior times what 3 bits leave of them. Layers of a block stay
+        together, as they share moments and their factors."""
+        weight: dict[int, float] = {}
+        for x in self.layers:
+            third = [o.error for o in self.found.get(x.name, ()) if o.setting.bits == 3]
+            weight[self._place(x)] = weight.get(self._place(x), 0.0) + self.before[x.name] * min([*third, 1.0])
+        return sorted(self.layers, key=lambda x: (-weight[self._place(x)], self._place(x)))
+
+    def options(self, x: Layer, solving: bool) -> None:
+        """The quick rows, or those that are solved for."""
+        for row in self.rows[x.name]:
+            if row.solved == solving:
+                self.found.setdefault(x.name, []).extend(self._row(x, row))
+
+    def _row(self, x: Layer, row: Row) -> list[Option]:
+        done = kept(x, row, self.print, self.store)
+        if done is None:
+            done = []
+            for s in row.settings:
+                self.job.check()
+                done.append(self.bench(x).option(s))
+            keep(x, row, self.print, self.store, done)
+        return done
+
+    def bench(self, x: Layer) -> Bench:
+        if self._bench is None or self._bench.x.name != x.name:
+            self._bench = Bench(x, weight_of(x), self._seen(x), self.job)
+        return self._bench
+
+    def _seen(self, x: Layer) -> Seen:
+        return self.seen.get(x.name, Seen())
+
+    def price(self, x: Layer) -> None:
+        """What a unit of error of this layer costs: the network's answers with its own perturbation, over that perturbation's error."""
+        if self.network is None or self.reference is None or self.network.module is None or self.data is None:
+            return
+        setting = self._perturbation(x)
+        if setting is None:
+            return
+        at = key(x.tensor, setting, f"price {CODE} {self.print}")
+        said = self.store.said(at) if self.store else None
+        if said is None or "price" not in said:
+            said = self._measured(x, setting)
+            if self.store:
+                self.store.keep(at, {}, said)
+        cost, error, apart, self.ceiling = json.loads(said["price"])
+        if cost > 0 and apart > 0:
+            self.prices[x.name] = (cost / apart, error / cost)
+
+    def _measured(self, x: Layer, setting: Setting) -> dict[str, str]:
+        """The whole layer compressed as a plan would (and kept for it), run, and its error on the bench's rows."""
+        w, seen = weight_of(x), self._seen(x) if layer_needs(setting) else Seen()
+        at = key(x.tensor, setting, self.print if layer_needs(setting) else "")
+        found = self.store.get(at) if self.store else None
+        if found is None:
+            found, said = solved(x, setting, w, seen, self.job)
+            if self.store:
+                self.store.put(at, found, said)
+        cost, error = self.probe.cost(x, found.dense())
+        return {"price": json.dumps([cost, error, self.bench(x).apart(found.dense()), self.probe.ceiling])}
+
+    @property
+    def probe(self) -> Probe:
+        if self._probe is None:
+            if self.network is None or self.reference is None or self.data is None:
+                raise SlimError("Prices are measured by running the network; it can't run here")
+            self._probe = Probe(self.network, self.reference.weights, self.data, self.job)
+        return self._probe
+
+    def _perturbation(self, x: Layer) -> Setting | None:
+        """Mid-range: 3 bits of the plan's solver; where the layer's shape has none, of another quantizer, or half of its weights gone."""
+        usable = [s for row in self.rows[x.name] for s in row.settings if s.bits == 3 or s.amount == 0.5]
+        if self.task == "image-classification":
+            usable = [
+                s for s in usable if not layer_needs(s)
+            ]  # all calibration images are used: what is fitted to them would look too good
+        return min(usable, key=_preferred, default=None)
+
+
+def _preferred(s: Setting) -> tuple[bool, bool, str]:
+    return not s.quantize, not layer_needs(s), s.quantize or s.prune
