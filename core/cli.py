@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cached, commands_measure, environment
+from . import cached, commands_measure, commands_sensitivity, environment
 from .cluster import cluster
 from .cut import Cut
 from .energy import ratio
@@ -78,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     e.add_argument("--seed", type=int, default=0)
     commands_measure.options(_command(sub, "measure", commands_measure.measure, "how long one pass takes on this machine, and its joules"))
     commands_measure.place_options(_command(sub, "place", commands_measure.place, "where a model will live: device and grid"))
+    said = "what an error of each layer costs, and what each method leaves of it"
+    commands_sensitivity.options(_command(sub, "sensitivity", commands_sensitivity.sensitivity, said))
     _command(sub, "methods", methods, "every method with its knobs")
     k = _command(sub, "cache", cache, "what is kept on disk to save work")
     k.add_argument("clear", nargs="?", choices=("clear",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,15 @@ def sensible(layers: Iterable[Layer], plan: Plan) -> list[Layer]:
 
 def sense(
     network: Network | None, checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None,
-    reference: Reference | None, job: Job, store: Store | None = None,
+    reference: Reference | None, job: Job, store: Store | None = None, methods: Collection[str] | None = None,
 ) -> Sensitivity:  # fmt: skip
     """Options and prices of every layer the plan may change, for the plan's methods with their knobs, the quick ones and a solver.
 
     `calibration` observed with "inputs"; without one errors are the weights' alone. `reference` lends the original's weights; without
     it (a model too large to be held) prices stay priors. Tells the job a growing Sensitivity after every layer. In `store` everything
-    found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment.
+    found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment. `methods`: only these.
     """
-    work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store)
+    work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods)
     for x in job.track(work.walked(), "Sensing: rounding and dropping"):
         work.options(x, solving=False)
         work.tell()
@@ -66,6 +66,7 @@ class _Pass:
     reference: Reference | None
     job: Job
     store: Store | None
+    methods: Collection[str] | None = None
     found: dict[str, list[Option]] = field(default_factory=dict)
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)  # (alpha, relative standard error) as measured
     ceiling: float = float("inf")
@@ -74,7 +75,8 @@ class _Pass:
 
     def __post_init__(self) -> None:
         self.task = self.network.task if self.network else "other"
-        self.rows = {x.name: rows(x, self.plan) for x in self.layers}
+        wanted = self.methods
+        self.rows = {x.name: [r for r in rows(x, self.plan) if wanted is None or r.method in wanted] for x in self.layers}
         self.before = prior(self.layers, self.task)
         seen: Mapping[str, Seen] = self.calibration.seen if self.calibration else {}
         self.seen = seen.under(self.job) if isinstance(seen, Statistics) else seen
@@ -96,7 +98,8 @@ class _Pass:
             return "measured" if x.name in self.prices else "prior"
 
         found = {x.name: Sensed(x.name, *alphas[x.name], how(x), tuple(self.found.get(x.name, ()))) for x in self.layers}
-        return Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, len(self.prices), len(self.layers))
+        done, total = len(self.prices), len(self.layers)
+        return Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, done, total)
 
     @property
     def fingerprint(self) -> str:

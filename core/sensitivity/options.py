@@ -18,6 +18,7 @@ from ..registry import knobs
 from ..sensed import Option
 from ..solve.factor import alive, usable
 from ..solve.polish import loss
+from ..spans import inputs
 from ..store import Store, key
 from ..types import Choice, Layer, Plan, Seen, Setting, Value
 
@@ -114,7 +115,7 @@ class Bench:
         self.x, self.w, self.job = x, w[::step].float(), job
         self.seen = seen
         rows = self.w.flatten(1)
-        held = seen.held if seen.held is not None and seen.held.shape == (rows.shape[1],) * 2 and usable(seen.held) else None
+        held = seen.held if seen.held is not None and inputs(seen.held) == rows.shape[1] and usable(seen.held) else None
         self.held = None if held is None else alive(held)
         self.rows, self.norm = rows, max(float(rows.square().sum()), 1e-30)
         self.whole = self._apart(rows.new_zeros(rows.shape))

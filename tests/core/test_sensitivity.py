@@ -1,0 +1,171 @@
+"""The sensitivity pass on bundled models: real errors and real prices, kept as they come, in the order that matters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from core.cli import main
+from core.compress import solved, weight_of
+from core.errors import Cancelled
+from core.evaluate import judge
+from core.job import Job
+from core.predict import Predictor
+from core.recipe import Recipe
+from core.sensed import Sensitivity
+from core.sensing import Opened, opened
+from core.sensitivity import sense, sensible
+from core.store import Store
+from core.types import Choice, Plan, Seen
+from tests.conftest import SAMPLES
+
+QUICK = ("rtn", "magnitude")
+PLAN = Plan(Choice("magnitude", 0.0, "rtn", 16, {"rtn.group_size": 32}))
+
+
+def begun(tmp_path: Path, model: Path, tokens: int) -> Opened:
+    return opened(Recipe(model, PLAN, limit=512 if "lm" in model.name else 100, tokens=tokens), Job(), Store(tmp_path / "layers"))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    return begun(tmp_path_factory.mktemp("words"), SAMPLES / "sotu-lm", 2048)
+
+
+def passed(o: Opened, job: Job | None = None, store: Store | None = None) -> Sensitivity:
+    """The pass with the quick methods alone."""
+    return sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, job or Job(), store or o.store, QUICK)
+
+
+def test_every_layer_the_plan_may_change_gets_its_errors_and_a_measured_price(words: Opened) -> None:
+    s = passed(words)
+    assert s.complete
+    assert list(s.layers) == [x.name for x in sensible(words.layers, words.plan)]
+    assert len(s.layers) == 28
+    for x in s.layers.values():
+        assert x.how == "measured"
+        assert x.alpha > 0
+        assert 0.1 < x.doubt < 1
+        for few, more in ((2, 3), (3, 4), (4, 6)):
+            errors = {o.setting.bits: o.error for o in x.options if o.setting.quantize == "rtn"}
+            assert errors[few] > errors[more] > 0
+        shares = [o.error for o in x.options if o.setting.prune == "magnitude"]
+        assert shares == sorted(shares)
+
+
+def test_an_error_on_a_sample_of_rows_is_that_of_the_whole_layer(words: Opened) -> None:
+    s = passed(words)
+    name = "model.layers.2.mlp.down_proj"
+    layer = next(x for x in words.layers if x.name == name)
+    w, held = weight_of(layer).float(), words.calibration.seen[name].held
+    assert held is not None
+    for o in s.layers[name].options:
+        q = solved(layer, o.setting, w, Seen(), Job())[0].dense().float()
+        whole = float(torch.trace((w - q) @ held @ (w - q).T) / torch.trace(w @ held @ w.T))
+        assert o.error == pytest.approx(whole, rel=0.1)
+        assert o.plain == pytest.approx(float((w - q).square().sum() / w.square().sum()), rel=0.1)
+
+
+def test_what_is_sensed_foretells_what_is_measured(words: Opened) -> None:
+    p = Predictor.of(passed(words))
+    plans = [replace(PLAN, model=replace(PLAN.model, bits=3)), replace(PLAN, model=replace(PLAN.model, amount=0.4))]
+    for plan in plans:
+        done = words.compressed(plan, Job())
+        measured = judge(words.reference, words.weights(done), Job()).metrics["kl"].value
+        e = p.estimate({n: s for n, s in done.settings.items() if n in p.sensitivity.layers})
+        assert e.missing == 0
+        assert e.value == pytest.approx(measured, rel=0.35)
+        assert e.low <= measured <= e.high
+
+
+def test_the_same_pass_again_computes_nothing_and_finds_the_same(words: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = passed(words)
+    monkeypatch.setattr("core.sensitivity.options.Bench.option", _refused)
+    monkeypatch.setattr("core.sensitivity.alpha.Probe.__init__", _refused)
+    assert passed(words) == first
+
+
+def _refused(*_: object, **__: object) -> None:
+    raise AssertionError("this was computed before")
+
+
+def test_a_pass_grows_layer_by_layer_and_goes_on_where_it_was_cancelled(words: Opened, tmp_path: Path) -> None:
+    store, heard = Store(tmp_path / "other"), []
+
+    def point(s: Sensitivity) -> None:
+        heard.append(s)
+        if s.done == 5:
+            job.cancel()
+
+    job = Job(point=point)
+    with pytest.raises(Cancelled):
+        passed(words, job, store)
+    assert not heard[0].complete
+    assert sum(bool(x.options) for x in heard[0].layers.values()) == 1
+    assert all(x.how == "prior" for x in heard[0].layers.values())
+    assert Predictor.of(heard[0]).estimate({}).value == 0
+    assert heard[-1].done == 5
+    again: list[Sensitivity] = []
+    assert passed(words, Job(point=again.append), store) == passed(words)
+
+
+def test_images_are_priced_without_blocks_and_a_held_layer_is_left_out(tmp_path: Path) -> None:
+    o = begun(tmp_path, SAMPLES / "digits-cnn", 64)
+    held = "resnet.encoder.stages.0.layers.0.layer.0.convolution"
+    plan = replace(PLAN, layers={held: Choice(protect=True)})
+    s = sense(o.network, o.checkpoint, o.layers, plan, o.calibration, o.reference, Job(), o.store, QUICK)
+    assert s.complete
+    assert s.currency == "kl"
+    assert held not in s.layers
+    assert len(s.layers) == 13
+
+
+def test_without_a_network_or_data_a_pass_still_says_what_the_weights_say(words: Opened, tmp_path: Path) -> None:
+    s = sense(None, words.checkpoint, words.layers, PLAN, None, None, Job(), Store(tmp_path), QUICK)
+    assert s.done == 0
+    assert all(x.how == "prior" and x.options and x.options[0].error == x.options[0].plain for x in s.layers.values())
+
+
+def planted(model: Path, at: Path, name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Path:
+    """A copy of a model with one of its weights changed."""
+    at.mkdir()
+    for f in model.iterdir():
+        if f.suffix != ".safetensors":
+            (at / f.name).write_bytes(f.read_bytes())
+    tensors = load_file(model / "model.safetensors")
+    tensors[name] = change(tensors[name])
+    save_file(tensors, at / "model.safetensors", {"format": "pt"})
+    return at
+
+
+def test_a_planted_fragile_layer_is_found_dearest(tmp_path: Path) -> None:
+    """One weight of every group becomes eight times the largest of its row: what is left of the grid for the others is coarse."""
+    name = "model.layers.2.self_attn.v_proj"
+
+    def heavy(w: torch.Tensor) -> torch.Tensor:
+        out = w.clone()
+        out[:, ::32] = w[:, ::32].sign() * 8 * w.abs().amax(1, keepdim=True)
+        return out
+
+    o = begun(tmp_path, planted(SAMPLES / "sotu-lm", tmp_path / "fragile-lm", f"{name}.weight", heavy), 1024)
+    s = passed(o)
+    cost = {n: x.alpha * next(e.error for e in x.options if e.setting.bits == 3) for n, x in s.layers.items()}
+    assert max(cost, key=cost.__getitem__) == name
+
+
+def test_the_command_tells_layers_dearest_first_and_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text('version = 1\n[model]\npath = "x"\n[plan]\nprune = "magnitude"\nquantize = "rtn"\n[calibrate]\ntokens = 32\n')
+    said = ["sensitivity", str(SAMPLES / "fashion-vit"), "--recipe", str(recipe), "--json", str(tmp_path / "s.json")]
+    assert main([*said, "--csv", str(tmp_path / "s.csv")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert lines[0].startswith("24 layers, 24 of them measured")
+    assert len(found["layers"]) == 24
+    assert sum(len(x["options"]) for x in found["layers"]) + 1 == len((tmp_path / "s.csv").read_text().splitlines())
