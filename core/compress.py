@@ -102,6 +102,8 @@ def fits(layer: Layer, setting: Setting) -> str:
         if hasattr(method, "groups"):
             try:
                 method.groups(width)
+                if setting.prune and hasattr(method, "keeping"):
+                    method.keeping(width)
             except BadPlan as e:
                 return str(e)
         if setting.bits not in getattr(method, "widths", range(2, 9)):

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .compress import Compressed
-from .errors import CannotRun, CannotWrite, NotVerified
+from .errors import BadFile, CannotRun, CannotWrite, NotVerified
 from .formats.folder import SIDES
+from .formats.gguf_header import parse
+from .formats.gguf_metadata import MADE_BY
+from .formats.gguf_write import write as write_gguf
 from .formats.safetensors_write import write
 from .formats.shards import INDEX, index, limit, shards
 from .job import Job
@@ -21,6 +24,7 @@ from .plans import resolve
 from .size import size
 from .types import Setting, Verdict
 from .verify import Written, checksum, verify
+from .verify_gguf import verify_gguf
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +51,10 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
     path = _allowed(compressed, path, target)
     with _beside(path) as aside:
         written = _write(compressed, aside, path, target, job)
-        verdict = verify(aside, written, compressed, target, network, batches, job)
+        if suffix(target):
+            verdict = verify_gguf(aside / path.name, written, compressed, settings_of(compressed), target, network, batches, job)
+        else:
+            verdict = verify(aside, written, compressed, target, network, batches, job)
         if not verdict.passed:
             bad = next(c for c in verdict.checks if not c.passed)
             raise NotVerified(
@@ -56,6 +63,11 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
         job.check()
         _place(aside, path)
     return verdict
+
+
+def suffix(target: Any) -> str:
+    """Of the one file a target writes; "" = a folder."""
+    return getattr(target, "suffix", "")
 
 
 def single_file(compressed: Compressed, path: Path) -> bool:
@@ -67,6 +79,10 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
     """The absolute path, when writing there destroys nothing and fits; CannotWrite otherwise."""
     path = Path(path).expanduser().absolute()
     source = compressed.checkpoint.path.resolve()
+    if suffix(target) and (why := target.unfit(compressed.checkpoint)):
+        raise CannotWrite(why)
+    if suffix(target) and path.suffix != suffix(target):
+        raise CannotWrite(f"{path.name}: this export is one file; choose a name that ends in {suffix(target)}.")
     if target.key == "packed" and not compressed.checkpoint.config:
         raise CannotWrite("Packed weights need a config.json that says how they are packed, and this model has none; export it dense.")
     if path.resolve() == source or path.resolve() in source.parents or source in path.resolve().parents:
@@ -82,11 +98,21 @@ def _replaceable(path: Path) -> None:
     """Nothing there, an empty folder, or an earlier export of ours and nothing else."""
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
+    if path.is_file() and path.suffix == ".gguf" and _ours(path):
+        return
     names = [p.name for p in path.iterdir()] if path.is_dir() else []
     foreign = next((n for n in names if not any(fnmatchcase(n, o) for o in OURS)), "")
     if foreign or MARK not in names:
         what = f"it holds {foreign}" if foreign else "what is there is no export of Slim Studio"
         raise CannotWrite(f"{path} can't be replaced: {what}; choose a new name or an empty folder.")
+
+
+def _ours(path: Path) -> bool:
+    """Whether a GGUF file says that we made it."""
+    try:
+        return parse(path)[0].get("general.quantized_by") == MADE_BY
+    except BadFile:
+        return False
 
 
 def _roomy(path: Path, needed: int) -> None:
@@ -122,8 +148,7 @@ def _beside(path: Path) -> Iterator[Path]:
 
 def _place(aside: Path, path: Path) -> None:
     """Give the finished export its name; an earlier one goes only after the new one stands."""
-    single = path.suffix == ".safetensors" and (aside / path.name).exists()
-    if single:
+    if (aside / path.name).is_file():
         os.replace(aside / path.name, path)
         return
     old = aside.with_suffix(".old")
@@ -146,6 +171,8 @@ def settings_of(compressed: Compressed) -> dict[str, Setting]:
 def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: Job) -> Written:
     """All files of the export into `folder`."""
     checkpoint, settings = compressed.checkpoint, settings_of(compressed)
+    if suffix(target):
+        return _one(compressed, folder / path.name, target, settings, job)
     names = _module_names(compressed, target, settings)
     if checkpoint.config:
         _sides(compressed, folder, job)
@@ -165,6 +192,15 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
         (folder / INDEX).write_bytes(index(found))
         (folder / INDEX).chmod(0o644)
     return Written(tuple(files), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
+
+
+def _one(compressed: Compressed, file: Path, target: Any, settings: dict[str, Setting], job: Job) -> Written:
+    """The one file of a target that carries config and tokenizer in itself."""
+    checkpoint, sums = compressed.checkpoint, dict[str, int]()
+    entries = target.entries(checkpoint, compressed.layers, settings)
+    write_gguf(file, target.head(checkpoint, entries), entries, _layerwise(compressed, settings, target, sums), job)
+    file.chmod(0o644)
+    return Written((file.name,), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
 
 
 def _module_names(compressed: Compressed, target: Any, settings: dict[str, Setting]) -> dict[str, str]:

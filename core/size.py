@@ -37,12 +37,30 @@ def size(checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str,
     """Bytes of the weight files with headers and index, and of each layer within them; the original is what the opened files take."""
     found = tuple(layers)
     forms = _forms(checkpoint, found, settings, target)
+    if hasattr(target, "head"):
+        total = _single(checkpoint, found, forms, settings, target)
+        return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
     starts = cuts([f.nbytes for f in forms], limit(checkpoint, target))
     total = sum(_file(checkpoint, found, forms, i, j) for i, j in zip(starts, [*starts[1:], len(found)]))
     if len(starts) > 1:
         total += _index(checkpoint, found, forms, starts)
+    return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
+
+
+def _opened(checkpoint: Checkpoint) -> int:
+    """Bytes of the files that were opened."""
     files = checkpoint.kept.setdefault("files", {t.file for t in checkpoint.tensors.values()})
-    return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, sum(f.stat().st_size for f in files))
+    return sum(f.stat().st_size for f in files)
+
+
+def _single(checkpoint: Checkpoint, layers: tuple[Layer, ...], forms: list[Form], settings: Mapping[str, Setting], target: Any) -> int:
+    """Bytes of the one file of a target that has a header of its own (GGUF), whose length no plan changes; tensors are padded to 32."""
+
+    def head() -> int:
+        return 0 if target.unfit(checkpoint) else len(target.head(checkpoint, target.entries(checkpoint, layers, settings)))
+
+    before: int = _newest(checkpoint, "heads", (target.key, tuple(x.name for x in layers)), ORDERS, head)
+    return before + sum(-(-n // 32) * 32 for f in forms for n in f.sizes)
 
 
 def each(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any) -> list[int]:
@@ -80,9 +98,10 @@ def _form(checkpoint: Checkpoint, x: Layer, settings: Mapping[str, Setting], tar
     """Sums over the entries of one layer."""
     entries = target.entries(checkpoint, (x,), settings)
     known: dict[Any, Any] = checkpoint.kept.setdefault("ends", {})
-    if stray := next((e.name for e in entries if not e.name.startswith(x.name)), ""):
+    own = hasattr(target, "head")  # such a target names tensors in its own way, and sorts none
+    if stray := "" if own else next((e.name for e in entries if not e.name.startswith(x.name)), ""):
         raise ValueError(f"{type(target).__name__} stores {x.name} as {stray}: a tensor's name must begin with its layer's")
-    ends = tuple((-ITEM_BYTES[e.dtype], e.name.removeprefix(x.name)) for e in entries)
+    ends = () if own else tuple((-ITEM_BYTES[e.dtype], e.name.removeprefix(x.name)) for e in entries)
     sizes = tuple(e.nbytes for e in entries)
     text = sum(len(_AROUND % (e.dtype, ",".join(map(str, e.shape)))) for e in entries)
     return Form(sum(sizes), sizes, text, known.setdefault(ends, ends))

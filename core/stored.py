@@ -1,9 +1,12 @@
-"""How a compressed tensor is held: dense, or as integer codes with scales and zero points, or with a table of values."""
+"""How a compressed tensor is held: dense, as integer codes with scales and zero points, with a table of values, or as GGUF blocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
+
+from .types import BLOCK_BYTES
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +117,52 @@ class Codebook:
         }  # fmt: skip
 
 
-Stored = Dense | Quantized | Codebook
+@dataclass(frozen=True)
+class Blocks:
+    """GGUF blocks as a file holds them: codes (out, bytes of a row) uint8, scales and all; `dtype` is a key of BLOCK_BYTES."""
+
+    codes: Tensor
+    dtype: str
+    shape: tuple[int, ...]
+
+    def dense(self, dtype: torch.dtype | None = None) -> Tensor:
+        """Decoded by the `gguf` package, in float32 unless another type is asked for."""
+        import gguf
+        import numpy as np
+        import torch
+
+        values = gguf.quants.dequantize(self.codes.contiguous().numpy(), gguf.GGMLQuantizationType[self.dtype])
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).view(self.shape).to(dtype or torch.float32)
+
+    def scaled(self, rows: Tensor) -> Blocks:
+        """Each output row times its factor (out,): only the blocks' half-precision scales change."""
+        import torch
+
+        block = self.codes.unflatten(1, (-1, BLOCK_BYTES[self.dtype][1])).clone()
+        for at in HALVES[self.dtype]:
+            half = block[..., at : at + 2].contiguous().view(torch.float16)
+            block[..., at : at + 2] = (half.float() * rows.view(-1, 1, 1)).to(torch.float16).view(torch.uint8)
+        return replace(self, codes=block.flatten(1))
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.numel()
+
+    @property
+    def sparsity(self) -> float:
+        return 1 - float(self.dense().count_nonzero()) / max(1, prod(self.shape))
+
+    def parts(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        return {"codes": self.codes.contiguous()}, {"kind": "blocks", "dtype": self.dtype, "shape": ",".join(map(str, self.shape))}
+
+
+# Where the half-precision scales of a block stand: all that a factor of the row has to change.
+HALVES = {
+    "Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q8_0": (0,), "IQ4_NL": (0,), "IQ4_XS": (0,),
+    "Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,),
+}  # fmt: skip
+
+Stored = Dense | Quantized | Codebook | Blocks
 
 
 def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
@@ -122,6 +170,8 @@ def whole(tensors: dict[str, Tensor], meta: dict[str, str]) -> Stored:
     if meta["kind"] == "dense":
         return Dense(tensors["tensor"])
     shape = tuple(map(int, meta["shape"].split(",")))
+    if meta["kind"] == "blocks":
+        return Blocks(tensors["codes"], meta["dtype"], shape)
     if meta["kind"] == "codebook":
         return Codebook(tensors["codes"], tensors["table"], int(meta["bits"]), int(meta["group_size"]), shape, meta["granularity"])
     return Quantized(

@@ -24,6 +24,13 @@ ITEM_BYTES = {
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 FLOATS = ("F64", "F32", "F16", "BF16")
+# GGUF's block types: values in a block, and its bytes.
+BLOCK_BYTES = {
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "IQ4_NL": (32, 18), "MXFP4": (32, 17),
+    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210), "IQ4_XS": (256, 136),
+    "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82), "IQ3_XXS": (256, 98),
+    "IQ3_S": (256, 110), "TQ1_0": (256, 54), "TQ2_0": (256, 66),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +233,16 @@ class Entry:
     """One tensor as an export will store it; a list of them fixes the file's bytes exactly."""
 
     name: str
-    dtype: str  # key of ITEM_BYTES
+    dtype: str  # key of ITEM_BYTES or, in GGUF, of BLOCK_BYTES
     shape: tuple[int, ...]
     layer: str = ""  # Layer.name it belongs to
 
     @property
     def nbytes(self) -> int:
-        n = ITEM_BYTES[self.dtype]
+        block, n = BLOCK_BYTES.get(self.dtype) or (1, ITEM_BYTES[self.dtype])
         for d in self.shape:
             n *= d
-        return n
+        return n // block
 
 
 @dataclass(frozen=True)

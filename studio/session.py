@@ -104,6 +104,7 @@ class Session(QObject):
         task, why = work.runs(checkpoint)
         before = work.original_variant(checkpoint, opened.layers, task)
         target = self._shot.target if checkpoint.config else targets["dense"]()
+        target = targets["packed"]() if hasattr(target, "unfit") and target.unfit(checkpoint) else target
         self._set(
             Snapshot(checkpoint, opened.layers, target=target, energy_original=before.energy, original=before, runnable=why, task=task,
                      data=default_data(checkpoint), busy=self._shot.busy)

@@ -47,6 +47,11 @@ def unpermuted(rows: Tensor, heads: int) -> Tensor:
     return rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
+def permuted(rows: Tensor, heads: int) -> Tensor:
+    """The reverse of `unpermuted`: rows as GGUF has them."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
 def suffixes() -> str:
     """What can be opened, for messages and the file dialog."""
     return ", ".join(s for r in readers.values() for s in r.suffixes)

@@ -70,8 +70,23 @@ class Cursor:
             raise ValueError("cut off")
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One entry of the metadata with its type (and that of an array's items), so that it can be written again as it was."""
+
+    value: Any
+    kind: int
+    items: int | None = None
+
+
 def parse(path: Path) -> tuple[dict[str, Any], list[Stored], int]:
     """(metadata, tensors, where the data starts); BadFile for anything that is no whole little-endian GGUF 2 or 3."""
+    found, tensors, start = read(path)
+    return {k: f.value for k, f in found.items()}, tensors, start
+
+
+def read(path: Path) -> tuple[dict[str, Field], list[Stored], int]:
+    """`parse` with the metadata's types."""
     try:
         with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _parsed(Cursor(data))
@@ -79,7 +94,7 @@ def parse(path: Path) -> tuple[dict[str, Any], list[Stored], int]:
         raise BadFile(f"{path.name}: not a whole GGUF file ({e}); download it again") from None
 
 
-def _parsed(c: Cursor) -> tuple[dict[str, Any], list[Stored], int]:
+def _parsed(c: Cursor) -> tuple[dict[str, Field], list[Stored], int]:
     if c.take(4) != b"GGUF":
         raise ValueError("it doesn't begin with GGUF")
     version = c.number("<I")
@@ -87,13 +102,21 @@ def _parsed(c: Cursor) -> tuple[dict[str, Any], list[Stored], int]:
         raise ValueError(f"version {version}; 2 and 3 are known, in little-endian order")
     count, keys = c.number("<Q"), c.number("<Q")
     c.room(keys, 12)
-    metadata = {c.text(): c.value(c.number("<I")) for _ in range(keys)}
+    metadata = {c.text(): _field(c) for _ in range(keys)}
     c.room(count, 24)
     tensors = [_stored(c) for _ in range(count)]
-    align = metadata.get("general.alignment", 32)
+    align = metadata["general.alignment"].value if "general.alignment" in metadata else 32
     if type(align) is not int or align < 1 or align & (align - 1):
         raise ValueError(f"alignment {align!r} is no power of two")
     return metadata, tensors, -(-c.at // align) * align
+
+
+def _field(c: Cursor) -> Field:
+    kind = c.number("<I")
+    if kind != ARRAY:
+        return Field(c.value(kind), kind)
+    items = c.number("<I")
+    return Field(c.array(items, c.number("<Q")), kind, items)
 
 
 def _stored(c: Cursor) -> Stored:

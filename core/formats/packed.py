@@ -37,6 +37,8 @@ class PackedTarget:
             return "packed weights are found through config.json, and this model has none"
         if layer.kind != "linear":
             return f"pack-quantized holds linear layers, this is {layer.kind}"
+        if getattr(quantizers[setting.quantize], "format", "packed") != "packed":
+            return "its codes lie in GGUF's own blocks; choose the format GGUF"
         if getattr(quantizers[setting.quantize], "table", False):
             return "pack-quantized holds even grids, and a codebook is a table of values"
         return "pack-quantized needs one scale per group or channel, not per tensor" if _how(setting)["strategy"] == "tensor" else ""

@@ -1759,6 +1759,10 @@ reopened in a fresh process by {tool}</source>
   <context>
     <name>core</name>
     <message>
+      <source>--cap is for one part of the cache: name it, as in slim cache --only layers --cap 20</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>1:4</source>
       <translation>1:4</translation>
     </message>
@@ -1947,6 +1951,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>阻尼</translation>
     </message>
     <message>
+      <source>Decoding for comparison</source>
+      <translation>解码以作比较</translation>
+    </message>
+    <message>
       <source>Dense safetensors</source>
       <translation>稠密 safetensors</translation>
     </message>
@@ -2015,6 +2023,42 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>GB</translation>
     </message>
     <message>
+      <source>GGUF (llama.cpp)</source>
+      <translation>GGUF（llama.cpp）</translation>
+    </message>
+    <message>
+      <source>GGUF blocks (llama.cpp)</source>
+      <translation>GGUF 块（llama.cpp）</translation>
+    </message>
+    <message>
+      <source>GGUF carries its tokenizer, and this model has no tokenizer.json; put the original's beside its config.json</source>
+      <translation>GGUF 文件自带分词器，而此模型没有 tokenizer.json；请把原模型的 tokenizer.json 放到 config.json 旁边</translation>
+    </message>
+    <message>
+      <source>GGUF describes networks by name, and the studio can write {0}, not {1}</source>
+      <translation>GGUF 按名称描述网络，本软件能写 {0}，不能写 {1}</translation>
+    </message>
+    <message>
+      <source>GGUF has no place for {0} in a {1} network; export it dense or packed</source>
+      <translation>GGUF 的 {1} 网络中没有 {0} 的位置；请以稠密或打包格式导出</translation>
+    </message>
+    <message>
+      <source>GGUF is written for language models, and this network has another head; export it dense or packed</source>
+      <translation>GGUF 用于语言模型，而此网络的输出层不同；请以稠密或打包格式导出</translation>
+    </message>
+    <message>
+      <source>GGUF's blocks hold even grids, and a codebook is a table of values; choose the quantizer GGUF blocks</source>
+      <translation>GGUF 块保存的是均匀网格，而码本是数值表；请选择量化器“GGUF 块”</translation>
+    </message>
+    <message>
+      <source>GGUF's blocks of 32 can't hold its groups exactly; choose the quantizer GGUF blocks</source>
+      <translation>GGUF 的 32 值块无法精确保存它的分组；请选择量化器“GGUF 块”</translation>
+    </message>
+    <message>
+      <source>GGUF's blocks of 32 don't divide its {0} inputs; set its bits to 16</source>
+      <translation>GGUF 的 32 值块不能整除它的 {0} 个输入；请把位数设为 16</translation>
+    </message>
+    <message>
       <source>GPTQ</source>
       <translation>GPTQ</translation>
     </message>
@@ -2055,6 +2099,14 @@ The original moves a real-valued zero point with the scale fixed; here the zero 
 原方法固定缩放因子、移动实数零点；各种导出格式都要求整数零点，因此这里拟合的是缩放因子。从搜索得到的网格出发，每组保留 l_p 误差较小者。</translation>
     </message>
     <message>
+      <source>IQ4_NL</source>
+      <translation>IQ4_NL</translation>
+    </message>
+    <message>
+      <source>IQ4_XS</source>
+      <translation>IQ4_XS</translation>
+    </message>
+    <message>
       <source>Importance</source>
       <translation>重要性</translation>
     </message>
@@ -2067,8 +2119,20 @@ Without calibration data the scales with the least squared error, as round-to-ne
 没有校准数据时取平方误差最小的缩放因子，同就近舍入的“mse”网格。坐标下降：QuantEase（Behdin 等，2023，arXiv 2309.01885）。</translation>
     </message>
     <message>
+      <source>Its rotary embedding is scaled ({0}), which the studio can't put into GGUF yet; export it dense</source>
+      <translation>它的旋转位置编码带缩放（{0}），本软件还不能写入 GGUF；请以稠密格式导出</translation>
+    </message>
+    <message>
       <source>Its tokenizer can't be loaded ({0}); put tokenizer.json beside config.json</source>
       <translation>无法加载其分词器（{0}）；请将 tokenizer.json 放在 config.json 旁边</translation>
+    </message>
+    <message>
+      <source>Its tokenizer is of the kind {0}, which the studio can't put into GGUF; {1}</source>
+      <translation>它的分词器类型是 {0}，本软件无法写入 GGUF；{1}</translation>
+    </message>
+    <message>
+      <source>K</source>
+      <translation>K</translation>
     </message>
     <message>
       <source>KL to the original</source>
@@ -2111,6 +2175,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>{0} 处没有 Ray 集群响应；请给出正在运行的集群的 HOST:PORT（ray start --head 会显示）</translation>
     </message>
     <message>
+      <source>One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors in F32, and what the plan leaves alone as it is.</source>
+      <translation>一个自带分词器的 GGUF 文件：量化器 `ggml` 的层按其块保存，均匀网格在可精确转换时重新编码，向量为 F32，方案未改动的部分保持原样。</translation>
+    </message>
+    <message>
       <source>Packed (compressed-tensors)</source>
       <translation>打包（compressed-tensors）</translation>
     </message>
@@ -2137,6 +2205,14 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Polishing rounds</source>
       <translation>精修轮数</translation>
+    </message>
+    <message>
+      <source>Q_0</source>
+      <translation>Q_0</translation>
+    </message>
+    <message>
+      <source>Q_1</source>
+      <translation>Q_1</translation>
     </message>
     <message>
       <source>Random</source>
@@ -2239,6 +2315,14 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>无法使用 {0} 处的 Ray 集群（{1}）；请重启它，或不带 --ray 运行</translation>
     </message>
     <message>
+      <source>The block types of GGUF: same file, same bytes and speed in llama.cpp, and a better model, because scales are searched in the type the file stores them in, weighted by what the layer meets, and codes are chosen by GPTQ and coordinate descent on that very grid.
+
+K: k-quants, where a row is a multiple of 256; elsewhere llama.cpp's fallbacks (Q4_K becomes Q5_0, Q3_K becomes IQ4_NL ...). Q_0 and Q_1: the plain types of 32 without and with a minimum. 7 and 8 bits are Q8_0. Without calibration data a plain search.</source>
+      <translation>GGUF 的块类型：在 llama.cpp 中文件格式、字节数和速度都相同，而模型更好，因为缩放系数直接在文件所用的类型中按该层实际遇到的输入加权搜索，编码由 GPTQ 和坐标下降在同一网格上选出。
+
+K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代类型（Q4_K 变为 Q5_0，Q3_K 变为 IQ4_NL……）。Q_0 与 Q_1：32 值的普通类型，前者无最小值，后者有。7 位和 8 位为 Q8_0。没有校准数据时只做普通搜索。</translation>
+    </message>
+    <message>
       <source>The cache has no part {0}; it has {1}</source>
       <translation>缓存中没有 {0}；有 {1}</translation>
     </message>
@@ -2273,6 +2357,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>The network wants {0} {1} and the file doesn't have it; check that the factory builds this model</source>
       <translation>网络需要 {0} {1}，而文件中没有；请检查工厂函数构建的是否是该模型</translation>
+    </message>
+    <message>
+      <source>The opened GGUF doesn't name its architecture, which llama.cpp wants to know; take another file</source>
+      <translation>打开的 GGUF 没有写明架构，而 llama.cpp 需要知道；请换一个文件</translation>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
@@ -2383,6 +2471,14 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>微调{0}：在未参与微调的校准数据上，与原模型的距离 {1} -&gt; {2}，实测</translation>
     </message>
     <message>
+      <source>Two tensors of this model would be called {0} in GGUF; export it dense or packed</source>
+      <translation>此模型有两个张量在 GGUF 中会同名 {0}；请以稠密或打包格式导出</translation>
+    </message>
+    <message>
+      <source>Types</source>
+      <translation>类型</translation>
+    </message>
+    <message>
       <source>Values of alpha tried</source>
       <translation>尝试的 alpha 个数</translation>
     </message>
@@ -2397,6 +2493,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>What [plan.cuts] says: shares that go (rounded to the nearest width that loads), how many blocks go, and how they are chosen.</source>
       <translation>[plan.cuts] 的内容：剪去的比例（取最接近的可加载宽度）、剪去多少块，以及如何选择。</translation>
+    </message>
+    <message>
+      <source>Writing</source>
+      <translation>写入</translation>
     </message>
     <message>
       <source>Zero the smallest w^2 / [U_jj]^2 of every 128 inputs and update all that follow (Frantar &amp; Alistarh 2023, arXiv 2301.00774).
@@ -2531,6 +2631,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>config.json 描述的 {0} 无法工作（{1}）；请恢复原文件</translation>
     </message>
     <message>
+      <source>config.json lacks what GGUF says of a network ({0}); restore it from the original</source>
+      <translation>config.json 缺少 GGUF 描述网络所需的内容（{0}）；请从原模型恢复</translation>
+    </message>
+    <message>
       <source>cut off</source>
       <translation>文件被截断</translation>
     </message>
@@ -2635,8 +2739,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>其校准输入全为零或非有限值：已在无数据的情况下压缩</translation>
     </message>
     <message>
+      <source>its codes lie in GGUF's own blocks; choose the format GGUF</source>
+      <translation>它的编码位于 GGUF 自己的块中；请选择 GGUF 格式</translation>
+    </message>
+    <message>
       <source>its embedding or last norm is missing</source>
       <translation>缺少嵌入层或最后的归一化层</translation>
+    </message>
+    <message>
+      <source>its scales are {0} and GGUF's F16, so codes would not be exact; choose the quantizer GGUF blocks</source>
+      <translation>它的缩放系数是 {0}，而 GGUF 的是 F16，编码不会精确；请选择量化器“GGUF 块”</translation>
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
@@ -2649,6 +2761,22 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time</source>
       <translation>不做裁剪：裁剪要以 float32 保存整个网络，剪枝和量化一次只需一个块</translation>
+    </message>
+    <message>
+      <source>llama.cpp computes {0} with SiLU, and this network has {1}; export it dense</source>
+      <translation>llama.cpp 用 SiLU 计算 {0}，而此网络用 {1}；请以稠密格式导出</translation>
+    </message>
+    <message>
+      <source>llama.cpp could not read the tokens; please report this</source>
+      <translation>llama.cpp 无法读取这些词元；请报告此问题</translation>
+    </message>
+    <message>
+      <source>llama.cpp has no name for this tokenizer's way of splitting text ({0}); {1}</source>
+      <translation>llama.cpp 没有这种分词方式的名称（{0}）；{1}</translation>
+    </message>
+    <message>
+      <source>llama.cpp, Ollama, LM Studio and all that read GGUF</source>
+      <translation>llama.cpp、Ollama、LM Studio 以及所有能读 GGUF 的软件</translation>
     </message>
     <message>
       <source>mean cosine between the embeddings of both models</source>
@@ -2759,8 +2887,24 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>路由：门控出错会把词元送往错误的专家</translation>
     </message>
     <message>
+      <source>runs in llama.cpp</source>
+      <translation>能在 llama.cpp 中运行</translation>
+    </message>
+    <message>
       <source>same answers</source>
       <translation>输出一致</translation>
+    </message>
+    <message>
+      <source>same answers in llama.cpp</source>
+      <translation>llama.cpp 中答案相同</translation>
+    </message>
+    <message>
+      <source>same tokens in llama.cpp</source>
+      <translation>llama.cpp 中词元相同</translation>
+    </message>
+    <message>
+      <source>same weights</source>
+      <translation>权重相同</translation>
     </message>
     <message>
       <source>sample</source>
@@ -2807,6 +2951,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>张量</translation>
     </message>
     <message>
+      <source>tensors as written</source>
+      <translation>张量与写入时一致</translation>
+    </message>
+    <message>
       <source>the plan speaks of {0}, which this model doesn't have; remove it or open the model it was made for</source>
       <translation>方案提到了 {0}，而该模型没有；请删除它，或打开对应的模型</translation>
     </message>
@@ -2817,6 +2965,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>token</source>
       <translation>词元</translation>
+    </message>
+    <message>
+      <source>tokenizer.json is not as the tokenizers library writes it ({0}); restore it from the original</source>
+      <translation>tokenizer.json 不是 tokenizers 库写出的形式（{0}）；请从原模型恢复</translation>
     </message>
     <message>
       <source>tokens</source>
@@ -2935,6 +3087,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>无法写入 {0}（{1}）；请腾出空间或设置 SLIM_CACHE</translation>
     </message>
     <message>
+      <source>{0} can't hold an exact 0, so pruned weights would come back; set its types to Q_0, or don't prune</source>
+      <translation>{0} 无法保存精确的 0，剪掉的权重会恢复；请把类型设为 Q_0，或不要剪枝</translation>
+    </message>
+    <message>
       <source>{0} checksums agree</source>
       <translation>{0} 个校验和一致</translation>
     </message>
@@ -2949,6 +3105,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} failed on the cluster ({1}: {2}); please report this</source>
       <translation>{0} 在集群上失败（{1}：{2}）；请报告此问题</translation>
+    </message>
+    <message>
+      <source>{0} has blocks of {1}, not divided by {2}</source>
+      <translation>{0} 的块含 {1} 个值，不能按 {2} 切分</translation>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>
@@ -3211,6 +3371,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：无法作为 PyTorch 文件读取；请用 torch.save 重新保存 state_dict</translation>
     </message>
     <message>
+      <source>{0}: planned {1} bytes, made {2}</source>
+      <translation>{0}：计划 {1} 字节，实际 {2}</translation>
+    </message>
+    <message>
       <source>{0}: planned {1} in {2} bytes, made {3} in {4}</source>
       <translation>{0}：方案为 {1}（{2} 字节），实际为 {3}（{4} 字节）</translation>
     </message>
@@ -3261,6 +3425,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: this export is a folder (config and weights); choose a folder's name without .safetensors.</source>
       <translation>{0}：该导出是一个文件夹（配置和权重）；请使用不带 .safetensors 的文件夹名。</translation>
+    </message>
+    <message>
+      <source>{0}: this export is one file; choose a name that ends in {1}.</source>
+      <translation>{0}：此导出是单个文件；请选择以 {1} 结尾的名称。</translation>
     </message>
     <message>
       <source>{0}: this network needs a {1}; choose another</source>

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -43,6 +44,7 @@ class ExportDialog(QDialog):
         self.format.setAccessibleName(self.tr("Format"))
         for key, target in targets.items():
             self.format.addItem(word(target.title), key)
+            self._grey(self.format.count() - 1, target)
         self.format.setCurrentIndex(self.format.findData(session.snapshot.target.key))
         self.exact, self.runs_in = QLabel(), QLabel(wordWrap=True)
         self.refused = QPlainTextEdit(readOnly=True)
@@ -58,6 +60,13 @@ class ExportDialog(QDialog):
         self.format.currentIndexChanged.connect(self._format_changed)
         session.changed.connect(self._draw)
         self._draw(session.snapshot)
+
+    def _grey(self, at: int, target: Any) -> None:
+        """A format this model can't have, with the reason as its tip."""
+        checkpoint = self.session.snapshot.checkpoint
+        if checkpoint and hasattr(target, "unfit") and (why := target().unfit(checkpoint)):
+            self.format.setItemData(at, said(why), Qt.ItemDataRole.ToolTipRole)
+            self.format.setItemData(at, 0, Qt.ItemDataRole.UserRole - 1)  # its flags: neither chosen nor reached
 
     def _lay_out(self) -> None:
         browse = QPushButton(self.tr("Browse…"))
@@ -84,6 +93,12 @@ class ExportDialog(QDialog):
 
     def _format_changed(self, _: int) -> None:
         self.session.set_target(self.format.currentData())
+        suffix, path = getattr(self.session.snapshot.target, "suffix", ""), Path(self.path.text())
+        if suffix or path.suffix in self._single():
+            self.path.setText(str(path.with_suffix(suffix or self._proposed().suffix)))
+
+    def _single(self) -> set[str]:
+        return {getattr(t, "suffix", "") for t in targets.values()} - {""}
 
     def _edited(self, knob: str, value: object, gesture: int) -> None:
         target = self.session.snapshot.target
@@ -106,6 +121,8 @@ class ExportDialog(QDialog):
         checkpoint = self.session.snapshot.checkpoint
         name = checkpoint.path.stem if checkpoint else "model"
         folder = Path.home() / f"{name}-slim"
+        if suffix := getattr(self.session.snapshot.target, "suffix", ""):
+            return folder.with_suffix(suffix)
         return folder if not checkpoint or checkpoint.config else folder.with_suffix(".safetensors")
 
     def _browse(self) -> None:

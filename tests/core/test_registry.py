@@ -17,8 +17,9 @@ def test_every_method_of_the_first_issue_is_found() -> None:
     assert {"dense", "packed"} <= set(targets)
 
 
-def test_readers_and_targets_share_a_package_but_not_names() -> None:
-    assert not set(readers) & set(targets)
+def test_readers_and_targets_share_a_package_and_only_gguf_is_the_name_of_both() -> None:
+    assert set(readers) & set(targets) == {"gguf"}
+    assert not set(quantizers) & set(targets), "a knob on the command line belongs to one of them"
 
 
 @pytest.mark.parametrize("method", [*pruners.values(), *quantizers.values(), *targets.values()])

@@ -22,7 +22,8 @@ from core.types import Seen
 
 torch.set_num_threads(1)
 LEARNING = sorted(n for n in quantizers if "inputs" in quantizers[n].needs)
-EVEN = [n for n in LEARNING if n != "codebook"]
+EVEN = [n for n in LEARNING if n not in ("codebook", "ggml")]
+KEEPING = [n for n in LEARNING if n != "ggml"]  # at 3 bits and this width its grid has no 0 (tests/core/test_gguf.py)
 SOLVING = sorted(n for n in pruners if "inputs" in pruners[n].needs)
 FIXED = {"ternary": 2, "int8dynamic": 8}  # methods that have one width only
 OUT, IN = 24, 128
@@ -73,7 +74,7 @@ def test_codes_fit_their_bits_and_groups(name: str, knobs: dict[str, Any], symme
     assert q.dense().isfinite().all()
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", KEEPING)
 def test_zeros_of_a_pruned_weight_stay_exactly_zero(name: str) -> None:
     w = pruned("admm", weight() + 0.02, seen())
     q = quantized(name, w, seen())

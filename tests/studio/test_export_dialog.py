@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 
 from studio import numbers
 from studio.panels.export import ExportDialog
+from tests.conftest import SAMPLES
 
 
 def test_the_knobs_of_a_format_change_the_exact_size(digits: Any, qtbot: Any) -> None:
@@ -27,3 +29,31 @@ def test_the_knobs_of_a_format_change_the_exact_size(digits: Any, qtbot: Any) ->
     assert digits.snapshot.target.dtype == "F16"
     assert digits.snapshot.size.total > halved  # two headers and an index
     assert numbers.exact(digits.snapshot.size.total) in dialog.exact.text()
+
+
+def test_a_format_this_model_cannot_have_is_greyed_with_the_reason(digits: Any, qtbot: Any) -> None:
+    dialog = ExportDialog(digits)
+    qtbot.addWidget(dialog)
+    at = dialog.format.findData("gguf")
+    assert not dialog.format.model().flags(dialog.format.model().index(at, 0)) & Qt.ItemFlag.ItemIsEnabled
+    assert "not resnet" in dialog.format.itemData(at, Qt.ItemDataRole.ToolTipRole)
+    assert dialog.format.model().flags(dialog.format.model().index(0, 0)) & Qt.ItemFlag.ItemIsEnabled
+
+
+def test_gguf_is_one_file_whose_exact_size_the_dialog_shows(session: Any, qtbot: Any) -> None:
+    session.open(SAMPLES / "sotu-lm")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    sotu = session
+    dialog = ExportDialog(sotu)
+    qtbot.addWidget(dialog)
+    folder = dialog.path.text()
+    dialog.format.setCurrentIndex(dialog.format.findData("gguf"))
+    assert dialog.path.text() == f"{folder}.gguf"
+    assert list(dialog.knobs.fields) == ["dtype"]
+    sotu.choose(quantize="ggml", bits=4)
+    assert dialog.refused.isHidden()
+    assert numbers.exact(sotu.snapshot.size.total) in dialog.exact.text()
+    sotu.choose(quantize="codebook")
+    assert "choose the quantizer GGUF blocks" in dialog.refused.toPlainText()
+    dialog.format.setCurrentIndex(dialog.format.findData("packed"))
+    assert dialog.path.text() == folder

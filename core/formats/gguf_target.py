@@ -1,0 +1,153 @@
+"""GGUF export: what llama.cpp and all that is built on it run, in its own block types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..ggml import packed
+from ..quantize import quantizers
+from ..registry import knob, make
+from ..stored import Blocks, Quantized, Stored
+from ..types import BLOCK_BYTES, Checkpoint, Entry, Layer, Setting
+from . import permuted, targets
+from .dense import DenseTarget
+from .gguf_metadata import described
+from .gguf_write import header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HALF = ("F16", *BLOCK_BYTES)  # types of a source whose scales are kept in half precision, as GGUF's blocks keep them
+EVEN = (("Q4_0", 8), ("Q5_0", 16), ("Q8_0", 128))  # codes up to so many steps below zero
+FILES = {
+    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18,
+    "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32,
+}  # fmt: skip  llama.cpp's number for a file that is mostly of a type
+
+
+@targets("gguf")
+@dataclass(frozen=True, slots=True)
+class GgufTarget:
+    """One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors
+    in F32, and what the plan leaves alone as it is."""
+
+    title: ClassVar[str] = "GGUF (llama.cpp)"
+    runs_in: ClassVar[str] = "llama.cpp, Ollama, LM Studio and all that read GGUF"
+    suffix: ClassVar[str] = ".gguf"
+    dtype: str = knob("source", choices=("source", "F32", "F16", "BF16"))
+
+    def unfit(self, checkpoint: Checkpoint) -> str:
+        """Why this model can't be a GGUF file; "" when it can."""
+        return described(checkpoint).why
+
+    def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
+        """Why a quantized layer is stored dense here ("" = in blocks, or nothing to pack)."""
+        if not setting.quantize or _blocked(layer, setting):
+            return ""
+        if getattr(quantizers[setting.quantize], "table", False):
+            return "GGUF's blocks hold even grids, and a codebook is a table of values; choose the quantizer GGUF blocks"
+        if layer.tensor.dtype not in HALF:
+            return f"its scales are {layer.tensor.dtype} and GGUF's F16, so codes would not be exact; choose the quantizer GGUF blocks"
+        return "GGUF's blocks of 32 can't hold its groups exactly; choose the quantizer GGUF blocks"
+
+    def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
+        names = described(checkpoint).names
+        found = ((names.get(x.tensor.name, x.tensor.name), x) for x in layers)
+        return [Entry(n, self.of(x, settings[x.name]), x.tensor.shape, x.name) for n, x in found if n]
+
+    def hangs_on(self, setting: Setting) -> tuple[object, ...]:
+        return setting.quantize, setting.bits, setting.idle, *sorted(setting.quantize_knobs.items())
+
+    def of(self, layer: Layer, setting: Setting) -> str:
+        """The type a tensor is stored in: vectors in F32, as llama.cpp wants them; blocks that nobody touches stay blocks."""
+        source = layer.tensor.dtype
+        if (len(layer.tensor.shape) < 2 and source[0] in "FB" and source != "BOOL") or source == "F64":
+            return "F32"
+        if setting.idle and source in BLOCK_BYTES:
+            return source
+        return _blocked(layer, setting) or DenseTarget(self.dtype).of(layer)
+
+    def tensors(self, checkpoint: Checkpoint, layer: Layer, setting: Setting, stored: Stored) -> dict[str, Tensor]:
+        """By GGUF's name; blocks as (out, bytes) uint8."""
+        what = described(checkpoint)
+        name = what.names[layer.tensor.name]
+        rows, heads = self._rows(layer, setting, stored), what.heads.get(name, 0)
+        return {name: permuted(rows, heads) if heads else rows}
+
+    def values(self, layer: Layer, setting: Setting, stored: Stored) -> Tensor:
+        """What the file will give back, in float32 and in the order of rows that everything here has; never by way of its bytes."""
+        import torch
+
+        from .safetensors_file import TORCH
+
+        x, dtype = stored.dense(torch.float32), self.of(layer, setting)
+        return x if dtype in BLOCK_BYTES else x.to(getattr(torch, TORCH[dtype])).float()
+
+    def _rows(self, layer: Layer, setting: Setting, stored: Stored) -> Tensor:
+        import torch
+
+        from .safetensors_file import TORCH
+
+        dtype = self.of(layer, setting)
+        if isinstance(stored, Blocks):
+            return stored.codes
+        if isinstance(stored, Quantized) and dtype in BLOCK_BYTES:
+            return _encoded(stored, dtype)
+        if dtype in BLOCK_BYTES:
+            return _as_opened(layer)
+        return stored.dense(torch.float32).to(getattr(torch, TORCH[dtype]))
+
+    def config(
+        self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], names: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        return {}
+
+    def head(self, checkpoint: Checkpoint, entries: list[Entry]) -> bytes:
+        """The file up to its first tensor."""
+        most = Counter(e.dtype for e in entries if len(e.shape) > 1).most_common(1)
+        fields = dict(described(checkpoint).fields)
+        fields["general.file_type"] = replace(fields["general.file_type"], value=FILES.get(most[0][0] if most else "F32", 0))
+        return header(fields, entries)
+
+
+def _blocked(layer: Layer, setting: Setting) -> str:
+    """The block type a quantized layer is stored in, exactly; "" = none."""
+    if not setting.quantize or not layer.tensor.shape:
+        return ""
+    method = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
+    width = layer.tensor.parameters // max(1, layer.tensor.shape[0])
+    if getattr(method, "format", "") == "gguf":
+        return str(method.wanted(width))
+    if getattr(method, "table", False) or layer.tensor.dtype not in HALF or width % 32:
+        return ""
+    if method.granularity == "group" and method.group_size % 32:
+        return ""
+    reach = 2 ** (setting.bits - 1) if method.symmetric else 2**setting.bits - 1
+    return next((t for t, steps in EVEN if reach <= steps), "")
+
+
+def _encoded(q: Quantized, dtype: str) -> Tensor:
+    """The codes of an even grid in blocks of 32: each block of a larger group repeats its scale."""
+    import torch
+
+    rows, width = q.codes.shape
+    zero = torch.tensor(2 ** (q.bits - 1)) if q.zero is None else q.zero.repeat_interleave(width // q.zero.shape[1], 1)
+    blocks = width // 32
+    scale = q.scale.expand(rows, -1).repeat_interleave(blocks // q.scale.shape[1], 1)
+    one = torch.ones_like(scale)
+    return packed(dtype, q.codes.to(torch.int16) - zero.to(torch.int16), scale.half(), one, one, one)
+
+
+def _as_opened(layer: Layer) -> Tensor:
+    """The blocks of the opened GGUF, in the order of rows that everything here has."""
+    import torch
+
+    from . import unpermuted
+
+    t = layer.tensor
+    storage: Any = torch.UntypedStorage.from_file(str(t.file), False, t.offset + t.nbytes)
+    raw = torch.empty(0, dtype=torch.uint8).set_(storage)[t.offset : t.offset + t.nbytes].view(t.shape[0], -1)
+    return unpermuted(raw, t.heads) if t.heads else raw
