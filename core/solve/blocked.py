@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING
 
 from ..ggml import FORMS, Form, packed
@@ -23,10 +24,7 @@ class Blocked:
     dmin: Tensor  # (out, blocks) the same; 0 in types without minima
     scales: Tensor  # (out, subs) whole numbers
     mins: Tensor  # (out, subs) whole numbers
-
-    @property
-    def form(self) -> Form:
-        return FORMS[self.dtype]
+    form: Form
 
     @property
     def step(self) -> Tensor:
@@ -63,6 +61,8 @@ class Blocked:
 
     def refit(self, w: Tensor, codes: Tensor, h: Tensor, dtype: torch.dtype, job: Job) -> Blocked:
         """d and dmin of all blocks of a row at once, for these codes, whole scales and minima."""
+        if self.form != FORMS[self.dtype]:
+            return self  # a piece of blocks that other inputs share
         blocks = self.d.shape[1]
         basis = [valued(codes, self.form).unflatten(1, (self.scales.shape[1], -1)) * self.scales.unsqueeze(-1)]
         if self.form.mins:
@@ -72,17 +72,25 @@ class Blocked:
         return replace(self, d=halved(found[0]), dmin=halved(found[1]) if self.form.mins else self.dmin)
 
     def part(self, at: slice) -> Blocked:
-        block, sub = self.form.block, self.form.sub
-        if at.start % block or at.stop % block:
-            raise ValueError(f"{self.dtype} has blocks of {block}, not divided by {at}")
-        some, subs = slice(at.start // block, at.stop // block), slice(at.start // sub, at.stop // sub)
-        return Blocked(self.dtype, self.d[:, some], self.dmin[:, some], self.scales[:, subs], self.mins[:, subs])
+        block = gcd(self.form.block, at.stop - at.start)
+        if block < self.form.block:
+            return self._pieces(gcd(self.form.sub, block)).part(at)
+        some, subs = (slice(at.start // n, at.stop // n) for n in (block, self.form.sub))
+        return replace(self, d=self.d[:, some], dmin=self.dmin[:, some], scales=self.scales[:, subs], mins=self.mins[:, subs])
+
+    def _pieces(self, size: int) -> Blocked:
+        """The same points with every `size` inputs a block of their own."""
+        many, of = self.form.sub // size, self.form.subs
+        d, dmin = (t.repeat_interleave(of * many, 1) for t in (self.d, self.dmin))
+        scales, mins = (t.repeat_interleave(many, 1) for t in (self.scales, self.mins))
+        return Blocked(self.dtype, d, dmin, scales, mins, replace(self.form, block=size, sub=size))
 
     def joined(self, parts: list[Blocked]) -> Blocked:
         import torch
 
-        fields = (torch.cat([getattr(p, f) for p in parts], 1) for f in ("d", "dmin", "scales", "mins"))
-        return Blocked(self.dtype, *fields)
+        if any(p.form != self.form for p in parts):
+            return self
+        return replace(self, **{f: torch.cat([getattr(p, f) for p in parts], 1) for f in ("d", "dmin", "scales", "mins")})
 
     def packed(self, codes: Tensor) -> Tensor:
         """codes (out, in) -> the bytes of the rows."""

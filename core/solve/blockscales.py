@@ -33,7 +33,7 @@ def blocked(rows: Tensor, importance: Tensor, dtype: str, job: Job) -> Blocked:
         h = (importance if importance.ndim == 1 else importance[i : i + step]).unflatten(-1, (-1, form.subs, form.sub))
         found.append(_searched(x, h.expand_as(x), form, job))
     d, dmin, scales, mins = (torch.cat(t) for t in zip(*found))
-    return Blocked(dtype, d, dmin, scales.flatten(1), mins.flatten(1))
+    return Blocked(dtype, d, dmin, scales.flatten(1), mins.flatten(1), form)
 
 
 def _searched(x: Tensor, h: Tensor, form: Form, job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1759,6 +1759,10 @@ reopened in a fresh process by {tool}</source>
   <context>
     <name>core</name>
     <message>
+      <source>"At most so much worse" needs the original measured first: give data to measure it on, or say kl instead</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>--cap is for one part of the cache: name it, as in slim cache --only layers --cap 20</source>
       <translation type="unfinished" />
     </message>
@@ -1787,8 +1791,8 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>4:8</translation>
     </message>
     <message>
-      <source>; transformers unpacks packed weights when it loads them, so this saving needs a runtime that streams them packed</source>
-      <translation>;transformers 加载时会解开打包的权重，因此要省下这部分，需要能直接读取打包权重的运行时</translation>
+      <source>A goal is one of {0}; this one says {1}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
@@ -1801,6 +1805,14 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
     <message>
       <source>A machine of the cluster has another version of slim-studio, torch or numpy; install the same on all of them</source>
       <translation>集群中有机器的 slim-studio、torch 或 numpy 版本不同；请在所有机器上安装相同版本</translation>
+    </message>
+    <message>
+      <source>A size is a number of bytes, "60 MB", "0.5x" or "50 %" (of the original), not {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A size of {0} leaves no room for anything; give more</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
@@ -1849,6 +1861,18 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>BF16</source>
       <translation>BF16</translation>
+    </message>
+    <message>
+      <source>Battery: it is being charged or full; pull the plug to measure</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Battery: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Battery: {0} has none</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Bits per byte</source>
@@ -1977,6 +2001,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)</source>
       <translation>留出文件中的图像全部用于评测，没有剩余可供校准；请选择校准文件（.npz）</translation>
+    </message>
+    <message>
+      <source>Every layer is held or protected, so there is nothing to search; let go of some</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
@@ -2159,8 +2187,8 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>加载</translation>
     </message>
     <message>
-      <source>Modelled, not measured: {0} on a laptop of {1} GFLOP/s ({2} W) reading {3} GB/s ({4} W), 90 % within x/÷ {5}; weights move in the bytes they are stored in, arithmetic is float32, zeros save nothing{6}.</source>
-      <translation>模型估算，并非实测：{0}，假设笔记本算力 {1} GFLOP/s（{2} W）、读取带宽 {3} GB/s({4} W),90 % 落在 ×÷{5} 之内；权重按存储字节搬运，计算为 float32，零值不节省任何开销{6}。</translation>
+      <source>Looking for the guilty layers</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>More and more samples</source>
@@ -2171,8 +2199,24 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>N:M 模式</translation>
     </message>
     <message>
+      <source>NVML: no NVIDIA GPU here</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>NVML: nvidia-ml-py is not installed; pip install 'slim-studio[nvidia]'</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>NVML: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>No Ray cluster answers at {0}; give HOST:PORT of one that runs (ray start --head tells it)</source>
       <translation>{0} 处没有 Ray 集群响应；请给出正在运行的集群的 HOST:PORT（ray start --head 会显示）</translation>
+    </message>
+    <message>
+      <source>No plan is foretold to be that good: at best {0} ({1}); allow more or hold fewer layers</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors in F32, and what the plan leaves alone as it is.</source>
@@ -2215,6 +2259,18 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>Q_1</translation>
     </message>
     <message>
+      <source>RAPL: only root may read the counters (since Linux 5.10, CVE-2020-8694); to let everyone read them: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RAPL: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RAPL: {0} shows no processor package (a virtual machine, another system, or no module intel_rapl_msr)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Random</source>
       <translation>随机</translation>
     </message>
@@ -2241,6 +2297,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Reading weights</source>
       <translation>读取权重</translation>
+    </message>
+    <message>
+      <source>Refining the plan</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Refit what is left</source>
@@ -2331,6 +2391,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>集群两次丢失 {0}（{1}）；请为其机器增加内存，或不带 --ray 运行，已完成的部分会保留</translation>
     </message>
     <message>
+      <source>The energy counter {0} has gone while it was read; measure again, or go without a meter</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The energy counter {0} went backwards; the machine slept or was reset: measure again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
       <translation>重新打开导出结果时发现不一致（{0}：{1}）；已将其删除，请报告此问题。</translation>
     </message>
@@ -2363,6 +2431,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>打开的 GGUF 没有写明架构，而 llama.cpp 需要知道；请换一个文件</translation>
     </message>
     <message>
+      <source>The plan leaves every layer as it is, so none of them can be guilty; choose fewer bits or prune first</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
       <translation>方案中的方法需要数据，因此网络必须能运行；请打开带 config.json 的文件夹，或选择其他方法</translation>
     </message>
@@ -2389,6 +2461,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>There are no samples to run the network on; give --data</source>
       <translation>没有可供网络运行的样本；请给出 --data</translation>
+    </message>
+    <message>
+      <source>There is no device {0}; there is {1}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
@@ -2535,6 +2611,22 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>[calibrate] order = {0} 未知{1}；应为 {2} 之一</translation>
     </message>
     <message>
+      <source>[goal] weights = {0}: give three, from 0 on: of loss (above 0), size and energy (one above 0)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>[goal] {0} = {1}: give a number above 0, such as 0.01</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>[goal] {0} can't be {1}; see slim plan --help for what a goal may say</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>[goal] {0} is an unknown key of the recipe; there is {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>[plan.cuts] blocks = {0}: the network has {1} and at least one must be left</source>
       <translation>[plan.cuts] blocks = {0}：网络共有 {1} 个块，至少要留一个</translation>
     </message>
@@ -2557,6 +2649,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>[{0}] {1}{2} must be a number, text or true/false, not {3}</source>
       <translation>[{0}] {1}{2} 必须是数字、文本或 true/false，而不是 {3}</translation>
+    </message>
+    <message>
+      <source>a GPU does not tell its energy ({0}); counters exist from Volta on</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>a name is there twice</source>
@@ -2605,6 +2701,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>bytes as written</source>
       <translation>写入的字节</translation>
+    </message>
+    <message>
+      <source>calibrate in blocks of {0} inputs, so that a wide layer is solved in parts</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>calibrate on {0} tokens instead of {1}</source>
@@ -2811,6 +2911,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>负对数似然，按每个 UTF-8 字节的比特数计；可在不同分词器之间比较</translation>
     </message>
     <message>
+      <source>no NVIDIA driver answers ({0}); install it, or go without a meter</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>no chain</source>
       <translation>不是链式结构</translation>
     </message>
@@ -2835,8 +2939,12 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>一个 {0} 词元的句子</translation>
     </message>
     <message>
-      <source>one token written at batch 1 after {0} tokens</source>
-      <translation>批大小为 1，在 {0} 个词元之后生成一个词元</translation>
+      <source>one token of {0} read at once</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>one token written after {0}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>only in {0}</source>
@@ -3031,6 +3139,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>去掉块 {0}：{1}</translation>
     </message>
     <message>
+      <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} W is no power of a machine; give the watts it draws under full load</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
       <translation>{0} amount = {1} 超出 0 到 0.95 的范围</translation>
     </message>
@@ -3047,6 +3163,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} bits = {1}：请选择 2 到 8，或用 16 保持原样</translation>
     </message>
     <message>
+      <source>{0} bytes are out of reach: the smallest plan takes {1} bytes{2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} bytes are too few for the cache's {1}; give at least {2}</source>
       <translation>{0} 字节对缓存的 {1} 太少；至少给 {2}</translation>
     </message>
@@ -3057,6 +3177,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} calibration tokens are too few; give at least 2</source>
       <translation>{0} 个校准词元太少；请至少给 2</translation>
+    </message>
+    <message>
+      <source>{0} can't be read ({1}); measure again, or go without a meter</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} can't be read ({1}); repair or remove it</source>
@@ -3103,12 +3227,12 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 与源不同</translation>
     </message>
     <message>
-      <source>{0} failed on the cluster ({1}: {2}); please report this</source>
-      <translation>{0} 在集群上失败（{1}：{2}）；请报告此问题</translation>
+      <source>{0} does not discharge any more; pull the plug and measure again</source>
+      <translation type="unfinished" />
     </message>
     <message>
-      <source>{0} has blocks of {1}, not divided by {2}</source>
-      <translation>{0} 的块含 {1} 个值，不能按 {2} 切分</translation>
+      <source>{0} failed on the cluster ({1}: {2}); please report this</source>
+      <translation>{0} 在集群上失败（{1}：{2}）；请报告此问题</translation>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>
@@ -3175,6 +3299,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 已不在层缓存中；请重新评测方案</translation>
     </message>
     <message>
+      <source>{0} is no metric; there is {1}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
       <translation>{0} 不是 UTF-8 文本（第 {1} 字节）；请先转换为 UTF-8</translation>
     </message>
@@ -3223,6 +3351,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 要求输入宽度能被 {1} 整除，而该层为 {2}；请排除它或选择非结构化</translation>
     </message>
     <message>
+      <source>{0} of the {1} is out of reach: the smallest plan takes {2} of the original's, modelled</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} of {1} layers were taken from the layer store</source>
       <translation>{1} 层中有 {0} 层取自层缓存</translation>
     </message>
@@ -3239,6 +3371,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 将 {1} 存为 {2}：张量名必须以其层名开头</translation>
     </message>
     <message>
+      <source>{0} tells neither energy nor charge; go without a meter</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} was changed</source>
       <translation>{0} 被改动</translation>
     </message>
@@ -3249,6 +3385,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}, every tensor used</source>
       <translation>{0}，所有张量均被使用</translation>
+    </message>
+    <message>
+      <source>{0}, not measured: {1} at batch {2} on {3} ({4}), {5} GFLOP/s at {6} W, {7} GB/s at {8} W, 90 % within x/÷ {9}; zeros save nothing{10}.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}/{1} can't be read as a picture ({2}); remove or repair it</source>
@@ -3401,6 +3541,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: the pictures differ in size and the model says none; resize them to one size first</source>
       <translation>{0}：图片大小不一，而模型没有规定尺寸；请先统一大小</translation>
+    </message>
+    <message>
+      <source>{0}: the plan gives it what is not among its options; search a plan for the goal first</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}: the recipe can't be read ({1}); check the path</source>
