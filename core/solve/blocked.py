@@ -90,7 +90,8 @@ class Blocked:
 
         if any(p.form != self.form for p in parts):
             return self
-        return replace(self, **{f: torch.cat([getattr(p, f) for p in parts], 1) for f in ("d", "dmin", "scales", "mins")})
+        d, dmin, scales, mins = (torch.cat([getattr(p, f) for p in parts], 1) for f in ("d", "dmin", "scales", "mins"))
+        return replace(self, d=d, dmin=dmin, scales=scales, mins=mins)
 
     def packed(self, codes: Tensor) -> Tensor:
         """codes (out, in) -> the bytes of the rows."""

@@ -148,6 +148,18 @@
       <translation>每层遇到多少样本，以及所选层（否则最宽的层）的误差随样本数的变化</translation>
     </message>
     <message>
+      <source>H of </source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Inputs that share second moments</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Inputs of a layer solved together, 8192 as usual: fewer take less memory and time on wide layers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Each block's statistics come from the compressed blocks before it: slower, and not cached</source>
       <translation>每个块的统计来自其前面已压缩的块：较慢，且不缓存</translation>
     </message>
@@ -422,6 +434,10 @@
     <message>
       <source>Change the calibration so that the plan fits</source>
       <translation>更改校准，使方案放得下</translation>
+    </message>
+    <message>
+      <source>Calibrate in blocks of {n} inputs</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Calibrate on {n} tokens</source>
