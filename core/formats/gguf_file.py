@@ -21,6 +21,7 @@ BLOCKS = {
     16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M",
     34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }  # fmt: skip
+AT_ONCE = 4096  # blocks: gguf's own steps of 16 rows, with a block as a row, took 17 times as long
 NETWORKS = {"llama": ("llama", "LlamaForCausalLM"), "qwen2": ("qwen2", "Qwen2ForCausalLM"), "qwen3": ("qwen3", "Qwen3ForCausalLM")}
 TOP = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 BLOCK = {
@@ -64,10 +65,13 @@ class GgufFile:
         import torch
 
         kind = gguf.GGMLQuantizationType[info.dtype]
-        _, size = gguf.GGML_QUANT_SIZES[kind]
+        block, size = gguf.GGML_QUANT_SIZES[kind]
         raw = np.memmap(info.file, np.uint8, "r", info.offset, (info.nbytes // size, size))
-        values = gguf.quants.dequantize(np.ascontiguousarray(raw), kind)
-        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).reshape(info.shape)
+        out = np.empty((len(raw), block), np.float32)
+        for a in range(0, len(raw), AT_ONCE):
+            part = np.ascontiguousarray(raw[a : a + AT_ONCE])
+            out[a : a + AT_ONCE] = gguf.quants.dequantize(part.reshape(1, -1), kind).reshape(-1, block)
+        return torch.from_numpy(out).reshape(info.shape)
 
 
 def _info(path: Path, t: Stored, start: int, metadata: dict[str, Any], arch: str) -> TensorInfo:
