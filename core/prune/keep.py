@@ -95,12 +95,11 @@ def choose(pattern: str, amount: float, out: int, width: int) -> Drop:
     import torch
 
     def share(score: Tensor, first: int) -> Tensor:
-        n = round(amount * out * (first + score.shape[1])) - round(amount * out * first)
-        flat = [smallest(s, n).view(s.shape) if n > 0 else torch.zeros_like(s, dtype=torch.bool) for s in score]
-        return torch.stack(flat)
+        n = round(amount * out * (first + len(score))) - round(amount * out * first)
+        return smallest(score, n).view(score.shape) if n > 0 else torch.zeros_like(score, dtype=torch.bool)
 
     def of_neighbours(score: Tensor, first: int) -> Tensor:
-        return lowest(score.transpose(1, 2), amount, pattern).transpose(1, 2)
+        return lowest(score.T, amount, pattern).T
 
     return Drop(share, BLOCK) if pattern == "unstructured" else Drop(of_neighbours, int(pattern.split(":")[1]))
 

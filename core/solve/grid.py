@@ -61,24 +61,24 @@ class Grid:
     top: int
     low: int = 0
 
-    def columns(self, order: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and zero of every column in this order, (in, out)."""
-        group = order // self.size
-        return self.scale.T[group], self.zero.T[group]
-
     def nearest(self, order: Tensor) -> Nearest:
-        scale, zero = self.columns(order)
+        """Four small operations a column: on a layer of some hundred rows each costs what calling it costs."""
+        import torch
+
+        group = (order // self.size).tolist()
+        s, z = self.scale.T.contiguous(), self.zero.T.contiguous()
+        scale, zero, inverse, least = (t.unbind() for t in (s, z, s.reciprocal(), s * -z))
         low, top = float(self.low), float(self.top)
 
         def at(column: Tensor, j: int) -> tuple[Tensor, Tensor]:
-            s, z = scale[j], zero[j]
-            code = (column / s).add_(z).round_().clamp_(low, top)
-            return code, (code - z).mul_(s)
+            g = group[j]
+            code = torch.addcmul(zero[g], column, inverse[g]).round_().clamp_(low, top)
+            return code, torch.addcmul(least[g], code, scale[g])
 
         return at
 
     def zeros(self, order: Tensor) -> Tensor:
-        return self.columns(order)[1]
+        return self.zero.T[order // self.size]
 
     def decode(self, codes: Tensor) -> Tensor:
         x = codes.unflatten(-1, (self.scale.shape[1], -1))
@@ -123,12 +123,13 @@ def _refit(w: Tensor, codes: Tensor, grid: Grid, h: Tensor, dtype: torch.dtype, 
     scale = grid.scale.clone()
     step = max(1, CHUNK // max(groups * groups, len(h)))
     for a in range(0, len(w), step):
-        job.check()
         part = level[a : a + step]
         normal = part.new_empty(len(part), groups, groups)
         for g in range(groups):
-            reach = part[:, g] @ h[g * grid.size : (g + 1) * grid.size]
-            normal[:, g] = reach.unflatten(1, (groups, -1)).mul_(part).sum(-1)
+            job.check()
+            at = g * grid.size
+            reach = part[:, g] @ h[at : at + grid.size, at:]  # the groups before have said it already: A is symmetric
+            normal[:, g, g:] = normal[:, g:, g] = reach.unflatten(1, (groups - g, -1)).mul_(part[:, g:]).sum(-1)
         right = (w[a : a + step] @ h).unflatten(1, (groups, -1)).mul_(part).sum(-1)
         scale[a : a + step] = _solved(normal, right, scale[a : a + step])
     return replace(grid, scale=torch.where(scale > 0, rounded(scale, dtype), grid.scale))

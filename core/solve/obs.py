@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING
 from ..job import Job
 from ..spans import each
 from .factor import Factor, factor
-from .grid import Points
+from .grid import Nearest, Points
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = 128  # columns between two updates of everything behind them
-LOOK = 16  # columns between two looks at the job
+BLOCK = 128  # columns over which an unstructured mask is chosen at once
+STRIP = 32  # columns between two updates of everything behind them: what one column touches stays in the cache
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Which weights go, decided `every` so many columns on what earlier columns have made of them."""
+    """Which weights go, decided `every` so many columns (parts or multiples of a strip) on what earlier columns have made of them."""
 
-    choose: Callable[[Tensor, int], Tensor]  # (scores (B, k, out), first column) -> True where a weight goes; low scores should
+    choose: Callable[[Tensor, int], Tensor]  # (scores (k, out), first column) -> True where a weight goes; low scores should
     every: int = BLOCK
 
 
-def obs(w: Tensor, f: Factor, job: Job, points: Points | None = None, drop: Drop | None = None, keep: Tensor | None = None) -> Tensor:
-    """w (out, in) rounded to `points`, thinned by `drop`, or both in one pass; one result per damping of `f`, (dampings, out, in) float32.
+def obs(
+    w: Tensor, f: Factor, job: Job, points: Points | None = None, drop: Drop | None = None, keep: Tensor | None = None, k: int = 0
+) -> Tensor:
+    """w (out, in) rounded to `points`, thinned by `drop`, or both in one pass, with the k-th damping of `f`: (out, in) float32.
 
     Where `keep` (out, in) is False a weight is zero from the start. Gives codes with points, values without.
     GPTQ with static groups and act-order (Frantar et al. 2022, arXiv 2210.17323); with `drop` SparseGPT (Frantar & Alistarh 2023,
@@ -36,24 +38,21 @@ def obs(w: Tensor, f: Factor, job: Job, points: Points | None = None, drop: Drop
     """
     import torch
 
-    live = w.T[f.order].expand(len(f.upper), -1, -1).contiguous()
-    out = torch.empty_like(live)
-    kept = torch.ones_like(live) if drop else None
-    if keep is not None:
-        stays = keep.T[f.order].to(live.dtype).expand_as(live)
-        kept = stays.clone() if drop else stays
+    live, upper = w.T[f.order], f.upper[k]
+    kept = torch.ones_like(live) if keep is None and drop else None if keep is None else keep.T[f.order].to(live.dtype)
     nearest = points.nearest(f.order) if points else None
-    for a in range(0, live.shape[1], BLOCK):
-        b = min(a + BLOCK, live.shape[1])
-        part = None if kept is None else kept[:, a:b]
-        error = _block(live[:, a:b], f.upper[:, a:b, a:b], out[:, a:b], part, nearest, drop, a, job)
-        if b < live.shape[1]:
-            live[:, b:].baddbmm_(f.upper[:, a:b, b:].transpose(1, 2), error, alpha=-1)
+    out: list[Tensor] = []
+    for a in range(0, len(live), STRIP):
+        job.check()
+        b = min(a + STRIP, len(live))
+        ahead = upper[a:b, a:] / upper[a:b, a:b].diagonal().unsqueeze(1)
+        error = _strip(live, a, b, ahead, upper.diagonal(), kept, nearest, drop, out)
+        if b < len(live):
+            live[b:].addmm_(ahead[:, b - a :].T, error, alpha=-1)
+    found = torch.stack(out)
     if points and kept is not None:
-        out = torch.where(kept > 0, out, points.zeros(f.order))
-    back = torch.empty_like(out)
-    back[:, f.order] = out
-    return back.transpose(1, 2)
+        found = torch.where(kept > 0, found, points.zeros(f.order))
+    return found[f.natural].T.contiguous()
 
 
 def apart(
@@ -68,7 +67,7 @@ def apart(
         own = points.part(at) if points else None
         later = Drop(partial(_from, drop.choose, at.start), drop.every) if drop else None
         f = factor(part, (damping,), job, together or len(part))
-        out[:, at] = obs(w[:, at], f, job, own, later, None if keep is None else keep[:, at])[0]
+        out[:, at] = obs(w[:, at], f, job, own, later, None if keep is None else keep[:, at])
     return out
 
 
@@ -76,31 +75,24 @@ def _from(choose: Callable[[Tensor, int], Tensor], start: int, score: Tensor, fi
     return choose(score, start + first)
 
 
-def _block(
-    live: Tensor, upper: Tensor, out: Tensor, kept: Tensor | None, nearest: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None,
-    drop: Drop | None, first: int, job: Job,
+def _strip(
+    live: Tensor, a: int, b: int, ahead: Tensor, diagonal: Tensor, kept: Tensor | None, nearest: Nearest | None, drop: Drop | None,
+    out: list[Tensor],
 ) -> Tensor:  # fmt: skip
-    """Columns of one block, one after the other; returns what each left undone, (B, k, out)."""
+    """Columns a to b, one after the other, appended to `out`; returns what each left undone (b - a, out). `ahead` (b - a, rest) is
+    U_ji / U_jj: zeros up to the column itself make its update one call on the whole strip."""
     import torch
 
-    error = torch.empty_like(live)
-    inverse = upper.diagonal(dim1=1, dim2=2).reciprocal().unsqueeze(-1)  # (B, k, 1)
-    one = len(live) == 1
-    for j in range(live.shape[1]):
-        if j % LOOK == 0:
-            job.check()
+    strip = live[a:b]
+    error = torch.empty_like(strip)
+    for j, (column, left, later) in enumerate(zip(strip.unbind(), error.unbind(), ahead[:, : b - a].triu(1).unbind()), a):
         if drop and kept is not None and j % drop.every == 0:
-            some = slice(j, min(j + drop.every, live.shape[1]))
-            kept[:, some] *= ~drop.choose((live[:, some] * inverse[:, some]).square_(), first + j)
-        column, e = live[:, j], error[:, j]
-        code, value = nearest(column, first + j) if nearest else (column, column)
+            some = slice(j, min(j + drop.every, len(live)))
+            kept[some] *= ~drop.choose((live[some] / diagonal[some].unsqueeze(1)).square_(), j)
+        code, value = nearest(column, j) if nearest else (column, column)
         if kept is not None:
-            value = value * kept[:, j]
-        out[:, j] = code if nearest else value
-        torch.sub(column, value, out=e)
-        e.mul_(inverse[:, j])
-        if one:
-            live[0, j + 1 :].addr_(upper[0, j, j + 1 :], e[0], alpha=-1)
-        else:
-            live[:, j + 1 :].addcmul_(upper[:, j, j + 1 :].unsqueeze(-1), e.unsqueeze(1), value=-1)
+            value = value * kept[j]
+        out.append(code if nearest else value)
+        torch.sub(column, value, out=left)
+        strip.addr_(later, left, alpha=-1)
     return error

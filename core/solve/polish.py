@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..job import Job
 from ..spans import each
 from .grid import Points
-from .obs import BLOCK, LOOK
+from .obs import STRIP
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,38 +23,38 @@ def loss(w: Tensor, q: Tensor, h: Tensor) -> Tensor:
     return (r @ h).mul_(r).sum((-1, -2), dtype=torch.float64)
 
 
-def sweep(w: Tensor, codes: Tensor, points: Points, h: Tensor, order: Tensor, keep: Tensor | None, job: Job) -> Tensor:
-    """One pass over the columns, each code put at the minimum of the loss given all others: the loss never rises.
+def sweep(w: Tensor, codes: Tensor, points: Points, h: Tensor, order: Tensor, keep: Tensor | None, job: Job, first: int = 0) -> Tensor:
+    """One pass over the columns from place `first` of the order, each code put at the minimum of the loss given all others: the loss
+    never rises.
 
     `h` (in, in) is damped and in `order`; codes (out, in). QuantEase (Behdin et al. 2023, arXiv 2309.01885).
     """
     import torch
 
-    want, code = w.T[order], codes.T[order]
-    left = (w - points.decode(codes)).T[order]
-    pull = h @ left  # half the gradient
-    stays = None if keep is None else keep.T[order].to(w.dtype)
-    nearest = points.nearest(order)
-    inverse = h.diagonal().reciprocal().tolist()
-    for a in range(0, len(h), BLOCK):
-        b = min(a + BLOCK, len(h))
-        moved = torch.empty_like(left[a:b])
-        for j in range(a, b):
-            if j % LOOK == 0:
-                job.check()
+    now, code = points.decode(codes).T[order], codes.T[order]
+    pull = h[first:] @ (w.T[order] - now)  # half the gradient
+    h, some = h[first:, first:], order[first:]
+    stays = None if keep is None else keep.T[some].to(w.dtype)
+    nearest, inverse = points.nearest(some), h.diagonal().reciprocal().tolist()
+    found: list[Tensor] = []
+    for a in range(0, len(h), STRIP):
+        job.check()
+        b = min(a + STRIP, len(h))
+        strip, moved = pull[a:b], torch.empty_like(pull[a:b])
+        columns = zip(now[first + a : first + b].unbind(), strip.unbind(), moved.unbind(), h[a:b, a:b].triu(1).unbind())
+        for j, (old, here, to, later) in enumerate(columns, a):
             # the weight this column should have: what it has now, less the gradient over the curvature
-            best = torch.sub(want[j], left[j]).add_(pull[j], alpha=inverse[j])
-            code[j], value = nearest(best, j)
+            best, value = nearest(torch.add(old, here, alpha=inverse[j]), j)
             if stays is not None:
                 value.mul_(stays[j])
-            new = torch.sub(want[j], value, out=value)
-            torch.sub(new, left[j], out=moved[j - a])
-            left[j] = new
-            pull[j + 1 : b].addr_(h[j, j + 1 : b], moved[j - a])
+            found.append(best)
+            torch.sub(old, value, out=to)
+            strip.addr_(later, to)
         if b < len(h):
             pull[b:].addmm_(h[b:, a:b], moved)
+    code[first:] = torch.stack(found)
     if stays is not None:
-        code = torch.where(stays > 0, code, points.zeros(order))
+        code[first:] = torch.where(stays > 0, code[first:], points.zeros(some))
     out = torch.empty_like(code)
     out[order] = code
     return out.T.contiguous()

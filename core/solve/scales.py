@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STEP = 1 << 17  # weights searched at once: all temporaries stay in the cache, and some 10 ms pass between two looks at the job
-TRIES = 12  # evenly spaced shares of the range, from `_least` to 1.1 of it
+SHARES = 5  # evenly spaced shares of the range, from LEAST (by codes less one) to MOST of it, and the whole range
+LEAST = {2: 0.3, 3: 0.45, 7: 0.55, 15: 0.65}
+MOST = 1.1
+FINER = (-0.5, 0.5)  # of the gap between two shares
 SHIFTS = (0, -1, 1)  # zero points tried around the one that spans the range
 
 
@@ -55,29 +58,49 @@ def weighted(x: Tensor, h: Tensor, levels: Levels, dtype: torch.dtype, job: Job)
 
 
 def _weighted(x: Tensor, h: Tensor, levels: Levels, job: Job) -> tuple[Tensor, Tensor]:
-    import torch
+    """Coarse to fine: shares of the range at the zero point that spans it, then its neighbours and finer shares around each group's best.
 
-    hx = h * x
-    span, zeros = _start(x, levels)
-    best = torch.full_like(span, -1.0)
-    scale, zero = span.clone(), zeros[0].clone()
-    for z in zeros:
+    All zero points with twice as many shares took 3.5 times as long, for 0.4 % less error on unseen tokens at 3 bits and 1.5 % at 2
+    (SmolLM2).
+    """
+    search = _Search(x, h, levels)
+    low, zeros = LEAST.get(levels.top - levels.low, 0.75), search.zeros
+    gap = (MOST - low) / (SHARES - 1)
+    for share in sorted({1.0, *(low + gap * k for k in range(SHARES))}):
         job.check()
-        for share in _shares(levels):
-            level = (x / (span * share)).round_().clamp_(levels.low - z, levels.top - z)
-            hit = (hx * level).sum(-1, keepdim=True)
-            norm = level.square_().mul_(h).sum(-1, keepdim=True)
-            fit = torch.where((hit > 0) & (norm > 0), hit / norm.clamp(min=1e-38), 0)
-            gain = hit * fit
-            better = gain > best
-            best, zero = torch.where(better, gain, best), torch.where(better, z, zero)
-            scale = torch.where(better & (fit > 0), fit, scale)
-    return scale.squeeze(-1), zero.squeeze(-1)
+        search.tries(zeros[0], search.share.new_full((), share))
+    coarse = search.share
+    for z in zeros[1:]:
+        search.tries(z, coarse)
+    job.check()
+    coarse, zero = search.share, search.zero
+    for f in FINER:
+        search.tries(zero, coarse + f * gap)
+    return search.scale.squeeze(-1), search.zero.squeeze(-1)
 
 
-def _shares(levels: Levels) -> list[float]:
-    low = {2: 0.3, 3: 0.45, 7: 0.55, 15: 0.65}.get(levels.top - levels.low, 0.75)
-    return sorted({1.0, *(low + (1.1 - low) * k / (TRIES - 1) for k in range(TRIES))})
+class _Search:
+    """What each group (rows, groups, 1) has found so far."""
+
+    def __init__(self, x: Tensor, h: Tensor, levels: Levels) -> None:
+        import torch
+
+        self.x, self.h, self.hx, self.levels = x, h, h * x, levels
+        self.span, self.zeros = _start(x, levels)
+        self.gain = torch.full_like(self.span, -1.0)
+        self.scale, self.zero, self.share = self.span, self.zeros[0], torch.ones_like(self.span)
+
+    def tries(self, zero: Tensor, share: Tensor) -> None:
+        """Codes for this zero point and share of the range, the best scale for them, kept where it beats what was found before."""
+        import torch
+
+        level = (self.x * (self.span * share).reciprocal()).round_().clamp_(self.levels.low - zero, self.levels.top - zero)
+        hit = (self.hx * level).sum(-1, keepdim=True)
+        norm = level.square_().mul_(self.h).sum(-1, keepdim=True)
+        fit = torch.where((hit > 0) & (norm > 0), hit / norm.clamp(min=1e-38), 0)
+        better = hit * fit > self.gain
+        self.gain, self.zero = torch.where(better, hit * fit, self.gain), torch.where(better, zero, self.zero)
+        self.share, self.scale = torch.where(better, share, self.share), torch.where(better & (fit > 0), fit, self.scale)
 
 
 def _start(x: Tensor, levels: Levels) -> tuple[Tensor, list[Tensor]]:
