@@ -61,6 +61,7 @@ class Task:
     state: State = "waiting"
     error: str = ""
     when: str = ""
+    seconds: float = 0.0  # of the worker
 
     def view(self) -> JobView:
         p = self.job.progress
@@ -76,6 +77,7 @@ def _calm() -> None:
 def _work(task: Task, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """The worker's one boundary: what is no SlimError is logged with its trace and becomes a sentence."""
     task.started.set()
+    start = time.monotonic()
     try:
         task.job.check()
         return fn(*args, task.job)
@@ -84,6 +86,8 @@ def _work(task: Task, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     except Exception as e:
         log.exception("%s failed", task.title)
         raise SlimError(f"{task.title} stopped unexpectedly ({type(e).__name__}: {str(e)[:160]}); the log in Help has the details.") from e
+    finally:
+        task.seconds = time.monotonic() - start
 
 
 class Engine(QObject):
@@ -99,6 +103,7 @@ class Engine(QObject):
         self._timer = QTimer(self, interval=TICK)
         self._timer.timeout.connect(self._poll)
         self._ticks, self._closed = 0, False
+        self.spent = 0.0  # seconds the worker has been at work since a model was opened
         # cyclic garbage may hold QObjects, and destroying them on the worker's thread crashes: only this thread collects
         gc.disable()
         sys.setswitchinterval(SWITCH)
@@ -182,6 +187,7 @@ class Engine(QObject):
     def _finish(self, task: Task) -> None:
         """Record how it ended and tell whoever waits; a cancelled job is silent."""
         assert task.future is not None
+        self.spent += task.seconds
         task.when = time.strftime("%H:%M:%S")
         error = None if task.future.cancelled() else task.future.exception()
         if task.job.cancelled or isinstance(error, Cancelled):

@@ -99,7 +99,7 @@ class Session(QObject):
         for key in ("preview", "first", "inspect", "export", "zeros", "coverage"):
             self.engine.cancel(key)
         self._rest.stop()
-        self._opened, self._basis = opened, []
+        self._opened, self._basis, self.engine.spent = opened, [], 0.0
         checkpoint = opened.checkpoint
         task, why = work.runs(checkpoint)
         before = work.original_variant(checkpoint, opened.layers, task)
@@ -374,7 +374,7 @@ class Session(QObject):
 
         self.engine.run(
             "export", self.tr("Exporting {name}").format(name=path.name), work.export, self._opened, s.original, after, path, s.target,
-            data, s.limit, done=done, failed=self._fail,
+            data, s.limit, self.engine.spent, done=done, failed=self._fail,
         )  # fmt: skip
 
     # --- telling

@@ -15,12 +15,13 @@ from core.compress import Compressed, compress, fits, layer_needs, needs, origin
 from core.coverage import Asked, Coverage, coverage
 from core.cut import cut, cut_of, fitting, planned, planned_layers
 from core.data.calibration import calibratable
-from core.energy import estimate
+from core.energy import Scene, estimate
 from core.errors import BadFile, BadPlan, CannotRun
-from core.formats import open_checkpoint, read, targets
+from core.formats import open_checkpoint, read
 from core.job import Job
 from core.latency import latency
 from core.layers import layers as layers_of
+from core.ledger import accounted
 from core.networks import Network, attach, runnable
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
@@ -30,6 +31,7 @@ from core.size import size
 from core.store import Store, key
 from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant, Verdict
 
+from .scene import scene
 from .snapshot import Calibrated, Feed
 
 if TYPE_CHECKING:
@@ -169,15 +171,15 @@ def runs(checkpoint: Checkpoint) -> tuple[Task, str]:
 
 
 def figures(
-    checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], target: Any, task: Task
+    checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], target: Any, task: Task, at: Scene | None = None
 ) -> tuple[Size, Energy]:
     """Exact bytes and modelled energy of a plan; a few milliseconds."""
     found = tuple(layers)
     exact = size(checkpoint, found, settings, target)
-    return exact, estimate(checkpoint, found, settings, exact, target, task)
+    return exact, estimate(checkpoint, found, settings, exact, target, task, at or scene())
 
 
-def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target: Any, task: Task) -> dict[str, Any]:
+def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target: Any, task: Task, at: Any = None) -> dict[str, Any]:
     """What a plan makes of the snapshot at once: settings, exact size, modelled energy, and the shapes its cuts leave."""
     settings, how, shapes = resolve(plan, layers), cut_of(plan), {}
     if not how.idle:
@@ -189,7 +191,7 @@ def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target
         checkpoint = rotate.planned(checkpoint)
         layers = tuple(layers_of(checkpoint))
     inside = settings if how.idle and not plan.rotate else {**settings, **resolve(plan, layers)}
-    exact, energy = figures(checkpoint, layers, inside, target, task)
+    exact, energy = figures(checkpoint, layers, inside, target, task, at)
     return {"settings": settings, "size": exact, "energy": energy, "cut": shapes}
 
 
@@ -228,7 +230,7 @@ def original_variant(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Ta
     """The opened model as it is: its own bytes and energy, no score yet."""
     nbytes = sum(f.stat().st_size for f in {t.file for t in checkpoint.tensors.values()})
     exact = Size(nbytes, {x.name: x.tensor.nbytes for x in layers}, nbytes)
-    energy = estimate(checkpoint, layers, {}, exact, targets["dense"](), task)
+    energy = estimate(checkpoint, layers, {}, exact, None, task, scene())
     return Variant(Plan(), exact, energy, None, {}, "", now())
 
 
@@ -337,9 +339,9 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
 
 
 def export(
-    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: float, job: Job
 ) -> Verdict:
-    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it."""
+    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: s of work before."""
     from core import report
     from core.export import export as write
     from core.int8 import running
@@ -347,7 +349,7 @@ def export(
     from core.types import Report
 
     _threads()
-    slim = opened.made(after.plan, data, limit, job)
+    start, slim = time.monotonic(), opened.made(after.plan, data, limit, job)
     found = _compressed(slim, after.plan, data, limit, job)
     network, batches, timed = None, None, None
     if data is not None and not runnable(opened.checkpoint):
@@ -360,7 +362,7 @@ def export(
     verdict = write(found, path, target, network, batches, job)
     said = replace(after, outcomes=found.outcomes)
     told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
-    report.write(replace(told, latency=timed), path)
+    report.write(accounted(replace(told, latency=timed), spent + time.monotonic() - start), path)
     return verdict
 
 

@@ -59,15 +59,14 @@ def estimate(
     moved = _loaded(w.parameters, stored, _streams(found, settings, target, d, w), d)
     speed = _speed(found, settings, target, d)
     computing, weights, moving, kv = _times(w, moved, float(moved.sum()), speed, d)
-    busy = computing >= weights + moving + kv
-    lost = w.operations * d.launch
-    rows = d.factor * np.array([
-        d.computing * computing * busy, d.reading * weights * ~busy, d.reading * moving * ~busy, d.reading * kv * ~busy, d.reading * lost,
-    ])  # fmt: skip
+    memory, lost = weights + moving + kv, w.operations * d.launch
+    arithmetic, reading = _joules(computing, memory, d)
+    pace = reading / np.maximum(memory, 1e-300)
+    rows = d.factor * np.array([arithmetic, pace * weights, pace * moving, pace * kv, d.reading * lost])
     parts = dict(zip(PARTS, rows.sum(1).tolist()))
     joules = sum(parts.values())
     by = {p: _by(rows, w.place == i) for i, p in enumerate(PLACES) if (w.place == i).any()}
-    seconds = float(np.maximum(computing, weights + moving + kv).sum() + lost.sum())
+    seconds = float(np.maximum(computing, memory).sum() + lost.sum())
     least = _least(w, moved, speed, d)
     unit = "token" if task == "causal-lm" else "sample"
     told = how(target, task, checkpoint, scene)
@@ -87,6 +86,18 @@ def _times(w: Work, moved: np.ndarray, total: float, speed: np.ndarray | float, 
     return 2 * w.macs[at] / (d.flops * speed), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
 
 
+def _joules(computing: np.ndarray, memory: np.ndarray, d: Device) -> tuple[np.ndarray, np.ndarray]:
+    """Joules of arithmetic and of moving bytes, from the seconds each alone would take: both overlap, each adds its watts above rest for as
+    long as it works, rest is borne by the longer one, and no more than full load is drawn. Less of either never costs more."""
+    import numpy as np
+
+    longer, busy = np.maximum(computing, memory), computing >= memory
+    arithmetic = (d.computing - d.idle) * computing + d.idle * longer * busy
+    reading = (d.reading - d.idle) * memory + d.idle * longer * ~busy
+    capped = np.minimum(1.0, d.computing * longer / np.maximum(arithmetic + reading, 1e-300))
+    return arithmetic * capped, reading * capped
+
+
 def roofline(
     checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, at: np.ndarray, moved: np.ndarray, total: float,
     scene: Scene | None = None,
@@ -98,9 +109,9 @@ def roofline(
     scene = scene or default()
     d, w = scene.device, work(checkpoint, layers, task, scene)
     computing, weights, moving, kv = _times(w, moved, total, 1.0, d, at)
-    moving, lost = weights + moving + kv, w.operations[at] * d.launch
-    joules = np.where(computing >= moving, d.computing * computing, d.reading * moving) + d.reading * lost
-    return joules * d.factor, np.maximum(computing, moving) + lost
+    memory, lost = weights + moving + kv, w.operations[at] * d.launch
+    joules = sum(_joules(computing, memory, d)) + d.reading * lost
+    return joules * d.factor, np.maximum(computing, memory) + lost
 
 
 def loaded(

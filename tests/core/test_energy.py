@@ -54,8 +54,10 @@ def test_decoding_a_large_model_costs_its_bytes_over_the_bandwidth() -> None:
     assert energy(checkpoint).parts["weights"] == pytest.approx(checkpoint.nbytes / LAPTOP.read * LAPTOP.reading, rel=0.05)
 
 
-def test_four_bits_cost_an_eighth_where_a_kernel_takes_them_packed() -> None:
-    assert energy(llama(10), 4, PACKED).joules / energy(llama(10)).joules == pytest.approx(1 / 8, rel=0.15)
+def test_four_bits_take_an_eighth_of_the_time_where_a_kernel_takes_them_packed() -> None:
+    whole, four = energy(llama(10)), energy(llama(10), 4, PACKED)
+    assert four.seconds / whole.seconds == pytest.approx(1 / 8, rel=0.15)
+    assert four.joules < whole.joules / 4  # the multiplications stay
 
 
 def test_bits_that_are_unpacked_when_loaded_save_nothing_and_the_model_says_so() -> None:
@@ -86,7 +88,7 @@ def test_a_files_own_blocks_are_read_as_they_lie() -> None:
     found = layers(checkpoint)
     size = Size(0, {x.name: x.tensor.nbytes for x in found}, 0)
     e = estimate(checkpoint, found, {}, size, None, "causal-lm")
-    assert e.parts["weights"] == pytest.approx(checkpoint.nbytes / LAPTOP.read * LAPTOP.reading, rel=0.2)
+    assert e.seconds == pytest.approx(checkpoint.nbytes / LAPTOP.read, rel=0.2)
 
 
 def test_zeros_save_nothing() -> None:
@@ -98,7 +100,8 @@ def test_a_compute_bound_sample_gains_nothing_from_smaller_weights() -> None:
     vit = open_checkpoint(SAMPLES / "fashion-vit")
     whole, small = energy(vit), energy(vit, 4, PACKED)
     assert whole.parts["arithmetic"] > whole.parts["weights"]
-    assert small.parts["arithmetic"] == pytest.approx(whole.parts["arithmetic"], rel=0.05)
+    assert small.seconds == pytest.approx(whole.seconds, rel=0.05)
+    assert 0.8 * whole.joules < small.joules <= whole.joules
 
 
 def test_parts_add_up_by_kind_and_by_place_and_the_range_is_stated() -> None:
@@ -116,17 +119,27 @@ def test_joules_are_watts_times_seconds() -> None:
     """W x s = J; 1 kW x 1 h = 3.6 MJ is core.carbon's."""
     checkpoint = llama(10)
     e = energy(checkpoint)
-    assert e.joules == pytest.approx(LAPTOP.reading * e.seconds, rel=1e-6)  # bound by memory throughout
+    assert e.joules == pytest.approx(LAPTOP.reading * e.seconds, rel=0.15)  # bound by memory, with some arithmetic beside it
+    assert LAPTOP.reading < e.joules / e.seconds < LAPTOP.computing
     assert energy(checkpoint, scene=Scene(LAPTOP.with_watts(56))).joules == pytest.approx(2 * e.joules)
 
 
 def test_tokens_that_are_there_at_once_share_one_reading_of_the_weights() -> None:
     one, eight = energy(llama(10)), energy(llama(10), scene=Scene(LAPTOP, batch=8))
-    assert eight.parts["weights"] == pytest.approx(one.parts["weights"] / 8, rel=0.01)
+    assert eight.parts["weights"] < one.parts["weights"] / 6
     assert eight.parts["kv cache"] == pytest.approx(one.parts["kv cache"])
     read = energy(llama(10), scene=Scene(LAPTOP, "prefill"))
     assert read.joules < one.joules / 5
     assert read.parts["arithmetic"] > 0.9 * read.joules  # reading is bound by arithmetic
+
+
+def test_fewer_bytes_and_less_arithmetic_never_cost_more() -> None:
+    for d in catalogue().values():
+        for bits in (16, 8, 4, 2):  # a format the table does not know is taken at its bytes: 2 bits are bound by arithmetic on some
+            streams = SimpleNamespace(key="streams")
+            for width in (64, 512, 2048):
+                more, less = (energy(llama(4, width), b, streams, scene=Scene(d)).joules for b in (2 * bits, bits))
+                assert less <= more * (1 + 1e-12), (d.key, bits, width)
 
 
 def test_a_longer_context_costs_its_cached_keys_and_values() -> None:
