@@ -83,7 +83,7 @@ class WhatIf(QDialog):
             (self.watts, at.watts or 0), (self.grams, at.grams or 0), (self.pue, at.pue), (self.batch, of.batch),
             (self.context, of.context), (self.daily, of.daily),
         ):  # fmt: skip
-            spin.setValue(number)
+            spin.setValue(number)  # type: ignore[arg-type]
 
     def _listen(self) -> None:
         self.device.activated.connect(self._device)

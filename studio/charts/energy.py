@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QEvent, QSignalBlocker, Qt
-from PySide6.QtGui import QBrush
+from PySide6.QtGui import QBrush, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from core.types import LEVELS, Energy, Median
@@ -28,6 +28,7 @@ PATTERNS = {
 SIGNS = {"arithmetic": "╳", "weights": "╱", "activations": "═", "kv cache": "‖", "overhead": "∷"}
 MOST = 5  # rows beside the whole: more would be too thin to hit
 WHOLE = "all"
+ROOM = 300  # pixels from which the hatchings are explained below the bars
 NAMES = (
     QT_TRANSLATE_NOOP("core", "all"), QT_TRANSLATE_NOOP("core", "attention"), QT_TRANSLATE_NOOP("core", "feed-forward"),
     QT_TRANSLATE_NOOP("core", "convolution"), QT_TRANSLATE_NOOP("core", "embedding"), QT_TRANSLATE_NOOP("core", "output"),
@@ -99,6 +100,18 @@ class EnergyChart(QWidget):
         dialog.show()
         return dialog
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._label()
+
+    def _label(self) -> None:
+        """The unit, and what the hatchings mean where there is room to say it; a bar's tooltip always does."""
+        known = self._drawn is not None and self.width() > ROOM
+        text = f"mJ  {_legend(self._drawn[0].parts)}" if known and self._drawn else "mJ"
+        if text != self.plot.bottom:
+            self.plot.bottom = text
+            self.plot.recolour()
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and getattr(self, "_drawn", None):
@@ -155,6 +168,7 @@ class EnergyChart(QWidget):
         x, low, high = (np.array([getattr(e, f) * 1e3 for e in (before, now)]) for f in ("joules", "low", "high"))
         pen = pg.mkPen(theme.colour("text"), width=1)
         self.whisker.setData(pen=pen, x=x, y=np.array([-0.2, 0.2]), left=x - low, right=high - x, beam=0.12)
+        self._label()
         self.plot.getAxis("left").setTicks([[(i, word(name)) for i, name in enumerate(self.rows)]])
         self.plot.setXRange(0, float(max(x.max() * 1.15, min(high.max(), 2.4 * x.max()))) or 1.0, padding=0)
         self.plot.setYRange(-0.5, len(self.rows) - 0.5, padding=0.02)
@@ -176,10 +190,12 @@ class EnergyChart(QWidget):
 
         r, g, p = ratio(before, now), [grams(e, place()) for e in (before, now)], place()
         less = "=" if r.low == r.high else f"÷{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
-        form = translate("a {unit}, modelled ({level}) ×÷{range}")
-        kind = form.format(unit=word(now.unit), level=word(LEVELS.get(now.level, "")), range=numbers.significant(now.high / now.joules, 2))
-        lines = [f"{numbers.si(before.joules, 'J')} → <b>{numbers.si(now.joules, 'J')}</b> {less}", kind + ", " + _legend(before.parts)]
-        lines.append(translate("{before} → {after} CO₂e a million, {where}").format(before=_g(g[0]), after=_g(g[1]), where=p.region))
+        kind = translate("modelled, {level} ×÷{range}").format(
+            level=f"{word(LEVELS.get(now.level, ''))} ({now.level})", range=numbers.significant(now.high / now.joules, 2)
+        )
+        each = translate("a {unit}").format(unit=word(now.unit))
+        lines = [f"{numbers.si(before.joules, 'J')} → <b>{numbers.si(now.joules, 'J')}</b> {each}", less, kind]
+        lines.append(translate("{before} → {after} CO₂e a million").format(before=_g(g[0]), after=_g(g[1])))
         paid = spent(self.session.engine.spent, before, now)
         if paid.payback is not None and paid.seconds >= 1:
             form = translate("paid back after {n} {unit}")
@@ -187,7 +203,7 @@ class EnergyChart(QWidget):
         self.text.setText("<br>".join(lines))
         took = translate("The slimming has taken {joules} so far ({seconds} of work).")
         took = took.format(joules=numbers.si(paid.joules, "J"), seconds=numbers.duration(paid.seconds))
-        self.text.setToolTip("\n".join([said(now.how), p.told, took, translate("Excludes embodied carbon.")]))
+        self.text.setToolTip("\n".join([_legend(before.parts), said(now.how), p.told, took, translate("Excludes embodied carbon.")]))
 
 
 def translate(text: str) -> str:

@@ -53,7 +53,7 @@ def test_the_pieces_of_a_row_add_up_to_its_joules(digits: Session, chart: object
 def test_the_whole_has_its_interval_and_the_words_say_how_it_was_come_by(digits: Session, chart: object) -> None:
     e = digits.snapshot.energy
     assert chart.whisker.opts["right"][1] == pytest.approx(1e3 * (e.high - e.joules))
-    assert "modelled (catalogue)" in chart.text.text()
+    assert "modelled, catalogue (C)" in chart.text.text()
     assert "CO₂e a million" in chart.text.text()
     assert "embodied" in chart.text.toolTip()
     assert "physics floor" in chart.tip(0.0, 0.0)
@@ -97,7 +97,7 @@ def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits
     assert dialog.table.item(1, 4).text() != was[4]
     assert dialog.table.item(1, 1).text() == was[1]
     assert "Poland 2023" in dialog.foot.text()
-    assert "POL" in chart.text.text()
+    assert "Poland" in chart.text.toolTip()
     dialog.batch.setValue(16)
     assert scene.scene().batch == 16
     assert digits.snapshot.energy.joules < digits.snapshot.energy.high
