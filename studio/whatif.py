@@ -27,6 +27,7 @@ from core.types import Energy
 from studio import numbers
 from studio.scene import choose, place, scene
 from studio.session import Session
+from studio.words import word
 from studio.work import priced
 
 DAYS = 365
@@ -69,7 +70,7 @@ class WhatIf(QDialog):
     def _fill(self) -> None:
         at, of = place(), scene()
         for key in ("here", *catalogue()):
-            self.device.addItem(self.tr("This machine") if key == "here" else catalogue()[key].title, key)
+            self.device.addItem(word("This machine" if key == "here" else catalogue()[key].title), key)
         for r in regions().values():
             self.region.addItem(f"{r.name} ({r.code})", r.code)
         self.region.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -149,7 +150,7 @@ class WhatIf(QDialog):
         less = "=" if r.low == r.high else f"{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
         saved = kwh((before.joules - now.joules) / d.supply * place().pue) * scene().daily * DAYS
         spread = f"{numbers.significant(g.value)} ({numbers.significant(g.low)}–{numbers.significant(g.high)})"
-        return d.title, numbers.si(before.joules, "J"), numbers.si(now.joules, "J"), less, spread, numbers.significant(saved)
+        return word(d.title), numbers.si(before.joules, "J"), numbers.si(now.joules, "J"), less, spread, numbers.significant(saved)
 
 
 def _number(low: float, high: float, step: float, places: int) -> QDoubleSpinBox:

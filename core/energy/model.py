@@ -233,22 +233,16 @@ def how(target: Any, task: Task, checkpoint: Checkpoint, scene: Scene) -> str:
     what = {"encoder": f"one sentence of {SENTENCE} tokens"}.get(task, f"one image of {_side(checkpoint)} pixels a side")
     if task == "causal-lm":
         what = f"one token of {scene.context} read at once" if scene.phase == "prefill" else f"one token written after {scene.context}"
+    bits = " and ".join(map(str, d.packed))
+    packed = f"; only {bits} bits run packed there, others are unpacked when loaded" if bits else "; packed weights are unpacked there"
+    rounded = "; rounded values in a dense file save nothing"
+    dense = rounded if d.halves else "; rounded values and 16-bit floats in a dense file save nothing"
+    rest = {"packed": packed, "dense": dense}.get(getattr(target, "key", ""), "")
     return (
         f"{'Calibrated' if d.level == 'B' else 'Modelled'}, not measured: {what} at batch {scene.batch} on {d.title} ({d.covers}), "
         f"{d.flops / 1e9:.4g} GFLOP/s at {d.computing:.3g} W, {d.read / 1e9:.3g} GB/s at {d.reading:.3g} W, 90 % within x/÷ {d.range:.2g}; "
-        f"zeros save nothing{_unpacked(target, d)}."
+        f"zeros save nothing{rest}."
     )
-
-
-def _unpacked(target: Any, d: Device) -> str:
-    """What of the format's saving is not realised, in words."""
-    key = getattr(target, "key", "")
-    if key == "packed":
-        bits = " and ".join(map(str, d.packed))
-        only = f"; only {bits} bits run packed there, others are unpacked when loaded"
-        return only if bits else "; packed weights are unpacked when loaded there"
-    wide = "" if d.halves or key != "dense" else ", and 16-bit floats are widened to 32"
-    return f"; rounded values in a dense file save nothing{wide}" if key == "dense" else ""
 
 
 def _positions(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> dict[str, float]:

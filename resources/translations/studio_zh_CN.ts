@@ -332,8 +332,24 @@
   <context>
     <name>EnergyChart</name>
     <message>
-      <source>Energy (modelled)</source>
-      <translation>能耗（模型估算）</translation>
+      <source>Energy</source>
+      <translation>能耗</translation>
+    </message>
+    <message>
+      <source>Device</source>
+      <translation>设备</translation>
+    </message>
+    <message>
+      <source>Where the model will live: joules are modelled of this device</source>
+      <translation>模型将运行在哪里：焦耳按此设备建模</translation>
+    </message>
+    <message>
+      <source>What if: another device, region, batch, context, use</source>
+      <translation>假如：换设备、地区、批量、上下文或用量</translation>
+    </message>
+    <message>
+      <source>What if…</source>
+      <translation>假如……</translation>
     </message>
     <message>
       <source>Modelled when the network can run.</source>
@@ -344,8 +360,32 @@
       <translation>{low} 到 {high}（90 %），模型估算</translation>
     </message>
     <message>
-      <source>a {unit}, modelled, ×÷{range}</source>
-      <translation>每{unit}，模型估算，×÷{range}</translation>
+      <source>physics floor: {joules}</source>
+      <translation>物理下限：{joules}</translation>
+    </message>
+    <message>
+      <source>modelled, {level} ×÷{range}</source>
+      <translation>建模，{level} ×÷{range}</translation>
+    </message>
+    <message>
+      <source>a {unit}</source>
+      <translation>每{unit}</translation>
+    </message>
+    <message>
+      <source>{before} → {after} CO₂e a million</source>
+      <translation>每百万 {before} → {after} CO₂e</translation>
+    </message>
+    <message>
+      <source>paid back after {n} {unit}</source>
+      <translation>{n} {unit}后回本</translation>
+    </message>
+    <message>
+      <source>The slimming has taken {joules} so far ({seconds} of work).</source>
+      <translation>瘦身至今耗能 {joules}（工作 {seconds}）。</translation>
+    </message>
+    <message>
+      <source>Excludes embodied carbon.</source>
+      <translation>不含隐含碳。</translation>
     </message>
   </context>
   <context>
@@ -1218,6 +1258,89 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
+    <name>WhatIf</name>
+    <message>
+      <source>What if…</source>
+      <translation>假如……</translation>
+    </message>
+    <message>
+      <source>Device</source>
+      <translation>设备</translation>
+    </message>
+    <message>
+      <source>Its watts under full load</source>
+      <translation>满载功率（瓦）</translation>
+    </message>
+    <message>
+      <source>Region</source>
+      <translation>地区</translation>
+    </message>
+    <message>
+      <source>Grid, g CO₂e a kWh</source>
+      <translation>电网，每千瓦时克 CO₂e</translation>
+    </message>
+    <message>
+      <source>PUE of the data centre</source>
+      <translation>数据中心 PUE</translation>
+    </message>
+    <message>
+      <source>Tokens are</source>
+      <translation>词元</translation>
+    </message>
+    <message>
+      <source>Batch</source>
+      <translation>批量</translation>
+    </message>
+    <message>
+      <source>Context, tokens</source>
+      <translation>上下文（词元）</translation>
+    </message>
+    <message>
+      <source>Tokens or samples a day</source>
+      <translation>每天的词元或样本数</translation>
+    </message>
+    <message>
+      <source>written one at a time</source>
+      <translation>逐个写出</translation>
+    </message>
+    <message>
+      <source>read at once</source>
+      <translation>一次读入</translation>
+    </message>
+    <message>
+      <source>catalogue</source>
+      <translation>目录</translation>
+    </message>
+    <message>
+      <source>yearly mean of the region</source>
+      <translation>该地区年平均</translation>
+    </message>
+    <message>
+      <source>Before</source>
+      <translation>之前</translation>
+    </message>
+    <message>
+      <source>Now</source>
+      <translation>现在</translation>
+    </message>
+    <message>
+      <source>Times less (90 %)</source>
+      <translation>减少倍数（90 %）</translation>
+    </message>
+    <message>
+      <source>g CO₂e a million</source>
+      <translation>每百万克 CO₂e</translation>
+    </message>
+    <message>
+      <source>kWh a year saved</source>
+      <translation>每年节省千瓦时</translation>
+    </message>
+    <message>
+      <source>Modelled, location-based; excludes embodied carbon.</source>
+      <translation>建模值，基于地点；不含隐含碳。</translation>
+    </message>
+  </context>
+  <context>
     <name>Whole</name>
     <message>
       <source>Tune norms and row scales</source>
@@ -1495,6 +1618,102 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Accuracy</source>
       <translation>精度</translation>
+    </message>
+    <message>
+      <source>all</source>
+      <translation>全部</translation>
+    </message>
+    <message>
+      <source>attention</source>
+      <translation>注意力</translation>
+    </message>
+    <message>
+      <source>feed-forward</source>
+      <translation>前馈</translation>
+    </message>
+    <message>
+      <source>convolution</source>
+      <translation>卷积</translation>
+    </message>
+    <message>
+      <source>embedding</source>
+      <translation>嵌入</translation>
+    </message>
+    <message>
+      <source>output</source>
+      <translation>输出</translation>
+    </message>
+    <message>
+      <source>other</source>
+      <translation>其他</translation>
+    </message>
+    <message>
+      <source>kv cache</source>
+      <translation>KV 缓存</translation>
+    </message>
+    <message>
+      <source>overhead</source>
+      <translation>开销</translation>
+    </message>
+    <message>
+      <source>measured</source>
+      <translation>实测</translation>
+    </message>
+    <message>
+      <source>calibrated</source>
+      <translation>已校准</translation>
+    </message>
+    <message>
+      <source>catalogue</source>
+      <translation>目录</translation>
+    </message>
+    <message>
+      <source>physics floor</source>
+      <translation>物理下限</translation>
+    </message>
+    <message>
+      <source>Modelled</source>
+      <translation>建模</translation>
+    </message>
+    <message>
+      <source>Calibrated</source>
+      <translation>已校准建模</translation>
+    </message>
+    <message>
+      <source>This machine</source>
+      <translation>本机</translation>
+    </message>
+    <message>
+      <source>Laptop</source>
+      <translation>笔记本电脑</translation>
+    </message>
+    <message>
+      <source>Server</source>
+      <translation>服务器</translation>
+    </message>
+    <message>
+      <source>Phone</source>
+      <translation>手机</translation>
+    </message>
+    <message>
+      <source>processor package</source>
+      <translation>处理器封装</translation>
+    </message>
+    <message>
+      <source>GPU board</source>
+      <translation>GPU 板卡</translation>
+    </message>
+    <message>
+      <source>board</source>
+      <translation>整板</translation>
+    </message>
+    <message>
+      <source>system on chip with memory</source>
+      <translation>含内存的片上系统</translation>
+    </message>
+    <message>
+      <source>samples</source>
+      <translation>样本</translation>
     </message>
     <message>
       <source>Energy</source>
@@ -1807,6 +2026,26 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>4:8</translation>
     </message>
     <message>
+      <source>; only {0} bits run packed there, others are unpacked when loaded</source>
+      <translation>；那里只有 {0} 位以打包形式运行，其余在载入时解包</translation>
+    </message>
+    <message>
+      <source>; packed weights are unpacked there</source>
+      <translation>；打包的权重在那里会被解包</translation>
+    </message>
+    <message>
+      <source>; rounded values and 16-bit floats in a dense file save nothing</source>
+      <translation>；稠密文件中的舍入值和 16 位浮点不省能</translation>
+    </message>
+    <message>
+      <source>; rounded values in a dense file save nothing</source>
+      <translation>；稠密文件中的舍入值不省能</translation>
+    </message>
+    <message>
+      <source>A PUE of {0} can't be; 1 is a laptop, data centres are at 1.1 to 2</source>
+      <translation>PUE 不可能为 {0}；笔记本为 1，数据中心为 1.1 至 2</translation>
+    </message>
+    <message>
       <source>A goal is one of {0}; this one says {1}</source>
       <translation type="unfinished" />
     </message>
@@ -1880,15 +2119,15 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     </message>
     <message>
       <source>Battery: it is being charged or full; pull the plug to measure</source>
-      <translation type="unfinished" />
+      <translation>电池：正在充电或已充满；拔掉电源再测量</translation>
     </message>
     <message>
       <source>Battery: {0}</source>
-      <translation type="unfinished" />
+      <translation>电池：{0}</translation>
     </message>
     <message>
       <source>Battery: {0} has none</source>
-      <translation type="unfinished" />
+      <translation>电池：{0} 中没有</translation>
     </message>
     <message>
       <source>Bits per byte</source>
@@ -2216,15 +2455,15 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>NVML: no NVIDIA GPU here</source>
-      <translation type="unfinished" />
+      <translation>NVML：这里没有 NVIDIA GPU</translation>
     </message>
     <message>
       <source>NVML: nvidia-ml-py is not installed; pip install 'slim-studio[nvidia]'</source>
-      <translation type="unfinished" />
+      <translation>NVML：未安装 nvidia-ml-py；请 pip install 'slim-studio[nvidia]'</translation>
     </message>
     <message>
       <source>NVML: {0}</source>
-      <translation type="unfinished" />
+      <translation>NVML：{0}</translation>
     </message>
     <message>
       <source>No Ray cluster answers at {0}; give HOST:PORT of one that runs (ray start --head tells it)</source>
@@ -2267,6 +2506,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>精修轮数</translation>
     </message>
     <message>
+      <source>Prices are measured by running the network; it can't run here</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Q_0</source>
       <translation>Q_0</translation>
     </message>
@@ -2276,15 +2519,15 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>RAPL: only root may read the counters (since Linux 5.10, CVE-2020-8694); to let everyone read them: {0}</source>
-      <translation type="unfinished" />
+      <translation>RAPL：只有 root 能读计数器（自 Linux 5.10 起，CVE-2020-8694）；让所有人可读：{0}</translation>
     </message>
     <message>
       <source>RAPL: {0}</source>
-      <translation type="unfinished" />
+      <translation>RAPL：{0}</translation>
     </message>
     <message>
       <source>RAPL: {0} shows no processor package (a virtual machine, another system, or no module intel_rapl_msr)</source>
-      <translation type="unfinished" />
+      <translation>RAPL：{0} 中没有处理器封装（虚拟机、其他系统，或缺少 intel_rapl_msr 模块）</translation>
     </message>
     <message>
       <source>Random</source>
@@ -2351,6 +2594,14 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>范围</translation>
     </message>
     <message>
+      <source>Sensing: one layer perturbed at a time</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Sensing: rounding and dropping</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
       <translation>Slim（GPTQ、加权缩放、精修）</translation>
     </message>
@@ -2408,11 +2659,11 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>The energy counter {0} has gone while it was read; measure again, or go without a meter</source>
-      <translation type="unfinished" />
+      <translation>能量计数器 {0} 在读取时消失了；请重新测量，或不用电表</translation>
     </message>
     <message>
       <source>The energy counter {0} went backwards; the machine slept or was reset: measure again</source>
-      <translation type="unfinished" />
+      <translation>能量计数器 {0} 倒退了；机器休眠或重启过：请重新测量</translation>
     </message>
     <message>
       <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
@@ -2475,12 +2726,20 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
     </message>
     <message>
+      <source>There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>There are no samples to run the network on; give --data</source>
       <translation>没有可供网络运行的样本；请给出 --data</translation>
     </message>
     <message>
       <source>There is no device {0}; there is {1}</source>
-      <translation type="unfinished" />
+      <translation>没有设备 {0}；可选 {1}</translation>
+    </message>
+    <message>
+      <source>There is no region {0}; give a country's three letters (DEU, USA, CHN), or WORLD</source>
+      <translation>没有地区 {0}；请给出国家的三个字母（DEU、USA、CHN）或 WORLD</translation>
     </message>
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
@@ -2668,7 +2927,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>a GPU does not tell its energy ({0}); counters exist from Volta on</source>
-      <translation type="unfinished" />
+      <translation>有 GPU 不提供能量（{0}）；自 Volta 起才有计数器</translation>
     </message>
     <message>
       <source>a name is there twice</source>
@@ -2928,7 +3187,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>no NVIDIA driver answers ({0}); install it, or go without a meter</source>
-      <translation type="unfinished" />
+      <translation>没有 NVIDIA 驱动应答（{0}）；请安装，或不用电表</translation>
     </message>
     <message>
       <source>no chain</source>
@@ -2956,11 +3215,11 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>one token of {0} read at once</source>
-      <translation type="unfinished" />
+      <translation>一次读入 {0} 个词元中的一个</translation>
     </message>
     <message>
       <source>one token written after {0}</source>
-      <translation type="unfinished" />
+      <translation>在 {0} 个词元之后写出一个词元</translation>
     </message>
     <message>
       <source>only in {0}</source>
@@ -3160,7 +3419,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} W is no power of a machine; give the watts it draws under full load</source>
-      <translation type="unfinished" />
+      <translation>{0} W 不是机器的功率；请给出满载功率</translation>
     </message>
     <message>
       <source>{0} amount = {1} is outside 0 to 0.95</source>
@@ -3196,7 +3455,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} can't be read ({1}); measure again, or go without a meter</source>
-      <translation type="unfinished" />
+      <translation>{0} 无法读取（{1}）；请重新测量，或不用电表</translation>
     </message>
     <message>
       <source>{0} can't be read ({1}); repair or remove it</source>
@@ -3223,6 +3482,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 无法在 {1} 上评测（{2}）；请对比同一任务的模型</translation>
     </message>
     <message>
+      <source>{0} can't be written ({1}); choose another place</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
       <translation>无法写入 {0}（{1}）；请腾出空间或设置 SLIM_CACHE</translation>
     </message>
@@ -3244,11 +3507,15 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} does not discharge any more; pull the plug and measure again</source>
-      <translation type="unfinished" />
+      <translation>{0} 不再放电；请拔掉电源再测量</translation>
     </message>
     <message>
       <source>{0} failed on the cluster ({1}: {2}); please report this</source>
       <translation>{0} 在集群上失败（{1}：{2}）；请报告此问题</translation>
+    </message>
+    <message>
+      <source>{0} g a kWh is no grid's; give 0 to 3000</source>
+      <translation>没有电网是每千瓦时 {0} 克；请给出 0 至 3000</translation>
     </message>
     <message>
       <source>{0} has fewer than two sentences of four words; choose a longer text</source>
@@ -3388,7 +3655,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} tells neither energy nor charge; go without a meter</source>
-      <translation type="unfinished" />
+      <translation>{0} 既不提供能量也不提供电量；请不用电表</translation>
     </message>
     <message>
       <source>{0} was changed</source>
@@ -3404,7 +3671,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}, not measured: {1} at batch {2} on {3} ({4}), {5} GFLOP/s at {6} W, {7} GB/s at {8} W, 90 % within x/÷ {9}; zeros save nothing{10}.</source>
-      <translation type="unfinished" />
+      <translation>{0}，未实测：{1}，批量 {2}，{3}（{4}），{5} GFLOP/s 时 {6} W，{7} GB/s 时 {8} W，90 % 在 ×÷ {9} 之内；零不省能{10}。</translation>
     </message>
     <message>
       <source>{0}/{1} can't be read as a picture ({2}); remove or repair it</source>

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QEvent, QSignalBlocker, Qt
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QBrush, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
@@ -34,7 +34,10 @@ NAMES = (
     QT_TRANSLATE_NOOP("core", "convolution"), QT_TRANSLATE_NOOP("core", "embedding"), QT_TRANSLATE_NOOP("core", "output"),
     QT_TRANSLATE_NOOP("core", "other"), QT_TRANSLATE_NOOP("core", "kv cache"), QT_TRANSLATE_NOOP("core", "overhead"),
     QT_TRANSLATE_NOOP("core", "measured"), QT_TRANSLATE_NOOP("core", "calibrated"), QT_TRANSLATE_NOOP("core", "catalogue"),
-    QT_TRANSLATE_NOOP("core", "physics floor"),
+    QT_TRANSLATE_NOOP("core", "physics floor"), QT_TRANSLATE_NOOP("core", "Modelled"), QT_TRANSLATE_NOOP("core", "Calibrated"),
+    QT_TRANSLATE_NOOP("core", "This machine"), QT_TRANSLATE_NOOP("core", "Laptop"), QT_TRANSLATE_NOOP("core", "Server"),
+    QT_TRANSLATE_NOOP("core", "Phone"), QT_TRANSLATE_NOOP("core", "processor package"), QT_TRANSLATE_NOOP("core", "GPU board"),
+    QT_TRANSLATE_NOOP("core", "board"), QT_TRANSLATE_NOOP("core", "system on chip with memory"), QT_TRANSLATE_NOOP("core", "samples"),
 )  # fmt: skip
 
 
@@ -47,7 +50,7 @@ class EnergyChart(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.plot = Plot(translate("Energy"), "mJ", headless=True)
+        self.plot = Plot(self.tr("Energy"), "mJ", headless=True)
         self.plot.rows, self.plot.tip, self.plot.fail = self.table, self.tip, lambda why: session.notice.emit("error", why)
         self.plot.getPlotItem().invertY(True)
         self.bars = pg.BarGraphItem(x0=[0], y=[0], width=[0], height=0.36)
@@ -69,16 +72,16 @@ class EnergyChart(QWidget):
         """The device, and everything else one may ask."""
         from core.energy import catalogue
 
-        self.device.setAccessibleName(translate("Device"))
-        self.device.setToolTip(translate("Where the model will live: joules are modelled of this device"))
+        self.device.setAccessibleName(self.tr("Device"))
+        self.device.setToolTip(self.tr("Where the model will live: joules are modelled of this device"))
         self.device.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.device.setMinimumContentsLength(6)
         for key, title in (("here", "This machine"), *((k, d.title) for k, d in catalogue().items())):
             self.device.addItem(word(title), key)
         self.device.activated.connect(lambda _: self._choose())
         self.more.setText("…")
-        self.more.setToolTip(translate("What if: another device, region, batch, context, use"))
-        self.more.setAccessibleName(translate("What if…"))
+        self.more.setToolTip(self.tr("What if: another device, region, batch, context, use"))
+        self.more.setAccessibleName(self.tr("What if…"))
         self.more.clicked.connect(self.ask)
         both = QWidget()
         row = QHBoxLayout(both)
@@ -124,7 +127,7 @@ class EnergyChart(QWidget):
         with QSignalBlocker(self.device):
             self.device.setCurrentIndex(self.device.findData(place().device))
         if snapshot.energy is None or snapshot.energy_original is None:
-            self.text.setText(translate("Modelled when the network can run."))
+            self.text.setText(self.tr("Modelled when the network can run."))
             return
         if (both := (snapshot.energy_original, snapshot.energy)) != self._drawn:
             self._drawn = both
@@ -152,10 +155,10 @@ class EnergyChart(QWidget):
             return ""
         e, name = self._drawn[y > row], self.rows[row]
         parts = e.parts if name == WHOLE else e.by.get(name, {})
-        range_ = translate("{low} to {high} (90 %), modelled").format(low=numbers.si(e.low, "J"), high=numbers.si(e.high, "J"))
+        range_ = self.tr("{low} to {high} (90 %), modelled").format(low=numbers.si(e.low, "J"), high=numbers.si(e.high, "J"))
         lines = [f"{word(name)}: {numbers.si(sum(parts.values()), 'J')}" + (f": {range_}" if name == WHOLE else "")]
         lines += [f"{SIGNS[p]} {word(p)}: {numbers.si(j, 'J')}" for p, j in parts.items() if j]
-        floor = translate("physics floor: {joules}").format(joules=numbers.si(e.floor, "J"))
+        floor = self.tr("physics floor: {joules}").format(joules=numbers.si(e.floor, "J"))
         return "\n".join([*lines, *((floor, said(e.how)) if name == WHOLE else ())])
 
     def _paint(self, before: Energy, now: Energy) -> None:
@@ -190,24 +193,20 @@ class EnergyChart(QWidget):
 
         r, g, p = ratio(before, now), [grams(e, place()) for e in (before, now)], place()
         less = "=" if r.low == r.high else f"÷{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
-        kind = translate("modelled, {level} ×÷{range}").format(
+        kind = self.tr("modelled, {level} ×÷{range}").format(
             level=f"{word(LEVELS.get(now.level, ''))} ({now.level})", range=numbers.significant(now.high / now.joules, 2)
         )
-        each = translate("a {unit}").format(unit=word(now.unit))
+        each = self.tr("a {unit}").format(unit=word(now.unit))
         lines = [f"{numbers.si(before.joules, 'J')} → <b>{numbers.si(now.joules, 'J')}</b> {each}", less, kind]
-        lines.append(translate("{before} → {after} CO₂e a million").format(before=_g(g[0]), after=_g(g[1])))
+        lines.append(self.tr("{before} → {after} CO₂e a million").format(before=_g(g[0]), after=_g(g[1])))
         paid = spent(self.session.engine.spent, before, now)
         if paid.payback is not None and paid.seconds >= 1:
-            form = translate("paid back after {n} {unit}")
+            form = self.tr("paid back after {n} {unit}")
             lines.append(form.format(n=numbers.si(paid.payback), unit=word(now.unit + "s")))
         self.text.setText("<br>".join(lines))
-        took = translate("The slimming has taken {joules} so far ({seconds} of work).")
+        took = self.tr("The slimming has taken {joules} so far ({seconds} of work).")
         took = took.format(joules=numbers.si(paid.joules, "J"), seconds=numbers.duration(paid.seconds))
-        self.text.setToolTip("\n".join([_legend(before.parts), said(now.how), p.told, took, translate("Excludes embodied carbon.")]))
-
-
-def translate(text: str) -> str:
-    return QCoreApplication.translate("EnergyChart", text)
+        self.text.setToolTip("\n".join([_legend(before.parts), said(now.how), p.told, took, self.tr("Excludes embodied carbon.")]))
 
 
 def _sum(e: Energy, name: str) -> float:
