@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,9 +40,10 @@ class Opened:
     calibration: Calibration
     store: Store
 
-    def sense(self, job: Job) -> Sensitivity:
+    def sense(self, job: Job, methods: Collection[str] | None = None, most: int | None = None) -> Sensitivity:
         """The pass over every layer the plan may change."""
-        return sense(self.network, self.checkpoint, self.layers, self.plan, self.calibration, self.reference, job, self.store)
+        o = self
+        return sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, job, o.store, methods, most)
 
     def compressed(self, plan: Plan, job: Job) -> Compressed:
         """A plan carried out; layers that are in the store already cost nothing."""

@@ -112,6 +112,12 @@ class Statistics(Mapping[str, Seen]):
         return len(self._work.wanted)
 
     @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Layer.name -> where its weight runs, of the layers that were asked for."""
+        self._scout()
+        return {n: m for n, (_, m) in self._work.modules.items() if n in self._work.wanted}
+
+    @property
     def data(self) -> Calibrating:
         """What it is collected on."""
         return self._work.data

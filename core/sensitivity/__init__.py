@@ -17,11 +17,14 @@ from ..networks import Network
 from ..sensed import How, Option, Sensed, Sensitivity
 from ..store import Store, key
 from ..types import Calibration, Checkpoint, Layer, Plan, Seen, Setting
-from .alpha import Probe
+from .alpha import Probe, samples
+from .gradient import prices
 from .options import Bench, Row, chosen, keep, kept, rows
 from .shrink import prior, settled
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..evaluate import Reference
 
 __all__ = ["sense", "sensible"]
@@ -37,17 +40,21 @@ def sensible(layers: Iterable[Layer], plan: Plan) -> list[Layer]:
 def sense(
     network: Network | None, checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None,
     reference: Reference | None, job: Job, store: Store | None = None, methods: Collection[str] | None = None,
+    most: int | None = None,
 ) -> Sensitivity:  # fmt: skip
     """Options and prices of every layer the plan may change, for the plan's methods with their knobs, the quick ones and a solver.
 
     `calibration` observed with "inputs"; without one errors are the weights' alone. `reference` lends the original's weights; without
     it (a model too large to be held) prices stay priors. Tells the job a growing Sensitivity after every layer. In `store` everything
     found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment. `methods`: only these.
+    `most`: so many layers are perturbed, evenly over the depth; the others' prices are the backward pass's, corrected by those.
     """
     work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods)
+    work.choose(most)
     for x in job.track(work.walked(), "Sensing: rounding and dropping"):
         work.options(x, solving=False)
         work.tell()
+    work.derive()
     for x in job.track(work.ranked(), "Sensing: one layer perturbed at a time"):
         work.price(x)
         work.options(x, solving=True)
@@ -69,7 +76,10 @@ class _Pass:
     methods: Collection[str] | None = None
     found: dict[str, list[Option]] = field(default_factory=dict)
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)  # (alpha, relative standard error) as measured
+    derived: dict[str, float] = field(default_factory=dict)  # alpha by one backward pass
     ceiling: float = float("inf")
+    chosen: frozenset[str] = frozenset()  # layers that are perturbed
+    made: dict[str, Tensor] = field(default_factory=dict)  # the one last perturbed: an option is read off it
     _probe: Probe | None = None
     _bench: Bench | None = None
 
@@ -95,7 +105,7 @@ class _Pass:
         alphas = settled(self.layers, self.prices, self.before)
 
         def how(x: Layer) -> How:
-            return "measured" if x.name in self.prices else "prior"
+            return "measured" if x.name in self.prices else "gradient" if x.name in self.derived else "prior"
 
         found = {x.name: Sensed(x.name, *alphas[x.name], how(x), tuple(self.found.get(x.name, ()))) for x in self.layers}
         done, total = len(self.prices), len(self.layers)
@@ -105,6 +115,21 @@ class _Pass:
     def fingerprint(self) -> str:
         said = [[x.name, [[str(s) for s in r.settings] for r in self.rows[x.name]]] for x in self.layers]
         return hashlib.sha256(json.dumps([CODE, self.print, said]).encode()).hexdigest()
+
+    def derive(self) -> None:
+        """Prices of all layers from one backward pass, where the network can be run: better than a prior, and at once."""
+        if not isinstance(self.seen, Statistics) or self.reference is None or self.network is None:
+            return
+        at = hashlib.sha256(f"gradient {CODE} {self.print} {sorted(self.found)}".encode()).hexdigest()
+        said = self.store.said(at) if self.store else None
+        if said is None or "prices" not in said:
+            modules = {n: m for n, m in self.seen.modules.items() if n in self.rows}
+            found = prices(self.network, self.reference.weights, samples(self.network, self.seen.data), modules, self.job)
+            said = {"prices": json.dumps(found)}
+            if self.store:
+                self.store.keep(at, {}, said)
+        self.derived = json.loads(said["prices"])
+        self.before |= {n: v for n, v in self.derived.items() if n in self.before}
 
     def tell(self) -> None:
         self.job.point(self.now)
@@ -125,6 +150,12 @@ class _Pass:
             weight[self._place(x)] = weight.get(self._place(x), 0.0) + self.before[x.name] * min([*third, 1.0])
         return sorted(self.layers, key=lambda x: (-weight[self._place(x)], self._place(x)))
 
+    def choose(self, most: int | None) -> None:
+        """Which layers are perturbed: all that can be, or `most` of them evenly over the file, so that every kind is among them."""
+        n, can = len(self.layers), self.network is not None and self.network.module is not None and self.reference is not None
+        few = range(n) if most is None or most >= n else {round((i + 0.5) * n / most - 0.5) for i in range(most)}
+        self.chosen = frozenset(self.layers[i].name for i in few) if can else frozenset()
+
     def options(self, x: Layer, solving: bool) -> None:
         """The quick rows, or those that are solved for."""
         for row in self.rows[x.name]:
@@ -132,13 +163,16 @@ class _Pass:
                 self.found.setdefault(x.name, []).extend(self._row(x, row))
 
     def _row(self, x: Layer, row: Row) -> list[Option]:
-        done = kept(x, row, self.print, self.store)
+        setting = self._perturbation(x) if x.name in self.chosen else None
+        whole = setting if setting in row.settings and layer_needs(row.settings[0]) else None
+        fingerprint = self.print if whole else f"{self.print} sampled"
+        done = kept(x, row, fingerprint, self.store)
         if done is None:
             done = []
             for s in row.settings:
                 self.job.check()
-                done.append(self.bench(x).option(s))
-            keep(x, row, self.print, self.store, done)
+                done.append(self.bench(x).option(s, self.whole(x, s) if s == whole else None))
+            keep(x, row, fingerprint, self.store, done)
         return done
 
     def bench(self, x: Layer) -> Bench:
@@ -151,9 +185,7 @@ class _Pass:
 
     def price(self, x: Layer) -> None:
         """What a unit of error of this layer costs: the network's answers with its own perturbation, over that perturbation's error."""
-        if self.network is None or self.reference is None or self.network.module is None or self.data is None:
-            return
-        setting = self._perturbation(x)
+        setting = self._perturbation(x) if x.name in self.chosen and self.data is not None else None
         if setting is None:
             return
         at = key(x.tensor, setting, f"price {CODE} {self.print}")
@@ -167,16 +199,22 @@ class _Pass:
             self.prices[x.name] = (cost / apart, error / cost)
 
     def _measured(self, x: Layer, setting: Setting) -> dict[str, str]:
-        """The whole layer compressed as a plan would (and kept for it), run, and its error on the bench's rows."""
-        w, seen = weight_of(x), self._seen(x) if layer_needs(setting) else Seen()
-        at = key(x.tensor, setting, self.print if layer_needs(setting) else "")
-        found = self.store.get(at) if self.store else None
-        if found is None:
-            found, said = solved(x, setting, w, seen, self.job)
-            if self.store:
-                self.store.put(at, found, said)
-        cost, error = self.probe.cost(x, found.dense())
-        return {"price": json.dumps([cost, error, self.bench(x).apart(found.dense()), self.probe.ceiling])}
+        """The whole layer perturbed and run, and the perturbation's error on the bench's rows."""
+        found = self.whole(x, setting)
+        cost, error = self.probe.cost(x, found)
+        return {"price": json.dumps([cost, error, self.bench(x).option(setting, found).error, self.probe.ceiling])}
+
+    def whole(self, x: Layer, setting: Setting) -> Tensor:
+        """The whole layer as a plan would leave it, and kept for such a plan."""
+        if x.name not in self.made:
+            at = key(x.tensor, setting, self.print if layer_needs(setting) else "")
+            found = self.store.get(at) if self.store else None
+            if found is None:
+                found, said = solved(x, setting, weight_of(x), self._seen(x) if layer_needs(setting) else Seen(), self.job)
+                if self.store:
+                    self.store.put(at, found, said)
+            self.made = {x.name: found.dense()}
+        return self.made[x.name]
 
     @property
     def probe(self) -> Probe:

@@ -16,7 +16,7 @@ from ..types import Layer
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOKENS, WINDOW = 384, 128  # of held-out text; more windows of fewer tokens say more than one long one
+TOKENS, WINDOW = 256, 128  # of held-out text; more windows of fewer tokens say more than one long one
 SENTENCES, IMAGES = 32, 256
 CACHE = 1 << 30  # bytes of hidden states at most: fewer samples where a network would need more
 DEPENDENT = 1.3  # tokens of a window are not independent: their standard error is this much larger

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CODE = "1"  # raise it when an option's error changes
 ROWS = 256  # of a layer: rows are solved for independently, and what a sample misses is in alpha too, which is a quotient of it
 BITS = (2, 3, 4, 6)  # 5 lies between, 8 a sixteenth of 6: straight lines of logarithms
+FEW = (2, 3, 4)  # of methods that are solved for: from there on a quarter per bit
 AMOUNTS = (0.3, 0.5, 0.6, 0.7, 0.8)
 QUICK = ("rtn", "magnitude", "wanda")  # for every layer, before any is solved for
 SOLVERS = ("slim", "sparsegpt")  # where the plan names none of its own that makes up for its errors
@@ -80,7 +81,8 @@ def _solvers(own: Setting) -> tuple[str, ...]:
 
 def _rounding(x: Layer, name: str, own: Setting, plan: Plan) -> list[Row]:
     base = Setting(quantize=name, quantize_knobs=_knobs(name, own.quantize, own.quantize_knobs, plan), seed=plan.seed)
-    return _row(x, (replace(base, bits=b) for b in (8, *BITS) if b != 8 or name == "int8dynamic"))
+    bits = (8,) if name == "int8dynamic" else FEW if name in SOLVED else BITS
+    return _row(x, (replace(base, bits=b) for b in bits))
 
 
 def _pruning(x: Layer, name: str, own: Setting, plan: Plan) -> list[Row]:
@@ -123,17 +125,17 @@ class Bench:
     def _apart(self, q: Tensor) -> float:
         return float((self.rows - q).square().sum()) if self.held is None else float(loss(self.rows, q, self.held))
 
-    def apart(self, q: Tensor) -> float:
-        """The relative output error of a whole layer's result, on the rows at hand."""
-        step = max(1, len(q) // ROWS)
-        return self._apart(q[::step].float().flatten(1)) / max(self.whole, 1e-30)
-
-    def option(self, setting: Setting) -> Option:
-        """Computed on the rows at hand."""
+    def option(self, setting: Setting, whole: Tensor | None = None) -> Option:
+        """Computed on the rows at hand; or, where a `whole` layer was made of it already, read off that."""
+        if whole is not None:
+            step = max(1, len(whole) // ROWS)
+            return self._option(setting, whole[::step].float().flatten(1))
         said = len(self.job.notes)
         found, _ = solved(self.x, setting, self.w, self.seen if layer_needs(setting) else Seen(), self.job)
         del self.job.notes[said:]  # a run says it where it matters
-        q = found.dense().float().flatten(1)
+        return self._option(setting, found.dense().float().flatten(1))
+
+    def _option(self, setting: Setting, q: Tensor) -> Option:
         plain = float((self.rows - q).square().sum()) / self.norm
         return Option(setting, family(setting), self._apart(q) / max(self.whole, 1e-30), plain)
 
