@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 # Standard deviations of log KL before anything was evaluated.
-ALL = 0.10  # the calibration text is not the scored one: one factor for everything
-FAMILY = 0.12  # methods that err alike are off alike
-BUCKET = 0.20  # a third of the depth x a kind of layer x a family
+ALL = 0.09  # the calibration text is not the scored one: one factor for everything
+FAMILY = 0.08  # methods that err alike are off alike
+BUCKET = 0.12  # a third of the depth x a kind of layer x a family
 SLOPE = 0.06  # per unit of log x: the sum is not exactly linear
-PLAN = 0.10  # of one plan, shared by plans near it
+PLAN = 0.07  # of one plan, shared by plans near it
 OWN = 0.05  # of one plan, shared by none
 TOGETHER = 0.5  # how much layers whose alpha was not measured are off together
 WORTH = 6  # evaluations the prior spread counts for
@@ -51,6 +51,7 @@ class Posterior:
     weight: Array = field(default_factory=lambda: np.zeros(0))  # (n,) C^-1 residual
     inverse: Array = field(default_factory=lambda: np.zeros((0, 0)))
     seen: tuple[Array, ...] = ()  # features of the evaluated plans
+    evidence: float = 0.0  # log marginal likelihood of the evaluations, but for constants
     spread: float = 1.0  # how much wider or narrower than foretold the past was
     quantile: float = Z90 * (1 + (Z90**2 + 1) / (4 * WORTH))  # Student's, in units of the foretold deviation
 
@@ -82,9 +83,19 @@ class Posterior:
             loose = self.doubt * self.guessed
             delta = (1 - TOGETHER * self.guessed) * delta + TOGETHER * loose * float(weight @ (seen[1] @ loose))
         spread, quantile = _calibrated(weight, inverse)
+        evidence = -0.5 * (float(residual @ weight) + float(np.linalg.slogdet(covariance)[1]))
         return replace(
-            self, plans=plans, theta=theta, delta=delta, weight=weight, inverse=inverse, seen=seen, spread=spread, quantile=quantile
+            self, plans=plans, theta=theta, delta=delta, weight=weight, inverse=inverse, seen=seen, evidence=evidence, spread=spread,
+            quantile=quantile,
         )
+
+    def doubts(self) -> Array:
+        """(layers,) what is left of the deviation of log alpha after the evaluations."""
+        if not self.plans:
+            return self.doubt
+        reach = self.seen[1] * self.doubt**2  # (n, layers) covariance of each evaluation with each layer's log alpha
+        left = self.doubt**2 - np.einsum("nl,nm,ml->l", reach, self.inverse, reach)
+        return np.asarray(np.sqrt(np.maximum(left, (0.3 * self.doubt) ** 2)))
 
     def features(self, plan: Parts) -> tuple[Array, ...]:
         theta = self.theta if len(self.theta) else np.zeros(len(self.families))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, isfinite, log, sqrt
 from typing import TYPE_CHECKING, Literal
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Predictor", "human"]
 
 SAMPLING = 0.04  # relative standard error of an evaluation of about 2000 tokens, until evaluations say theirs
+SHARED = 0.5  # of an evaluation's standard error, what its neighbours on the same samples do not share
 STRAIGHT = 0.3  # share of the ceiling up to which prices simply add up
 CENTRE = {"kl": log(0.3), "1-cosine": log(0.03)}  # where most of what anyone wants to know lies
+UNIT = {"kl": 0.1, "1-cosine": 0.01}  # where the sum of prices is the loss itself, whatever the slope
 UNSAID = 0.4  # deviation of the log price of a setting no option speaks for
 DEPTHS = 3
 NUMBER = re.compile(r"\.(\d+)\.")
@@ -46,6 +48,7 @@ class Predictor:
     _at: Mapping[str, int] = field(repr=False)
     _alpha: Array = field(repr=False)
     _bucket: NDArray[np.intp] = field(repr=False)  # (layers,) times families: where a layer's first bucket is
+    _factors: Array = field(repr=False)  # (layers, families)
 
     @staticmethod
     def of(sensitivity: Sensitivity, evaluations: Sequence[Evaluation] = ()) -> Predictor:
@@ -53,10 +56,11 @@ class Predictor:
         layers = tuple(sensitivity.layers.values())
         alpha = np.array([x.alpha for x in layers])
         bucket, families = _buckets(layers)
+        factors = np.array([[x.factors.get(f, 1.0) for f in FAMILIES] for x in layers]).reshape(len(layers), len(FAMILIES))
         doubt, guessed = np.array([x.doubt for x in layers]), np.array([x.how != "measured" for x in layers], bool)
         found = Predictor(
             sensitivity, Curves(layers), Posterior(families, doubt, guessed, CENTRE[sensitivity.currency]), _record(evaluations),
-            _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)}, alpha, bucket,
+            _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)}, alpha, bucket, factors,
         )  # fmt: skip
         return found._taught(evaluations) if evaluations else found
 
@@ -64,23 +68,35 @@ class Predictor:
         told = [(e, self._parts(e.settings)[0]) for e in evaluations if e.value > 0]
         told = [(e, p) for e, p in told if p.prices.any()]
         logs = np.array([log(self._straightened(e.value)) for e, _ in told])
-        noise = np.array([min(e.error / e.value, 1.0) if e.error > 0 else SAMPLING for e, _ in told])
+        # they share their samples, and so most of their standard errors: what differs between plans is a part of it
+        noise = np.array([SHARED * min(e.error / e.value, 1.0) if e.error > 0 else SAMPLING for e, _ in told]) / self.sensitivity.slope
         learned = self.posterior.learned(tuple(p for _, p in told), logs, noise)
-        return Predictor(self.sensitivity, self.curves, learned, self.record, self.sampling, self._at, self._alpha, self._bucket)
+        return replace(self, posterior=learned)
 
     def estimate(self, settings: Mapping[str, Setting]) -> Estimate:
         """The plan's price in the sensitivity's currency. Layers without a setting are taken as left alone."""
         parts, missing, doubted = self._parts(settings)
         if not parts.prices.any():
             return Estimate(0.0, 0.0, 0.0, missing)
-        mean, half = self.posterior.foretold(parts, sqrt(self.sampling**2 + (UNSAID * doubted) ** 2))
+        sampling = SHARED * self.sampling if self.posterior.plans else self.sampling
+        mean, half = self.posterior.foretold(parts, sqrt((sampling / self.sensitivity.slope) ** 2 + (UNSAID * doubted) ** 2))
         value, low, high = (self._bent(exp(v)) for v in (mean, mean - half, mean + half))
         return Estimate(value, low, high, missing)
 
     def contributions(self, settings: Mapping[str, Setting]) -> dict[str, float]:
-        """Layer -> its part of the price, as learned; they add up to the estimate before it saturates."""
-        parts = self._parts(settings)[0]
-        return dict(zip(self._at, self._learned(parts).sum(0).tolist()))
+        """Layer -> its share of the loss, as learned; they add up to the loss before it saturates."""
+        prices = self._learned(self._parts(settings)[0]).sum(0)
+        total = float(prices.sum())
+        return dict(zip(self._at, (prices * (self._risen(total) / total if total > 0 else 0.0)).tolist()))
+
+    def prices(self, settings: Mapping[str, Setting]) -> list[float]:
+        """Each layer's price before anything was learned of it; the loss is their sum to the slope's power."""
+        return self._parts(settings)[0].prices.sum(0).tolist()
+
+    @property
+    def first_buckets(self) -> list[int]:
+        """Where each layer's buckets begin, one a family."""
+        return self._bucket.tolist()
 
     def value(self, layer: str, setting: Setting) -> float:
         """What one setting of one layer adds to the price."""
@@ -138,7 +154,7 @@ class Predictor:
                 row = memo[id(s)] = self._row(s)
             rows.append(row)
         errors, families, spoken = self._errors(np.arange(len(rows)), rows)
-        prices = errors * self._alpha
+        prices = errors * self._alpha * self._factors[np.arange(len(rows)), families]
         unknown = [s for n, s in settings.items() if not s.idle and n not in self._at] if len(settings) > len(rows) else []
         missing = int((~spoken).sum()) + len(unknown)
         if not missing:
@@ -164,7 +180,7 @@ class Predictor:
             t = self.curves.table(False, at_key)
             part = place[j] - low[j]
             out[0, j] = (1 - part) * t.errors[at[j], low[j]] + part * t.errors[at[j], low[j] + 1]
-            families[0, j] = FAMILIES.index(t.family)
+            families[0, j] = FAMILIES.index("prune")  # solved for or not: what is dropped shrinks the outputs, and that costs more
             spoken[j] &= t.spoken[at[j]]
         for at_key, j in _grouped(r[1] for r in rows):
             t = self.curves.table(True, at_key)
@@ -177,7 +193,7 @@ class Predictor:
         errors, families, _ = self._errors(at, rows)
         p = self.posterior
         factor = np.exp(p.delta[at] + p.theta[self._bucket[at] + families]) if len(p.theta) else 1.0
-        out: Array = (errors * self._alpha[at] * factor).sum(0)
+        out: Array = (errors * self._alpha[at] * self._factors[at, families] * factor).sum(0)
         return out
 
     def _learned(self, parts: Parts) -> Array:
@@ -191,8 +207,14 @@ class Predictor:
         error += float(law(True, quantizer)[bits]) * (1 - amount) if quantizer else 0.0
         return error * (float(np.median(self._alpha)) if len(self._alpha) else 1.0)
 
+    def _risen(self, x: float) -> float:
+        """The loss at this sum of prices: steeper than the sum where answers are so sure that small errors change none."""
+        unit = UNIT[self.sensitivity.currency]
+        return unit * (x / unit) ** self.sensitivity.slope if self.sensitivity.slope != 1 else x
+
     def _bent(self, x: float) -> float:
         """The sum as it shows: the answers can't get further away than their ceiling."""
+        x = self._risen(x)
         top = self.sensitivity.ceiling
         if not isfinite(top) or x <= STRAIGHT * top:
             return x
@@ -200,11 +222,11 @@ class Predictor:
 
     def _straightened(self, y: float) -> float:
         """The inverse; what lies at the ceiling or above it is taken as just below."""
-        top = self.sensitivity.ceiling
-        if not isfinite(top) or y <= STRAIGHT * top:
-            return y
-        left = max((1 - y / top) / (1 - STRAIGHT), 0.02)
-        return top * (STRAIGHT - (1 - STRAIGHT) * log(left))
+        top, unit, slope = self.sensitivity.ceiling, UNIT[self.sensitivity.currency], self.sensitivity.slope
+        if isfinite(top) and y > STRAIGHT * top:
+            left = max((1 - y / top) / (1 - STRAIGHT), 0.02)
+            y = top * (STRAIGHT - (1 - STRAIGHT) * log(left))
+        return unit * (y / unit) ** (1 / slope)
 
 
 def _buckets(layers: Sequence[Sensed]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

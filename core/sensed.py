@@ -31,6 +31,7 @@ class Sensed:
     doubt: float  # standard deviation of log alpha
     how: How  # where alpha is from
     options: tuple[Option, ...] = ()
+    factors: Mapping[Family, float] = field(default_factory=dict)  # how much more (or less) an error of this family costs than alpha says
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Sensitivity:
     ceiling: float = float("inf")  # where the currency saturates: ln(classes) less the original's cross-entropy
     done: int = 0  # layers whose alpha is measured
     total: int = 0
+    slope: float = 1.0  # the loss is the sum of prices to this power (both in units of core.predict.UNIT): 1 = prices add up to it
 
     @property
     def complete(self) -> bool:

@@ -14,10 +14,11 @@ from ..data.calibration import Calibrating
 from ..errors import SlimError
 from ..job import Job
 from ..networks import Network
-from ..sensed import How, Option, Sensed, Sensitivity
+from ..sensed import Evaluation, How, Option, Sensed, Sensitivity
 from ..store import Store, key
 from ..types import Calibration, Checkpoint, Layer, Plan, Seen, Setting
 from .alpha import Probe, samples
+from .anchors import COUNT, SMALL, designs, fitted
 from .gradient import prices
 from .options import Bench, Row, chosen, keep, kept, rows
 from .shrink import prior, settled
@@ -59,6 +60,7 @@ def sense(
         work.price(x)
         work.options(x, solving=True)
         work.tell()
+    work.anchor()
     return work.now
 
 
@@ -78,6 +80,7 @@ class _Pass:
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)  # (alpha, relative standard error) as measured
     derived: dict[str, float] = field(default_factory=dict)  # alpha by one backward pass
     ceiling: float = float("inf")
+    anchors: list[Evaluation] = field(default_factory=list)
     chosen: frozenset[str] = frozenset()  # layers that are perturbed
     made: dict[str, Tensor] = field(default_factory=dict)  # the one last perturbed: an option is read off it
     _probe: Probe | None = None
@@ -109,7 +112,8 @@ class _Pass:
 
         found = {x.name: Sensed(x.name, *alphas[x.name], how(x), tuple(self.found.get(x.name, ()))) for x in self.layers}
         done, total = len(self.prices), len(self.layers)
-        return Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, done, total)
+        s = Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, done, total)
+        return fitted(s, self.anchors) if self.anchors else s
 
     @property
     def fingerprint(self) -> str:
@@ -130,6 +134,33 @@ class _Pass:
                 self.store.keep(at, {}, said)
         self.derived = json.loads(said["prices"])
         self.before |= {n: v for n, v in self.derived.items() if n in self.before}
+
+    def anchor(self) -> None:
+        """Whole plans of quick methods on the calibration samples, where they run in a blink; their results outlive a cancel."""
+        small = self.network is not None and sum(x.tensor.parameters for x in self.layers) <= SMALL
+        if not self.prices or not small:
+            return
+        plans = designs({x.name: self.found.get(x.name, ()) for x in self.layers}, COUNT, self.plan.seed)
+        for plan in self.job.track(plans, "Sensing: whole plans"):
+            self.anchors.append(self._ran(plan))
+        self.tell()
+
+    def _ran(self, plan: Mapping[str, Setting]) -> Evaluation:
+        by_name = {x.name: x for x in self.layers}
+        said = sorted([n, s.quantize or s.prune, s.bits, s.amount, sorted(s.quantize_knobs.items())] for n, s in plan.items())
+        at = hashlib.sha256(json.dumps(["plan", CODE, self.print, said]).encode()).hexdigest()
+        done = self.store.said(at) if self.store else None
+        if done is None or "loss" not in done:
+            changed = {}
+            for n, s in plan.items():
+                self.job.check()
+                x = by_name[n]
+                seen = self._seen(x) if layer_needs(s) else Seen()
+                changed[x.tensor.name] = solved(x, s, weight_of(x), seen, self.job)[0].dense().float()
+            done = {"loss": json.dumps(self.probe.plan(changed))}
+            if self.store:
+                self.store.keep(at, {}, done)
+        return Evaluation(plan, *json.loads(done["loss"]))
 
     def tell(self) -> None:
         self.job.point(self.now)
@@ -226,8 +257,10 @@ class _Pass:
 
     def _perturbation(self, x: Layer) -> Setting | None:
         """Mid-range: 3 bits of the plan's solver; where the layer's shape has none, of another quantizer, or half of its weights gone."""
-        usable = [s for row in self.rows[x.name] for s in row.settings if s.bits == 3 or s.amount == 0.5]
-        if self.task == "image-classification":
+        images = self.task == "image-classification"  # their answers are so sure that small errors change none
+        bits, amount = (2, 0.7) if images else (3, 0.5)
+        usable = [s for row in self.rows[x.name] for s in row.settings if s.bits == bits or s.amount == amount]
+        if images:
             usable = [
                 s for s in usable if not layer_needs(s)
             ]  # all calibration images are used: what is fitted to them would look too good
