@@ -100,6 +100,20 @@ def judge(
     return score
 
 
+def losses(reference: Reference, weights: dict[str, Tensor], job: Job, network: Network | None = None) -> list[float]:
+    """What `weights` lose on every window (or image, or sentence), KL or 1 - cosine; in one order, so that two lists can be paired."""
+    import torch
+
+    out: list[float] = []
+    network = network or reference.network
+    with torch.inference_mode():
+        windows = _here(reference, network, weights, job)
+        for values, _, _ in job.track(windows, "Evaluating", len(reference.batches.items)):
+            lost = values["kl"] if "kl" in values else 1 - values["cosine"]
+            out += [float(lost.double().mean())] if network.task == "causal-lm" else lost.double().tolist()
+    return out
+
+
 def _here(reference: Reference, network: Network, weights: dict[str, Tensor] | None, job: Job) -> Iterator[Window]:
     for i, item in enumerate(reference.batches.items):
         before = reference.answer(i, job)

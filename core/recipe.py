@@ -18,6 +18,7 @@ from .prune import pruners
 from .quantize import quantizers
 from .recover.tune import Tuning
 from .registry import Registry, knobs, make
+from .search.goal import Goal, goal
 from .spans import NARROW
 from .toml import flat, lines, quoted, relative
 from .types import Choice, Plan, Value
@@ -26,7 +27,7 @@ VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
-    "": ("version", "model", "plan", "calibrate", "evaluate", "export"),
+    "": ("version", "model", "plan", "goal", "calibrate", "evaluate", "export"),
     "model": ("path", "factory"),
     "plan": ("prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "knobs", "groups", "layers", "cuts"),
     "calibrate": ("data", "tokens", "order", "block"),
@@ -51,6 +52,7 @@ class Recipe:
     tokens: int | None = None  # of calibration data; None: 16384 tokens, 512 sentences or 256 images
     order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
+    goal: Goal | None = None  # what the plan's bits are searched for, before the run; None: the plan is carried out as it is
 
 
 def load(path: Path) -> Recipe:
@@ -96,6 +98,7 @@ def loads(text: str, base: Path | None = None) -> Recipe:
         _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
         _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),
         _block(calibrate),
+        goal(_table(said, "goal")),
     )  # fmt: skip
     check(found.plan)
     make(_method(targets, found.target, "export format"), found.target_knobs)
@@ -116,6 +119,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
         for name, choice in choices.items():
             head = f"plan.{kind}.{quoted(name)}"
             out += lines(head, flat(choice), always=True) + lines(f"{head}.knobs", choice.knobs)
+    out += lines("goal", recipe.goal.table() if recipe.goal else {})
     order = None if recipe.order == ORDERS[0] else recipe.order
     out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
     out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})

@@ -21,7 +21,7 @@ def lines(head: str, table: Mapping[str, Any], always: bool = False) -> list[str
     return ["", f"[{head}]", *rows] if rows or always else []
 
 
-def toml(value: Value) -> str:
+def toml(value: Value | list[float]) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return quoted(value) if isinstance(value, str) else repr(value)

@@ -16,6 +16,9 @@ UNITS = {
 AMOUNT = re.compile(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:e[0-9]+)?|\.[0-9]+)\s*([a-z]*|x|%)\s*", re.IGNORECASE)
 
 
+AIMS = ("size", "worse", "kl", "energy", "time", "weights")
+
+
 @dataclass(frozen=True)
 class Goal:
     """One wish; shares are of the original. Alone or with `weights` nothing else is asked for."""
@@ -27,11 +30,12 @@ class Goal:
     time: float | None = None  # the best plan within this share of the original's modelled seconds
     weights: tuple[float, float, float] | None = None  # alpha, beta, gamma of J = alpha D + beta S/S0 + gamma E/E0
     alike: bool = False  # q, k and v, and gate and up, of a block get one setting: runtimes that fuse them need it
+    refine: int = 0  # rounds of local search with real evaluations afterwards
 
     def __post_init__(self) -> None:
-        said = [f.name for f in fields(self) if f.name != "alike" and getattr(self, f.name) not in (None, "")]
+        said = [n for n in AIMS if getattr(self, n) not in (None, "")]
         if len(said) != 1:
-            known = ", ".join(f.name for f in fields(self) if f.name != "alike")
+            known = ", ".join(AIMS)
             raise BadPlan(f"A goal is one of {known}; this one says {' and '.join(said) or 'none of them'}")
         if self.size != "":
             budget(self.size, 1)
@@ -44,11 +48,17 @@ class Goal:
 
     @property
     def name(self) -> str:
-        return next(f.name for f in fields(self) if getattr(self, f.name) not in (None, ""))
+        return next(n for n in AIMS if getattr(self, n) not in (None, ""))
+
+    @property
+    def told(self) -> str:
+        """In a few words, for the log."""
+        return f"{self.name} {', '.join(f'{w:g}' for w in self.weights) if self.weights else getattr(self, self.name)}"
 
     def table(self) -> dict[str, Any]:
         """As a recipe's [goal] says it."""
-        return {self.name: list(self.weights) if self.weights else getattr(self, self.name), "alike": self.alike or None}
+        value = list(self.weights) if self.weights else getattr(self, self.name)
+        return {self.name: value, "alike": self.alike or None, "refine": self.refine or None}
 
 
 def budget(size: int | str, original: int) -> int:
@@ -83,6 +93,8 @@ def _fits(key: str, value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if key == "alike":
         return isinstance(value, bool)
+    if key == "refine":
+        return number and isinstance(value, int) and value >= 0
     if key == "weights":
         return isinstance(value, list) and len(value) == 3 and all(_fits("worse", v) for v in value)
     return number or (key == "size" and isinstance(value, str))

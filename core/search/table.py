@@ -128,7 +128,7 @@ def table(
     `safe` keeps the extreme option from layers whose price was not measured, and a floor under the first, the last and the early down
     projections of deep networks (2.4 of the design: such layers break in ways no sum over layers foretells)."""
     layers = tuple(layers)
-    base, asked = resolve(plan, layers), resolve(_at_bits(plan), layers)
+    base, asked = resolve(plan, layers), resolve(rounding(plan), layers)
     held = frozenset(n for n, c in plan.layers.items() if _says(c)) if pins is None else frozenset(pins)
     shared: dict[Same, Setting] = {}
     options: dict[str, dict[Same, Setting]] = {}
@@ -180,7 +180,7 @@ def _weighed(
     )  # fmt: skip
 
 
-def _at_bits(plan: Plan) -> Plan:
+def rounding(plan: Plan) -> Plan:
     """The plan as if everything in it were quantized: it then says by which method, and with which knobs."""
 
     def bare(c: Choice) -> Choice:

@@ -1,0 +1,145 @@
+"""From a goal to a plan, and from a bad plan to its guilty layers: both by really running the network, headless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from . import compress
+from .cut import fitting
+from .errors import BadPlan
+from .guilty import Guilt, guilty, loss
+from .job import Job
+from .plans import resolve
+from .predict import Predictor
+from .recipe import Recipe
+from .search import Table, best, budget, table
+from .search.refine import refine
+from .sensed import Estimate, Front, Sensitivity
+from .stage import Stage, calibration, data_of, staged, weights
+from .store import Store
+from .types import Calibration, Plan, Score
+
+CURRENCY = {"kl": "KL", "1-cosine": "1 - cosine"}
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """What a goal came to."""
+
+    recipe: Recipe  # with the plan that meets the goal, and without the goal
+    table: Table  # the options of every layer: the whole front
+    front: Front | None  # None: there was no goal
+    original: Score | None  # None: the network can't run
+
+
+def aim(recipe: Recipe, job: Job, store: Store | None = None) -> Aimed:
+    """Sense the layers and search for the recipe's goal, without carrying it out; without a goal only the table of options."""
+    return aimed(staged(recipe, job, store), job)
+
+
+def aimed(s: Stage, job: Job) -> Aimed:
+    """The layers sensed, and the plan that meets the goal; what was sensed stays in the layer store. OutOfReach where none meets it."""
+    from . import evaluate
+
+    recipe, plan = s.recipe, fitting(s.recipe.plan, s.layers)
+    seen, own = _seen(s, plan, job), _own(s, job)
+    found = sensed(s, plan, seen, own, job)
+    alike = recipe.goal.alike if recipe.goal else False
+    t = table(s.slim, s.layers, plan, s.target, Predictor.of(found), s.net.task if s.net else "other", alike=alike)
+    original = evaluate.judge(s.reference, None, job) if s.reference else None
+    if recipe.goal is None:
+        return Aimed(recipe, t, None, original)
+    goal = recipe.goal
+    if goal.size != "":
+        goal = replace(goal, size=budget(goal.size, s.opened))
+    front = best(t, goal, original)
+    if goal.refine:
+        front = _refined(s, t, front, seen, own, job)
+    job.point(front)
+    job.note(f"Searched for {recipe.goal.told}: {front.size.total:,} bytes, foretold {foretold(front.estimate, found)}")
+    return Aimed(replace(recipe, plan=front.plan, goal=None), t, front, original)
+
+
+def sensed(s: Stage, plan: Plan, seen: Calibration | None, own: Any, job: Job) -> Sensitivity:
+    """The sensitivity pass over what the plan may change; a note where prices had to be guessed."""
+    from .sensitivity import sense
+
+    found = sense(s.net, s.slim, s.layers, plan, seen, own, job, s.store)
+    if not found.done:
+        job.note("What an error of each layer costs could not be measured here and was guessed from its kind and place")
+    return found
+
+
+def foretold(e: Estimate, found: Sensitivity) -> str:
+    return f"{CURRENCY[found.currency]} {e.value:.3g} ({e.low:.3g} to {e.high:.3g}, 90 %)"
+
+
+def verified(front: Front, t: Table, score: Score | None) -> str:
+    """What was foretold beside what was measured."""
+    told = f"Foretold {foretold(front.estimate, t.predictor.sensitivity)}"
+    if score is None:
+        return f"{told}; not measured, as the network can't run"
+    m = loss(score)
+    return f"{told}; measured {m.value:.3g} ± {m.error:.2g}"
+
+
+def accuse(recipe: Recipe, job: Job, store: Store | None = None) -> Guilt:
+    """Which layers of the recipe's plan cost most, found by running it with parts of it restored; BadPlan where it can't run."""
+    from . import evaluate
+
+    s = staged(recipe, job, store)
+    own = _own(s, job)
+    if own is None:
+        raise BadPlan("Guilty layers are found by running the network on data; open a folder with config.json and give data to score on")
+    plan = fitting(recipe.plan, s.layers)
+    done = compress.compress(s.slim, s.layers, plan, calibration(recipe, s.net, s.layers, s.slim, job), s.store, job)
+    slim = weights(done, own)
+
+    def score(tried: Plan) -> Score:
+        settings = resolve(tried, s.layers)
+        kept = {x.tensor.name: own.weights[x.tensor.name] for x in s.layers if settings[x.name].idle}
+        return evaluate.judge(own, {**slim, **kept}, job)
+
+    return guilty(s.layers, plan, score, job, suspicion={n: o.error for n, o in done.outcomes.items()})
+
+
+def _seen(s: Stage, plan: Plan, job: Job) -> Calibration | None:
+    """Second moments of all layers the pass speaks of; nothing is computed before one is asked for."""
+    from .calibrate import kept, observe
+    from .sensitivity import sensible
+
+    if s.net is None:
+        return None
+    order: Any = s.recipe.order
+    return observe(s.net, s.slim, data_of(s.recipe, s.net, s.slim, job), sensible(s.layers, plan), {"inputs"}, job, order, kept.default())
+
+
+def _own(s: Stage, job: Job) -> Any:
+    """The uncompressed model that is sensed, on the scored data; None where it does not run."""
+    from . import evaluate
+
+    if s.reference is None or s.net is None or not s.changed:
+        return s.reference
+    return evaluate.Reference(s.net, compress.original(s.slim, s.layers, s.store).weights(job), s.reference.batches)
+
+
+def _refined(s: Stage, t: Table, front: Front, seen: Calibration | None, own: Any, job: Job) -> Front:
+    """The plan after local search on the held part of the calibration data: never on what it will be scored on."""
+    from . import evaluate
+
+    if own is None or s.net is None or s.recipe.goal is None:
+        job.note("The plan was not refined, as the network does not run here")
+        return front
+    judge = evaluate.Reference(s.net, own.weights, data_of(s.recipe, s.net, s.slim, job).held)
+
+    def losses(plan: Plan) -> list[float]:
+        done = compress.compress(s.slim, s.layers, plan, seen, s.store, job)
+        return evaluate.losses(judge, weights(done, own), job)
+
+    found = refine(t, front, losses, job, s.recipe.goal.refine)
+    job.note(
+        f"Refined by {len(found.evaluations)} real evaluations: {found.accepted} swaps kept, "
+        f"{found.before.value:.3g} -> {found.loss.value:.3g} on calibration data (difference {found.won.value:.2g} ± {found.won.error:.2g})"
+    )
+    return found.front
