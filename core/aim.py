@@ -10,15 +10,16 @@ from .cut import fitting
 from .errors import BadPlan
 from .guilty import Guilt, guilty, loss
 from .job import Job
-from .plans import resolve
+from .plans import MODEL, edit, resolve
 from .predict import Predictor
 from .recipe import Recipe
 from .search import Table, best, budget, table
 from .search.refine import refine
+from .search.table import mixable
 from .sensed import Estimate, Front, Sensitivity
 from .stage import Stage, calibration, data_of, staged, weights
 from .store import Store
-from .types import Calibration, Plan, Score
+from .types import Calibration, Plan, Score, Setting
 
 CURRENCY = {"kl": "KL", "1-cosine": "1 - cosine"}
 
@@ -42,7 +43,7 @@ def aimed(s: Stage, job: Job) -> Aimed:
     """The layers sensed, and the plan that meets the goal; what was sensed stays in the layer store. OutOfReach where none meets it."""
     from . import evaluate
 
-    recipe, plan = s.recipe, fitting(s.recipe.plan, s.layers)
+    recipe, plan = s.recipe, _even(fitting(s.recipe.plan, s.layers), s.target, job)
     seen, own = _seen(s, plan, job), _own(s, job)
     found = sensed(s, plan, seen, own, job)
     alike = recipe.goal.alike if recipe.goal else False
@@ -59,6 +60,18 @@ def aimed(s: Stage, job: Job) -> Aimed:
     job.point(front)
     job.note(f"Searched for {recipe.goal.told}: {front.size.total:,} bytes, foretold {foretold(front.estimate, found)}")
     return Aimed(replace(recipe, plan=front.plan, goal=None), t, front, original)
+
+
+def _even(plan: Plan, target: Any, job: Job) -> Plan:
+    """The plan on symmetric grids where the format can't mix others: its options are then sensed as they will be stored."""
+    m = plan.model
+    head = f"{m.quantize}."
+    asked = Setting(quantize=m.quantize or "", bits=4, quantize_knobs={k.removeprefix(head): v for k, v in m.knobs.items() if k.startswith(head)})
+    wanted = mixable(target, asked)
+    if wanted is None or wanted is asked:
+        return plan
+    job.note(f"Planned on symmetric grids: {type(target).title} holds layers of different bits only so")
+    return edit(plan, MODEL, knobs={f"{asked.quantize}.symmetric": True})
 
 
 def sensed(s: Stage, plan: Plan, seen: Calibration | None, own: Any, job: Job) -> Sensitivity:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .sensed import Front
 
 ROWS = 12
+GROUPS = {"slim.group_size": 64}
 GOALS = {"under": "size", "worse": "worse", "kl": "kl", "energy": "energy", "time": "time", "weights": "weights"}
 
 
@@ -44,6 +45,7 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--calibrate", type=Path, metavar="FILE")
     p.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
     p.add_argument("-o", "--out", type=Path, metavar="RECIPE", help="write the plan as a recipe")
+    p.add_argument("--why", action="store_true", help="every layer of the plan with the reason for its bits")
     p.add_argument("--json", action="store_true")
 
 
@@ -61,6 +63,8 @@ def plan(args: argparse.Namespace, job: Job) -> None:
         print(json.dumps({"front": [_row(found, f) for f in front], "plan": _row(found, found.front) if found.front else None}))
     else:
         _tell(found, front)
+    for name, why in found.front.reasons.items() if found.front and args.why else ():
+        print(f"  {name:60} {why}")
     if args.out:
         save(found.recipe, args.out)
     for n in () if args.json else job.notes:
@@ -77,7 +81,7 @@ def _wanted(args: argparse.Namespace) -> Recipe:
     else:
         model = open_checkpoint(args.path)
         target = "packed" if model.config else "dense"
-        recipe = Recipe(args.path.absolute(), Plan(Choice("magnitude", 0.0, args.quantize or "slim", 16)), target=target, goal=goal)
+        recipe = Recipe(args.path.absolute(), Plan(Choice("magnitude", 0.0, args.quantize or "slim", 16, GROUPS)), target=target, goal=goal)
     if args.quantize:
         recipe = replace(recipe, plan=replace(recipe.plan, model=replace(recipe.plan.model, quantize=args.quantize)))
     return replace(
@@ -106,18 +110,14 @@ def _tell(found: Aimed, front: tuple[Front, ...]) -> None:
     """Points of the front, predicted; then the plan."""
     metric = _metric(found)
     title = METRICS[metric][0] if metric else found.table.predictor.sensitivity.currency
-    print(f"{'bytes':>15} {'bits':>5}  {'loss, predicted':26} {title + ', predicted' if metric else '':34} {'J':>9} {'per MB':>9}")
+    print(f"{'bytes':>15} {'bits':>5}  {'loss, predicted':36} {title + ', predicted' if metric else '':34} {'J':>9} {'per MB':>9}")
     for f in (*front, *((found.front,) if found.front else ())):
         row = _row(found, f)
         loss = f"{f.estimate.value:.3g} ({f.estimate.low:.3g} to {f.estimate.high:.3g})"
         value, low, high = row["figure"] or (0.0, 0.0, 0.0)
         shown = f"{value:.4g} ({low:.4g} to {high:.4g})" if row["figure"] else ""
         mark = "  <- the plan" if f is found.front else ""
-        print(f"{f.size.total:15,} {row['bits']:5.2f}  {loss:26} {shown:34} {f.joules:9.3g} {f.shadow:9.2g}{mark}")
-    if found.front:
-        for name, why in found.front.reasons.items():
-            if name in found.table.free:
-                print(f"  {name:60} {why}")
+        print(f"{f.size.total:15,} {row['bits']:5.2f}  {loss:36} {shown:34} {f.joules:9.3g} {f.shadow:9.2g}{mark}")
 
 
 def _metric(found: Aimed) -> str:

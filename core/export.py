@@ -85,6 +85,8 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
         raise CannotWrite(f"{path.name}: this export is one file; choose a name that ends in {suffix(target)}.")
     if target.key == "packed" and not compressed.checkpoint.config:
         raise CannotWrite("Packed weights need a config.json that says how they are packed, and this model has none; export it dense.")
+    if why := target.clash(compressed.checkpoint, compressed.layers, settings_of(compressed)) if target.key == "packed" else "":
+        raise CannotWrite(f"This plan can't be packed: {why}.")
     if path.resolve() == source or path.resolve() in source.parents or source in path.resolve().parents:
         raise CannotWrite(f"{path.name}: the opened model lies there; choose another place, an export never overwrites its source.")
     if path.suffix == ".safetensors" and not path.is_dir() and compressed.checkpoint.config:

@@ -43,6 +43,22 @@ class PackedTarget:
             return "pack-quantized holds even grids, and a codebook is a table of values"
         return "pack-quantized needs one scale per group or channel, not per tensor" if _how(setting)["strategy"] == "tensor" else ""
 
+    def mixes(self, setting: Setting) -> bool:
+        """Whether layers of this setting may stand beside layers of another one: transformers 5.23 unpacks zero points only while it loads,
+        and then reads every layer by the first scheme it finds."""
+        return not setting.quantize or bool(_how(setting)["symmetric"])
+
+    def clash(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> str:
+        """Why these settings can't stand in one file ("" = they can)."""
+        hows = {str(_how(s)): s for x in layers if self.packs(checkpoint, x, s := settings[x.name])}
+        bad = next((s for s in hows.values() if not self.mixes(s)), None)
+        if bad is None or len(hows) == 1:
+            return ""
+        return (
+            f"layers of different bits or groups are read by transformers only when all their grids are symmetric; "
+            f'set the knob "{bad.quantize}.symmetric" to true, or one setting for all layers'
+        )
+
     def packs(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> bool:
         return bool(setting.quantize) and not self.refuses(checkpoint, layer, setting)
 

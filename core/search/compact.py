@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ..plans import resolve
 from ..prune import pruners
@@ -51,7 +52,7 @@ def compact(plan: Plan, layers: Iterable[Layer], settings: Mapping[str, Setting]
     groups = {k: replace(c, bits=None, quantize=None) if k in together else c for k, c in plan.groups.items()}
     for name, members in together.items():
         if keys[id(own := _most(members, keys))] != keys[id(most)]:
-            groups[name] = _merged(groups.get(name, Choice()), own)
+            groups[name] = _merged(groups.get(name, Choice()), own, most)
     kept = {k: c for k, c in plan.layers.items() if k not in loose or c.protect is not None}
     kept = {k: Choice(protect=c.protect) if k in loose else c for k, c in kept.items()}
     found = replace(plan, model=_merged(plan.model, most), groups={k: c for k, c in groups.items() if c}, layers=kept)
@@ -79,15 +80,22 @@ def _most(settings: list[Setting], keys: Mapping[int, Same]) -> Setting:
 
 
 def _merged(choice: Choice, s: Setting, inherited: Setting | None = None) -> Choice:
-    """The choice, saying what makes this setting; knobs are said where they differ from the inherited ones."""
+    """The choice, saying what makes this setting; of what is inherited only what differs."""
+    before = inherited or Setting(bits=0, amount=-1.0)
     said: dict[str, Value] = {}
-    for method, given, before in (
-        (s.prune, s.prune_knobs, inherited.prune_knobs if inherited and inherited.prune == s.prune else {}),
-        (s.quantize, s.quantize_knobs, inherited.quantize_knobs if inherited and inherited.quantize == s.quantize else {}),
+    for method, given, old in (
+        (s.prune, s.prune_knobs, before.prune_knobs if before.prune == s.prune else {}),
+        (s.quantize, s.quantize_knobs, before.quantize_knobs if before.quantize == s.quantize else {}),
     ):
-        full = {**{k: _defaults(method)[k] for k in before}, **given} if method else {}
-        said |= {f"{method}.{k}": v for k, v in full.items() if before.get(k) != v}
-    return replace(
-        choice, prune=s.prune or choice.prune, amount=s.amount, quantize=s.quantize or choice.quantize, bits=s.bits,
-        knobs={**choice.knobs, **said},
-    )  # fmt: skip
+        full = {**{k: _defaults(method)[k] for k in old}, **given} if method else {}
+        said |= {f"{method}.{k}": v for k, v in full.items() if old.get(k) != v}
+    changes: dict[str, Any] = {}
+    if s.prune and s.prune != before.prune:
+        changes["prune"] = s.prune
+    if s.amount != before.amount:
+        changes["amount"] = s.amount
+    if s.quantize and s.quantize != before.quantize:
+        changes["quantize"] = s.quantize
+    if s.bits != before.bits:
+        changes["bits"] = s.bits
+    return replace(choice, **changes, knobs={**choice.knobs, **said})

@@ -43,8 +43,9 @@ class Goal:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise BadPlan(f"[goal] {name} = {value}: give a number above 0, such as 0.01")
-        if self.weights is not None and (min(self.weights) < 0 or self.weights[0] == 0 or max(self.weights[1:]) == 0):
-            raise BadPlan(f"[goal] weights = {list(self.weights)}: give three, from 0 on: of loss (above 0), size and energy (one above 0)")
+        w = self.weights
+        if w is not None and not (len(w) == 3 and min(w) >= 0 and w[0] > 0 and 0 < max(w[1:]) < float("inf")):
+            raise BadPlan(f"[goal] weights = {list(w)}: give three, from 0 on: of loss (above 0), size and energy (one above 0)")
 
     @property
     def name(self) -> str:

@@ -71,9 +71,9 @@ def total(t: Table, chosen: Ints) -> int:
 def _why(t: Table) -> str:
     """Why the smallest plan is no smaller, where the format is the reason."""
     asked = Setting(quantize=t.plan.model.quantize or "rtn", bits=4)
-    refused = {t.target.refuses(t.checkpoint, x, asked) for x in t.layers if x.kind == "linear" and not x.protected}
-    if len(t.knapsack.cost) == len(t.members) and (said := refused - {""}):
-        return f" ({sorted(said)[0]}); choose another format"
+    refused = {t.target.refuses(t.checkpoint, x, asked) for x in t.layers if x.name in t.free} - {""}
+    if len(t.knapsack.cost) == len(t.members) and refused:
+        return f" ({min(refused)}); choose another format"
     return "; give at least that, hold fewer layers, or choose another format"
 
 

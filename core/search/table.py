@@ -13,6 +13,8 @@ import numpy as np
 from ..compress import fits
 from ..energy import loaded, roofline
 from ..plans import resolve
+from ..quantize import quantizers
+from ..registry import knobs
 from ..size import each
 from ..types import Checkpoint, Choice, Layer, Plan, Setting, Task
 from .compact import Same, same
@@ -138,8 +140,8 @@ def table(
         if base[x.name].protected or x.name in held or x.name not in predictor.sensitivity.layers:
             notes[x.name] = base[x.name].protected or (HELD if x.name in held else "not sensed yet")
             continue
-        found = {k: shared.setdefault(k, s) for s in _ways(x, asked[x.name], predictor, allowed) if not _refused(checkpoint, x, s, target)
-                 for k in [same(s)]}  # fmt: skip
+        ways = (mixable(target, s) for s in _ways(x, asked[x.name], predictor, allowed) if not _refused(checkpoint, x, s, target))
+        found = {k: shared.setdefault(k, s) for s in ways if s is not None for k in [same(s)]}
         bound = _least(x, found.values(), predictor, low) if safe else 0
         if bound:
             notes[x.name] = low.get(x.name, "its price was not measured")
@@ -197,6 +199,16 @@ def _says(choice: Choice) -> bool:
     return bool(replace(choice, protect=choice.protect or None))
 
 
+def mixable(target: Any, s: Setting) -> Setting | None:
+    """The setting, on a symmetric grid where the format holds other ones only alone; None where its method has no such grid."""
+    mixes = getattr(target, "mixes", None)
+    if mixes is None or not s.quantize or mixes(s):
+        return s
+    if "symmetric" not in {k.name for k in knobs(quantizers[s.quantize])}:
+        return None
+    return replace(s, quantize_knobs={**s.quantize_knobs, "symmetric": True})
+
+
 def _ways(x: Layer, asked: Setting, predictor: Predictor, allowed: Allowed | None) -> Iterator[Setting]:
     """Settings of one layer: left at 16 bits, then what was sensed."""
     bare = replace(asked, quantize="", bits=16, quantize_knobs={}, origin={})
@@ -208,8 +220,8 @@ def _ways(x: Layer, asked: Setting, predictor: Predictor, allowed: Allowed | Non
     yield bare
     rounded = [s for s in sensed if s.quantize]
     own = [s for s in rounded if s.quantize == asked.quantize]
-    knobs = [s for s in own if same(replace(s, bits=4))[5] == same(replace(asked, bits=4))[5]]
-    for s in knobs or own or rounded:
+    alike = [s for s in own if same(replace(s, bits=4))[5] == same(replace(asked, bits=4))[5]]
+    for s in alike or own or rounded:
         yield replace(bare, quantize=s.quantize, bits=s.bits, quantize_knobs=s.quantize_knobs)
 
 

@@ -31,7 +31,7 @@ from core.types import Checkpoint, Choice, Layer, Measured, Plan, Score, Setting
 
 ROLES = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 WIDTHS = (2, 3, 4, 5, 6, 8)
-SLIM = Plan(Choice("magnitude", 0.0, "slim", 16, {"slim.group_size": 32}))
+SLIM = Plan(Choice("magnitude", 0.0, "slim", 16, {"slim.group_size": 32, "slim.symmetric": True}))
 PACKED: Any = make(targets["packed"], {})
 
 
@@ -58,7 +58,7 @@ def sensed(
             continue
         price = next((v for k, v in alpha.items() if k in x.name.replace(".", "_")), float(rng.lognormal(-3, 1)))
         made = [(b, g, 2 * 4.0**-b * (g / 32) ** 0.3 * float(rng.lognormal(0, 0.1))) for g in groups for b in widths]
-        options = [Option(Setting(quantize="slim", bits=b, quantize_knobs={"group_size": g}), "obs", e, e) for b, g, e in made]
+        options = [Option(Setting(quantize="slim", bits=b, quantize_knobs={"group_size": g, "symmetric": True}), "obs", e, e) for b, g, e in made]
         out[x.name] = Sensed(x.name, price, 0.2, "measured", tuple(options))
     return Sensitivity(out, "hand-made", "kl", float("inf"), len(out), len(out))
 
