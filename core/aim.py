@@ -66,7 +66,8 @@ def _even(plan: Plan, target: Any, job: Job) -> Plan:
     """The plan on symmetric grids where the format can't mix others: its options are then sensed as they will be stored."""
     m = plan.model
     head = f"{m.quantize}."
-    asked = Setting(quantize=m.quantize or "", bits=4, quantize_knobs={k.removeprefix(head): v for k, v in m.knobs.items() if k.startswith(head)})
+    knobs = {k.removeprefix(head): v for k, v in m.knobs.items() if k.startswith(head)}
+    asked = Setting(quantize=m.quantize or "", bits=4, quantize_knobs=knobs)
     wanted = mixable(target, asked)
     if wanted is None or wanted is asked:
         return plan

@@ -76,6 +76,13 @@ def _begun(recipe: Recipe, job: Job) -> tuple[Checkpoint, tuple[Layer, ...], Any
     compress.check(recipe.plan, found)
     planned(checkpoint, cut_of(recipe.plan))  # refuses widths this model can't have before any work is done
     target = make(targets[recipe.target], recipe.target_knobs)
+    if (
+        recipe.out
+        and not recipe.goal
+        and recipe.target == "packed"
+        and (why := target.clash(checkpoint, found, resolve(recipe.plan, found)))
+    ):
+        raise BadPlan(f"This plan can't be packed: {why}")
     measured_speed()
     flight = foresee(recipe, checkpoint, found)
     job.point(flight)

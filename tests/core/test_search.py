@@ -58,7 +58,8 @@ def sensed(
             continue
         price = next((v for k, v in alpha.items() if k in x.name.replace(".", "_")), float(rng.lognormal(-3, 1)))
         made = [(b, g, 2 * 4.0**-b * (g / 32) ** 0.3 * float(rng.lognormal(0, 0.1))) for g in groups for b in widths]
-        options = [Option(Setting(quantize="slim", bits=b, quantize_knobs={"group_size": g, "symmetric": True}), "obs", e, e) for b, g, e in made]
+        even = {"symmetric": True}
+        options = [Option(Setting(quantize="slim", bits=b, quantize_knobs={"group_size": g, **even}), "obs", e, e) for b, g, e in made]
         out[x.name] = Sensed(x.name, price, 0.2, "measured", tuple(options))
     return Sensitivity(out, "hand-made", "kl", float("inf"), len(out), len(out))
 
@@ -283,6 +284,18 @@ def test_mates_of_a_held_layer_follow_it(tmp_path: Path) -> None:
     case = Case(tmp_path, plan=replace(SLIM, layers={"model.layers.0.self_attn.k_proj": Choice(bits=6)}))
     f = points(case.table(alike=True), 3)[0]
     assert {case.resolved(f)[f"model.layers.0.self_attn.{r}_proj"].bits for r in "qkv"} == {6}
+
+
+def test_a_format_that_mixes_only_symmetric_grids_is_given_those(tmp_path: Path) -> None:
+    case = Case(tmp_path, plan=Plan(Choice("magnitude", 0.0, "slim", 16, {"slim.group_size": 32, "slim.symmetric": False})))
+    f = best(case.table(), Goal("0.4x"))
+    found = case.resolved(f)
+    assert len({s.bits for s in found.values() if s.quantize}) > 1
+    assert all(s.quantize_knobs["symmetric"] for s in found.values() if s.quantize)
+    assert PACKED.clash(case.checkpoint, case.layers, found) == ""
+    skewed = resolve(edit(f.plan, MODEL, knobs={"slim.symmetric": False}), case.layers)
+    assert "only when all their grids are symmetric" in PACKED.clash(case.checkpoint, case.layers, skewed)
+    assert PACKED.clash(case.checkpoint, case.layers, resolve(edit(case.plan, MODEL, bits=3), case.layers)) == ""
 
 
 def test_a_fragile_layer_keeps_its_bits(tmp_path: Path) -> None:
