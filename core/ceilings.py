@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .energy.devices import CEILINGS, keep
 from .job import Job
@@ -15,15 +15,16 @@ from .resources import cache_root
 if TYPE_CHECKING:
     from torch import Tensor
 
-SECONDS = 0.7  # of each part
+SECONDS = 0.35  # of each part
 LARGE = 1 << 26  # float32 numbers: 256 MB, more than any cache here keeps
+BRIEF = 0.15  # s of what takes microseconds
 WIDE, TALL = 1024, 128  # a product as of a feed-forward layer over 128 tokens
 LAST = 24e6  # bytes of the last cache where the system doesn't say
 
 
-def ceilings(job: Job, again: bool = False) -> dict[str, float]:
-    """flops (float32 product), read and cached (bytes/s), cache (bytes), integers (int8 / float32), launch (s); measured once, with as many
-    threads as the engine uses. On a busy machine every figure is too low, so a second test keeps the better of both."""
+def ceilings(job: Job, again: bool = False) -> dict[str, Any]:
+    """The self-test's figures (core/energy/devices.py: Device says what they are); measured once, with as many threads as the engine uses.
+    On a busy machine every figure is too low, so a second test keeps the better of both."""
     known = _known()
     if known and not again:
         return known
@@ -38,15 +39,15 @@ def ceilings(job: Job, again: bool = False) -> dict[str, float]:
     return found
 
 
-def _known() -> dict[str, float]:
+def _known() -> dict[str, Any]:
     try:
-        found: dict[str, float] = json.loads((cache_root() / CEILINGS).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((cache_root() / CEILINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if found.get("cores") == os.cpu_count() else {}
 
 
-def _test(job: Job) -> dict[str, float]:
+def _test(job: Job) -> dict[str, Any]:
     """Each ceiling by the fastest of many short tries."""
     import torch
     from torch.nn.functional import linear
@@ -54,17 +55,42 @@ def _test(job: Job) -> dict[str, float]:
     from .int8 import Int8Linear
 
     w, x = torch.ones(WIDE, WIDE), torch.ones(TALL, WIDE)
-    whole = Int8Linear.of(torch.ones(WIDE, WIDE, dtype=torch.int8), torch.ones(WIDE))
+    whole, tiny = (Int8Linear.of(torch.ones(n, n, dtype=torch.int8), torch.ones(n)) for n in (WIDE, 16))
     small, one = torch.ones(16, 16), torch.ones(1, 16)
     product = _fastest(lambda: linear(x, w), job)
-    integers = _fastest(lambda: whole(x, None), job)
-    launch = _fastest(lambda: linear(one, small), job, 0.1)
+    launch = _fastest(lambda: linear(one, small), job, BRIEF)
+    integer_launch = _fastest(lambda: tiny(one, None), job, BRIEF)
+    rounding = max(0.0, _fastest(lambda: _rounded(x), job, BRIEF) - _fastest(lambda: _rounded(one), job, BRIEF))
+    integers = _fastest(lambda: whole(x, None), job) - rounding - integer_launch
+    flops = 2.0 * TALL * WIDE * WIDE / product
     held = torch.ones(256, 1024)  # 1 MB of weights, read over and over by one token
     cached = held.nbytes / max(_fastest(lambda: linear(held[:1], held), job) - launch, 1e-9)
     return {
-        "flops": 2.0 * TALL * WIDE * WIDE / product, "read": _read(job), "cached": cached, "cache": _cache(),
-        "integers": max(1.0, product / integers), "launch": launch, "cores": float(os.cpu_count() or 1),
+        "flops": flops, "read": _read(job), "cached": cached, "cache": _cache(), "integers": max(1.0, product / max(integers, 1e-9)),
+        "rounding": rounding / (2 * x.nbytes), "integer_launch": integer_launch, "launch": launch, "narrow": _narrow(job, flops),
+        "cores": float(os.cpu_count() or 1),
     }  # fmt: skip
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """What a dynamic int8 layer does to its tokens beside the product (core/int8.py)."""
+    size = x.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    return x / size * size
+
+
+def _narrow(job: Job, flops: float) -> list[float]:
+    """Shares of the large product's speed at 16 and 64 wide: of linear layers, then of 3x3 convolutions."""
+    import torch
+    from torch.nn.functional import conv2d, linear
+
+    out = []
+    for n in (16, 64):
+        w, x = torch.ones(n, n), torch.ones(TALL, n)
+        out.append(2 * TALL * n * n / _fastest(lambda: linear(x, w), job, BRIEF) / flops)  # noqa: B023
+    for n in (16, 64):
+        w, x = torch.ones(n, n, 3, 3), torch.ones(8, n, 16, 16)
+        out.append(2 * 9 * 8 * 256 * n * n / _fastest(lambda: conv2d(x, w, padding=1), job, BRIEF) / flops)  # noqa: B023
+    return [min(1.0, s) for s in out]
 
 
 def _read(job: Job) -> float:

@@ -20,6 +20,7 @@ PRIOR, NOISE = 0.35, 0.12  # log: how far a model without a meter is off, and ho
 NINE_OF_TEN = 1.645  # standard deviations to each side
 WATTS_RANGE = 1.5  # x and / with the user's own watts: the time within 15 %, the watts (taken at another load) within a third
 CATALOGUE_RANGE = 2.2  # x and / without a meter, fitted to CodeCarbon's CPU load profiles
+MEASURED = ("flops", "read", "cached", "cache", "integers", "rounding", "integer_launch", "launch")  # of this machine, by its self-test
 KEPT = 50  # metered runs, newest last
 
 
@@ -42,7 +43,10 @@ class Device:
     covers: str
     source: str
     integers: float = 1.0  # times as fast as float32 in dynamic int8, by torch's own kernel
-    launch: float = 0.0  # s a layer takes beside its work
+    rounding: float = 0.0  # s a byte of a layer's activations takes to be rounded for it, and to be scaled back
+    integer_launch: float = 0.0  # s an int8 layer takes beside its work
+    launch: float = 0.0  # s any layer takes beside its work
+    narrow: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # share of `flops` in linear layers 16 and 64 wide, in convolutions
     level: str = "C"
     range: float = CATALOGUE_RANGE  # x and /, 90 %
     factor: float = 1.0  # what meters have said of the model here
@@ -90,8 +94,9 @@ def here() -> Device:
     base = replace(catalogue()["laptop"], key=HERE, title="This machine")
     said = _kept(CEILINGS)
     if isinstance(said, dict) and said.get("cores") == os.cpu_count():
-        found = {k: float(v) for k, v in said.items() if k in ("flops", "read", "cached", "cache", "integers", "launch")}
-        base = replace(base, **found, source="ceilings measured here; watts of the class of laptops")  # type: ignore[arg-type]
+        found = {k: float(v) for k, v in said.items() if k in MEASURED}
+        narrow = tuple(float(v) for v in said.get("narrow", base.narrow))
+        base = replace(base, **found, narrow=narrow, source="ceilings measured here; watts of the class of laptops")  # type: ignore[arg-type]
     return taught(base, [float(r) for r in _kept(RUNS) or ()])
 
 

@@ -41,6 +41,8 @@ class Work:
     streamed: np.ndarray  # whether the opened file's own bytes are multiplied as they lie
     operations: np.ndarray  # kernels started
     place: np.ndarray  # index in PLACES
+    width: np.ndarray  # log2 of the narrower side
+    conv: np.ndarray  # whether it is a convolution
 
 
 def estimate(
@@ -57,9 +59,10 @@ def estimate(
     w = work(checkpoint, found, task, scene)
     stored = np.array([size.layers.get(x.name, x.tensor.nbytes) for x in found] + [0.0])
     moved = _loaded(w.parameters, stored, _streams(found, settings, target, d, w), d)
-    speed = _speed(found, settings, target, d)
+    whole = _integers(found, settings, target)
+    speed = np.where(whole, d.integers, 1.0)
     computing, weights, moving, kv = _times(w, moved, float(moved.sum()), speed, d)
-    memory, lost = weights + moving + kv, w.operations * d.launch
+    memory, lost = weights + moving + kv, w.operations * d.launch + whole * (w.activations * d.rounding + d.integer_launch * w.operations)
     arithmetic, reading = _joules(computing, memory, d)
     pace = reading / np.maximum(memory, 1e-300)
     rows = d.factor * np.array([arithmetic, pace * weights, pace * moving, pace * kv, d.reading * lost])
@@ -83,7 +86,7 @@ def _times(w: Work, moved: np.ndarray, total: float, speed: np.ndarray | float, 
     """Seconds of arithmetic, of weights, of activations and of cached keys and values."""
     pace = _pace(total, d)
     kv = w.kv[at] * (0.5 if d.halves else 1.0) * pace
-    return 2 * w.macs[at] / (d.flops * speed), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
+    return 2 * w.macs[at] / (d.flops * speed * _reached(w, d)[at]), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
 
 
 def _joules(computing: np.ndarray, memory: np.ndarray, d: Device) -> tuple[np.ndarray, np.ndarray]:
@@ -96,6 +99,14 @@ def _joules(computing: np.ndarray, memory: np.ndarray, d: Device) -> tuple[np.nd
     reading = (d.reading - d.idle) * memory + d.idle * longer * ~busy
     capped = np.minimum(1.0, d.computing * longer / np.maximum(arithmetic + reading, 1e-300))
     return arithmetic * capped, reading * capped
+
+
+def _reached(w: Work, d: Device) -> np.ndarray:
+    """Share of the product's speed that layers of this width reach; all of it where it was not measured."""
+    import numpy as np
+
+    linear, conv = (np.interp(w.width, (4, 6, 8), (*d.narrow[i : i + 2], 1.0)) for i in (0, 2))
+    return np.where(w.conv, conv, linear)
 
 
 def roofline(
@@ -158,13 +169,13 @@ def _realised(s: Setting, target: Any, d: Device) -> bool:
     return key == ENGINE and s.quantize == INTEGERS if key in ("dense", ENGINE) else True
 
 
-def _speed(layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any, d: Device) -> np.ndarray | float:
-    """Times as fast as the device's floats, per layer: integers only where torch's own kernel runs them."""
+def _integers(layers: tuple[Layer, ...], settings: Mapping[str, Setting], target: Any) -> np.ndarray | bool:
+    """Which layers torch's own kernel runs in integers: only where this engine runs the variant itself."""
     import numpy as np
 
     if getattr(target, "key", "") != ENGINE:
-        return 1.0
-    return np.array([d.integers if settings[x.name].quantize == INTEGERS else 1.0 for x in layers] + [1.0])
+        return False
+    return np.array([*(settings[x.name].quantize == INTEGERS for x in layers), False])
 
 
 def _least(w: Work, moved: np.ndarray, speed: np.ndarray | float, d: Device) -> float:
@@ -206,6 +217,8 @@ def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: S
         np.array([*(bool(STREAMED.match(x.tensor.dtype)) for x in layers), True]),
         np.array([*(float(x.kind not in ("bias", "other")) for x in layers), 0.0]) * np.where(table[0] + table[1] > 0, shared, 0.0),
         np.array([*(PLACES.index(_place(x)) for x in layers), PLACES.index("kv cache")]),
+        np.log2([*(float(max(1, min(x.tensor.shape[:2], default=1))) for x in layers), 256.0]),
+        np.array([*(x.kind == "conv" for x in layers), False]),
     )  # fmt: skip
     checkpoint.kept["work"] = (layers, asked, found)
     return found
