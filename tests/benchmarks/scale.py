@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -34,7 +35,6 @@ RUNS = {
     "calibrated gptq 3 bit, blocks of the hidden size": "--quantize gptq --bits 3 --knob gptq.group_size=64 --block HIDDEN",
     "calibrated slim 3 bit, blocks of the hidden size": "--quantize slim --bits 3 --knob slim.group_size=64 --block HIDDEN",
 }
-TRUE = {"blocks": 32, "vocabulary": 128_256, "parameters": 8_030_261_248, "bytes": 16_060_522_496}  # of the 8B model in bfloat16
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ class Shape:
 
 
 QUICK, REAL = Shape(1024, 3584, 8, 2, 8192, 8), Shape(4096, 14336, 32, 8, 32_000, 4)
+FORMULA = (
+    "data-free: the process + the largest layer (2 bytes a weight as stored, 1 of its result, some of its method: rtn 3, magnitude and hqq "
+    "20), however many layers; calibrated: the larger of a block's statistics (4 * width * b bytes for the solver, once per input met, and "
+    "for the scores, once per layer, where b inputs share a matrix; 6 bytes a weight of the block) and of solving its largest layer; plus "
+    "4 * hidden * tokens for the hidden states, twice while they move on. Neither blocks nor vocabulary count: core/preflight.py"
+)
+TRUE = replace(REAL, vocabulary=128_256, blocks=32)  # 8.03 billion parameters, 16.06 GB: foreseen from its headers alone
 
 
 def tensors(s: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -108,6 +115,15 @@ def generate(folder: Path, s: Shape) -> int:
     return written
 
 
+def headers(s: Shape, file: Path) -> Any:
+    """The checkpoint of a shape without a byte of its weights: all that a prediction looks at."""
+    from core.types import Checkpoint, TensorInfo
+
+    named = ((f"{n}.weight", shape) for n, shape in tensors(s))
+    infos = {n: TensorInfo(n, shape, "BF16", 2 * math.prod(shape), file) for n, shape in named}
+    return Checkpoint(file, "folder", infos, {"vocab_size": s.vocabulary, "model_type": "llama", "architectures": ["LlamaForCausalLM"]})
+
+
 def first_block(layers: Any) -> dict[str, Any]:
     """The choices that leave all blocks but the first as they are."""
     from core.types import Choice
@@ -137,9 +153,11 @@ def walk(folder: Path, how: str, tokens: int) -> dict[str, Any]:
     args = how.replace("HIDDEN", str(checkpoint.config["hidden_size"])).split()
     said = parser().parse_args(["export", str(folder), "--out", "-", *args])
     plan = Plan(Choice(said.prune, said.amount, said.quantize, said.bits, dict(_knob(k) for k in said.knob)))
+    measured_speed()
+    big = headers(TRUE, folder / "config.json")
+    whole = preflight(big, layers(big), plan, tokens, runs=False, block=said.block)
     if needs(plan, found):
         plan = replace(plan, layers=first_block(found))
-    measured_speed()
     told = preflight(checkpoint, found, plan, tokens, runs=False, block=said.block)
     job, start, cpu = Job(point=grown), time.monotonic(), time.process_time()
     calibration = None
@@ -151,10 +169,11 @@ def walk(folder: Path, how: str, tokens: int) -> dict[str, Any]:
         data = calibrating(None, network, None, None, tokens, said.block)
         calibration = observe(network, checkpoint, data, [x for x in found if not x.protected], asked, job)
     done = compress(checkpoint, found, plan, calibration, Store.default(), job)
-    counted = {k: v for k, v in told.parts.items() if k != "exporting"}
+    counted, foreseen = ({k: v for k, v in f.parts.items() if k != "exporting"} for f in (told, whole))
     return {
         "predicted_mb": max(counted.values()) / 1e6, "peak_mb": peak() / 1e6, "seconds": time.monotonic() - start,
         "cpu_seconds": time.process_time() - cpu, "predicted_seconds": told.seconds, "layers": len(done.outcomes),
+        "predicted_mb_of_8b": max(foreseen.values()) / 1e6, "predicted_seconds_of_8b": whole.seconds, "block": said.block,
         "parts_mb": {k: v / 1e6 for k, v in counted.items()},
     }  # fmt: skip
 
@@ -204,13 +223,13 @@ def main() -> None:
         print(f"{shape}: {written / 1e9:.2f} GB", flush=True)
         for name in args.only or RUNS:
             row = measured(name, at, args.tokens)
-            rows.append({**asdict(shape), "bytes": written, **row})
-            off = row["predicted_mb"] / row["peak_mb"] - 1
+            rows.append({**asdict(shape), "bytes": written, **row, "ratio": row["predicted_mb"] / row["peak_mb"]})
+            off = rows[-1]["ratio"] - 1
             print(f"{name:28} peak {row['peak_mb']:7.0f} MB, predicted {row['predicted_mb']:7.0f} MB ({off:+.0%})", end="")
             print(f", {row['seconds']:6.1f} s, estimated {row['predicted_seconds']:.0f} s", flush=True)
             if args.json:  # after each run: a long one may be stopped
                 args.json.parent.mkdir(parents=True, exist_ok=True)
-                args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+                args.json.write_text(json.dumps({"formula": FORMULA, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
