@@ -49,10 +49,13 @@ def obs(
         error = _strip(live, a, b, ahead, upper.diagonal(), kept, nearest, drop, out)
         if b < len(live):
             live[b:].addmm_(ahead[:, b - a :].T, error, alpha=-1)
+    del live  # each copy of a wide layer is a quarter of a gigabyte: none is held longer than it is looked at
     found = torch.stack(out)
+    del out
     if points and kept is not None:
         found = torch.where(kept > 0, found, points.zeros(f.order))
-    return found[f.natural].T.contiguous()
+    found = found[f.natural]
+    return found.T.contiguous()
 
 
 def apart(
@@ -62,6 +65,8 @@ def apart(
     """`obs` at one damping with every block of inputs by itself that `h` keeps apart: (out, in). `together` = 0 leaves them in order."""
     import torch
 
+    if h.ndim == 2:
+        return obs(w, factor(h, (damping,), job, together or len(h)), job, points, drop, keep)
     out = torch.empty_like(w)
     for at, part in each(h):
         own = points.part(at) if points else None
