@@ -33,7 +33,7 @@ ROWS = 30 << 20  # bytes: a few rows at a time of whatever method, and of the co
 # tests/benchmarks/scale.py. Plain methods work by rows; pruners sort scores; solvers hold float64 factors of the moments.
 MEMORY = {
     "rtn": (3.0, 0.0), "hqq": (20.0, 0.0), "magnitude": (20.0, 0.0), "random": (20.0, 0.0), "wanda": (28.0, 0.0), "awq": (30.0, 0.0),
-    "gptq": (20.0, 28.0), "slim": (40.0, 42.0), "sparsegpt": (20.0, 22.0), "admm": (28.0, 24.0),
+    "gptq": (20.0, 28.0), "slim": (32.0, 32.0), "sparsegpt": (20.0, 22.0), "admm": (28.0, 24.0),
 }  # fmt: skip
 PLAIN, SOLVER = (20.0, 0.0), (40.0, 42.0)  # of a method that is not listed
 APART = 12.0  # bytes a weight of a layer solved in parts: its float32 rows, codes and the part at hand
