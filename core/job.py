@@ -75,6 +75,12 @@ class Job:
         """A line for the log and the report."""
         self.notes.append(text)
 
+    def into(self, point: Callable[[Any], None]) -> Job:
+        """The same work with another listener for its partial results: one progress, one stop."""
+        inner = Job(self._report, point)
+        inner._stop, inner.notes = self._stop, self.notes
+        return inner
+
     def point(self, value: Any) -> None:
         """A partial result for whoever watches."""
         if self._point:

@@ -58,9 +58,16 @@ def build() -> tuple[QApplication, MainWindow]:
     translate(app)
     theme.apply(app, settings.theme())
     engine = Engine(app)
-    window = MainWindow(Session(engine, app), engine)
+    session = Session(engine, app)
+    session.pricing.quiet = quiet
+    window = MainWindow(session, engine)
     _catch(window.session)
     return app, window
+
+
+def quiet() -> bool:
+    """Whether quiet time may be used to measure what teaches the prediction: by the switch, and not on a battery."""
+    return settings.refines() and not settings.on_battery()
 
 
 def translate(app: QApplication) -> None:

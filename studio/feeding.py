@@ -38,6 +38,7 @@ class Feeding(QObject):
     def choose(self, feed: Feed) -> None:
         """Other calibration data, more or less of it, or another order: the plan is measured again, coverage begins anew."""
         self.session.engine.cancel("coverage")
+        self.session.pricing.forget()
         self.session._set(replace(self._shot, feed=feed, coverage=None, calibrated=""))
         self.session._take(self._shot.plan)
 

@@ -73,7 +73,8 @@ class Keeper(QObject):
 
     def _changed(self, s: Snapshot) -> None:
         score = s.original.score if s.original else None
-        now = (s.checkpoint, s.plan, s.variants, s.target, s.data, s.limit, s.selection, score if score and score.complete else None)
+        score = score if score and score.complete else None
+        now = (s.checkpoint, s.plan, s.variants, s.target, s.data, s.limit, s.selection, score, s.record)
         if len(now) == len(self._seen) and all(a is b for a, b in zip(now, self._seen)):
             return
         closed = bool(self._seen) and self._seen[0] is not None and s.checkpoint is None
@@ -93,7 +94,8 @@ class Keeper(QObject):
     def _save(self) -> None:
         s, bases = self.session.snapshot, self.session.bases()
         if s.checkpoint is not None:
-            self._do(lambda: kept.write(self._writer.text(s, bases)))
+            lessons = tuple(self.session.pricing.lessons)
+            self._do(lambda: kept.write(self._writer.text(s, bases, lessons)))
 
     def _do(self, work: Any) -> None:
         self._last = self._pool.submit(_quietly, work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from core.errors import BadFile
 from core.plans import resolve
 from core.report import build, plain
 from core.resources import cache_root
-from core.types import Checkpoint, Layer, Outcome, Plan, Score, Size, Value, Variant
+from core.sensed import Evaluation
+from core.types import Checkpoint, Layer, Measured, Outcome, Plan, Score, Size, Value, Variant
 
 from .snapshot import Feed, Snapshot
 
 VERSION = 1
 Basis = tuple[Path | None, int | None, Feed]  # the data and the limit a variant was measured on, and what it was calibrated on
+Lesson = tuple[Plan, Measured, tuple[float, float] | None]  # a plan that was run, its cost, and the interval it was foretold
 Stamp = tuple[tuple[str, int, int], ...]  # (file, bytes, time of change) of every weight file
 
 
@@ -38,6 +40,8 @@ class Kept:
     variants: tuple[tuple[Variant, Basis], ...] = ()
     factory: str = ""
     selection: tuple[str, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+    sensed: bool = False  # whether every layer was; what was found is in the layer store
 
 
 @dataclass
@@ -45,19 +49,22 @@ class Writer:
     """Turns sessions into JSON; a variant is encoded once, however often the session is kept."""
 
     _done: dict[int, tuple[Variant, str]] = field(default_factory=dict)
+    _told: dict[int, tuple[Evaluation, str]] = field(default_factory=dict)
 
-    def text(self, s: Snapshot, bases: list[Basis]) -> str:
+    def text(self, s: Snapshot, bases: list[Basis], lessons: Sequence[tuple[Plan, Evaluation]] = ()) -> str:
         """The session as JSON."""
         assert s.checkpoint is not None
         score = s.original.score if s.original and s.original.score and s.original.score.complete else None
         said = {
             "version": VERSION, "path": str(s.checkpoint.path), "stamp": stamp(s.checkpoint), "plan": plain(s.plan),
             "target": s.target.key, "target_knobs": asdict(s.target), "basis": _basis(s.data, s.limit, s.feed), "score": plain(score),
-            "factory": s.checkpoint.factory, "selection": s.selection,
+            "factory": s.checkpoint.factory, "selection": s.selection, "sensed": s.sensitivity is not None and s.sensitivity.complete,
         }  # fmt: skip
+        self._told = {id(e): self._told.get(id(e)) or (e, _lesson(p, e)) for p, e in lessons}
+        learned = ",".join(text for _, text in self._told.values())
         self._done = {id(v): self._done.get(id(v)) or (v, _encoded(v)) for v in s.variants}
         rows = (f'{{"basis": {json.dumps(_basis(*b))}, {self._done[id(v)][1]}}}' for v, b in zip(s.variants, bases))
-        return f'{json.dumps(said, ensure_ascii=False)[:-1]}, "variants": [\n{",".join(rows)}]}}\n'
+        return f'{json.dumps(said, ensure_ascii=False)[:-1]}, "lessons": [{learned}], "variants": [\n{",".join(rows)}]}}\n'
 
 
 def folder() -> Path:
@@ -98,7 +105,7 @@ def read() -> Kept:
         marks = tuple((str(name), int(size), int(when)) for name, size, when in said["stamp"])
         return Kept(
             Path(said["path"]), marks, plan, said["target"], said["target_knobs"], _told(said["basis"]), score, variants,
-            said["factory"], tuple(said["selection"]),
+            said["factory"], tuple(said["selection"]), tuple(map(_learned, said.get("lessons", ()))), bool(said.get("sensed")),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadFile(f"The last session can't be read ({type(e).__name__}: {e}); open its model again") from None
@@ -142,6 +149,15 @@ def _variant(said: Mapping[str, Any]) -> Variant:
     score = build(Score, said["score"]) if said["score"] else None
     outcomes = {str(n): Outcome(Setting(), float(e), float(z), str(key), True) for n, (e, z, key) in said["outcomes"].items()}
     return Variant(build(Plan, said["plan"]), Size(0, {}, 0), None, score, outcomes, str(said["name"]), str(said["when"]))
+
+
+def _lesson(plan: Plan, e: Evaluation) -> str:
+    return json.dumps([plain(plan), e.value, e.error, e.foretold], ensure_ascii=False)
+
+
+def _learned(said: Any) -> Lesson:
+    plan, value, error, foretold = said
+    return build(Plan, plan), Measured(float(value), float(error)), (float(foretold[0]), float(foretold[1])) if foretold else None
 
 
 def _basis(data: Path | None, limit: int | None, feed: Feed) -> tuple[Any, ...]:

@@ -12,17 +12,17 @@ from PySide6.QtGui import QUndoStack
 
 from core import plans
 from core.data import default as default_data
-from core.errors import SlimError
 from core.formats import targets
 from core.layers import groups
 from core.registry import make
 from core.types import Layer, Plan, Score, Value, Variant, Verdict
 
-from . import recipes
+from . import recipes, resuming
 from .edit import Edit
 from .engine import Engine
 from .feeding import Feeding
 from .late import Late
+from .pricing import Pricing
 from .snapshot import Feed, Snapshot, partial, side_by_side
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Session(QObject):
         self._rest.timeout.connect(self.evaluate)
         self._basis: list[kept.Basis] = []  # what each variant was measured on
         self.feeding = Feeding(self)
+        self.pricing = Pricing(self)
         engine.changed.connect(self._busy)
 
     @property
@@ -75,7 +76,7 @@ class Session(QObject):
 
     def resume(self, found: kept.Kept) -> None:
         """Open the model of a kept session and put its plan, its data and what was measured back; its factory is not run again."""
-        self._open(found.path, "", lambda opened: self._put_back(found, opened))
+        self._open(found.path, "", lambda opened: resuming.put_back(self, found, opened))
 
     def _open(self, path: Path, factory: str, then: Callable[[work.Opened], None]) -> None:
         def done(opened: work.Opened) -> None:
@@ -92,6 +93,7 @@ class Session(QObject):
         self._opened = None
         self._basis = []
         self.undo_stack.clear()
+        self.pricing.forget()
         self._set(Snapshot(target=self._shot.target))
 
     def _show(self, opened: work.Opened) -> None:
@@ -99,6 +101,7 @@ class Session(QObject):
         for key in ("preview", "first", "inspect", "export", "zeros", "coverage"):
             self.engine.cancel(key)
         self._rest.stop()
+        self.pricing.forget()
         self._opened, self._basis, self.engine.spent = opened, [], 0.0
         checkpoint = opened.checkpoint
         task, why = work.runs(checkpoint)
@@ -118,27 +121,6 @@ class Session(QObject):
         self._first()
         if self._shot.checkpoint and self._shot.checkpoint.nbytes <= work.COUNTED:
             self.count_zeros()
-
-    def _put_back(self, found: kept.Kept, opened: work.Opened) -> None:
-        s = self._shot
-        data = found.basis[0] if found.basis[0] and found.basis[0].exists() else s.data
-        same = found.stamp == kept.stamp(opened.checkpoint)
-        variants = tuple(kept.placed(v, opened.layers) for v, _ in found.variants) if same else ()
-        self._basis = [b for _, b in found.variants] if same else []
-        score = found.score if same and data == found.basis[0] else None
-        before = replace(s.original, score=score) if s.original else None
-        opened.feed = feed = found.basis[2]
-        self._set(replace(s, original=before, variants=variants, data=data, limit=found.basis[1], feed=feed, selection=found.selection))
-        try:
-            self.set_target(found.target, **found.target_knobs)
-        except SlimError as e:  # a format this studio no longer has
-            self.notice.emit("warning", str(e))
-        self._take(found.plan)
-        self._begin() if score is None else self.count_zeros()
-        if found.variants and not same:
-            self.notice.emit("warning", self.tr("The weights have changed since they were measured, so the history was left out."))
-        if found.factory:
-            self.notice.emit("info", self.tr("Your own network was not run again; Model › Use my own network… does so after your yes."))
 
     def bases(self) -> list[kept.Basis]:
         """What each variant was measured on."""
@@ -220,12 +202,17 @@ class Session(QObject):
         if s.checkpoint is None:
             return
         self.engine.cancel("preview")
-        self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **self._price(plan)))
+        price = self._price(plan)
+        told = self.pricing.priced(plan, price["settings"])
+        self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **price, **told))
         self.feeding.soon()
+        self.pricing.edited()
         if self._idle():
             self._set(replace(self._shot, score=self._shot.original.score if self._shot.original else None))
         elif (known := self._known(plan)) >= 0:
             self._measured(known)
+        elif (found := self.pricing.known(plan)) is not None:
+            self._keep(found, (s.data, s.limit, s.feed))
         else:
             self._rest.start()
         if s.inspection is not None and s.selection:
@@ -265,6 +252,7 @@ class Session(QObject):
             again = tuple(replace(v, size=f["size"], energy=f["energy"]) for v, f in zip(s.variants, found, strict=True))
             s = replace(s, variants=again, **work.priced(s.checkpoint, s.layers, s.plan, target, s.task or "other"))
         self._set(s)
+        self.pricing.edited()
 
     def set_data(self, path: Path | None, limit: int | None = None) -> None:
         """Held-out data to score on; the original is scored again, then the plan."""
@@ -273,6 +261,7 @@ class Session(QObject):
         before = replace(self._shot.original, score=None) if self._shot.original else None
         why = work.runs(self._shot.checkpoint)[1] if self._shot.checkpoint else ""
         self.engine.cancel("coverage")
+        self.pricing.forget()
         self._set(replace(self._shot, data=path, limit=limit, original=before, runnable=why, coverage=None, calibrated=""))
         self._first()
         self._take(self._shot.plan)
@@ -294,17 +283,19 @@ class Session(QObject):
         if self._idle():
             self._first()
             return
-        go_on = self.feeding.aside()
+        go_on = (self.feeding.aside(), self.pricing.aside())
         plan, basis = s.plan, (s.data, s.limit, s.feed)
         data = None if s.runnable else s.data
         self.engine.run(
             "preview", self.tr("Measuring the plan"), work.preview, self._opened, plan, s.target, s.task, data, s.limit,
             point=self._partial, done=lambda v: self._keep(v, basis), failed=self._fail,
         )  # fmt: skip
-        go_on()
+        for behind in go_on:
+            behind()
 
     def _partial(self, point: Any) -> None:
         """A forecast, a layer's outcome or a growing score of the plan in force."""
+        self.pricing.heard(point)
         self._set(partial(self._shot, point))
 
     def _keep(self, variant: Variant, basis: kept.Basis) -> None:
@@ -315,6 +306,7 @@ class Session(QObject):
             at, variants = len(self._shot.variants), (*self._shot.variants, variant)
             self._basis.append(basis)
         self._set(replace(self._shot, variants=variants))
+        self.pricing.learn(variant)
         if variant.plan == self._shot.plan:
             self._measured(at)
 

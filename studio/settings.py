@@ -51,6 +51,23 @@ def set_restores(on: bool) -> None:
     store().setValue("restores", "true" if on else "false")
 
 
+def refines() -> bool:
+    """Whether quiet time is used to measure plans that teach the prediction."""
+    return store().value("refines", "true") in (True, "true")
+
+
+def set_refines(on: bool) -> None:
+    store().setValue("refines", "true" if on else "false")
+
+
+def on_battery() -> bool:
+    """Whether the machine runs on its battery, as far as the system tells."""
+    import psutil
+
+    found = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    return found is not None and found.power_plugged is False
+
+
 def toured() -> bool:
     """Whether the first-run tour was seen or skipped."""
     return store().value("toured", "false") in (True, "true")

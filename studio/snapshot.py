@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.sensed import Estimate, Front, Record, Sensitivity
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
 
 if TYPE_CHECKING:
     from core.coverage import Coverage
+    from core.guilty import Guilt
     from core.preflight import Preflight
 
 
@@ -29,6 +31,18 @@ class Calibrated:
     """Told by the worker: the fingerprint of the statistics that the plan's methods are given."""
 
     fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Fronts:
+    """What may be had at every size under the plan's methods, all predicted."""
+
+    points: tuple[Front, ...]  # from smallest to largest
+    uniform: tuple[Front, ...]  # the plan's own quantizer with the same bits everywhere, 8 to 2
+
+    def nearest(self, figure: float, of: Callable[[Front], float]) -> int:
+        """Where on the front a figure (bytes, joules) is nearest."""
+        return min(range(len(self.points)), key=lambda i: abs(of(self.points[i]) - figure))
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,13 @@ class Snapshot:
     score: Score | None = None  # the current plan's; partial while it streams in
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     zeros: Mapping[str, float] = field(default_factory=dict)  # Layer.name -> share of exact zeros as stored, once counted
+    sensitivity: Sensitivity | None = None  # of the open model; grows while the pass runs
+    estimate: Estimate | None = None  # of the plan in force, predicted from it; never measured
+    record: Record | None = None  # how past predictions did
+    fronts: Fronts | None = None
+    refined: tuple[Variant, ...] = ()  # measured while nothing else was to do; they join the history when their plan is taken
+    pins: frozenset[str] = frozenset()  # Layer.name: held as they are by every search
+    guilt: Guilt | None = None
     variants: tuple[Variant, ...] = ()
     current: int = -1  # index in variants of the measured current plan
     compared: tuple[int, ...] = ()  # indices in variants; -1 is the original

@@ -15,6 +15,22 @@
       <translation>正在评测原模型。</translation>
     </message>
     <message>
+      <source>predicted {value} ({low}-{high})</source>
+      <translation>预测 {value}（{low}-{high}）</translation>
+    </message>
+    <message>
+      <source>predicted {value} ({low}-{high}) before tuning</source>
+      <translation>预测 {value}（{low}-{high}），微调前</translation>
+    </message>
+    <message>
+      <source>{n} of {m} past predictions fell inside</source>
+      <translation>以往 {m} 次预测中有 {n} 次落在区间内</translation>
+    </message>
+    <message>
+      <source>{n} layers by the error of their weights alone</source>
+      <translation>{n} 层仅按权重误差估计</translation>
+    </message>
+    <message>
       <source>Let the slider rest: the plan is measured by itself.</source>
       <translation>停下滑块，方案会自动评测。</translation>
     </message>
@@ -149,15 +165,15 @@
     </message>
     <message>
       <source>H of </source>
-      <translation type="unfinished" />
+      <translation>H 共享 </translation>
     </message>
     <message>
       <source>Inputs that share second moments</source>
-      <translation type="unfinished" />
+      <translation>共享二阶矩的输入数</translation>
     </message>
     <message>
       <source>Inputs of a layer solved together, 8192 as usual: fewer take less memory and time on wide layers</source>
-      <translation type="unfinished" />
+      <translation>一层中一起求解的输入数，通常为 8192：更少则在宽层上节省内存和时间</translation>
     </message>
     <message>
       <source>Each block's statistics come from the compressed blocks before it: slower, and not cached</source>
@@ -308,6 +324,45 @@
     <message>
       <source>Original</source>
       <translation>原模型</translation>
+    </message>
+  </context>
+  <context>
+    <name>Curve</name>
+    <message>
+      <source>against bits</source>
+      <translation>随位数变化</translation>
+    </message>
+    <message>
+      <source>against pruning</source>
+      <translation>随剪枝变化</translation>
+    </message>
+    <message>
+      <source>What the curve runs over</source>
+      <translation>曲线的横轴</translation>
+    </message>
+    <message>
+      <source>Cost of this layer</source>
+      <translation>该层的代价</translation>
+    </message>
+    <message>
+      <source>Predicted cost of the selected layer alone, from its error on inputs it was not fitted to.</source>
+      <translation>仅所选层的预测代价，由它在未参与拟合的输入上的误差得出。</translation>
+    </message>
+    <message>
+      <source>Select a layer to see its curve.</source>
+      <translation>选择一层即可查看其曲线。</translation>
+    </message>
+    <message>
+      <source>bits</source>
+      <translation>位</translation>
+    </message>
+    <message>
+      <source>% pruned</source>
+      <translation>剪枝 %</translation>
+    </message>
+    <message>
+      <source>now: {x} {axis}, predicted cost {y}</source>
+      <translation>当前：{x} {axis}，预测代价 {y}</translation>
     </message>
   </context>
   <context>
@@ -477,7 +532,7 @@
     </message>
     <message>
       <source>Calibrate in blocks of {n} inputs</source>
-      <translation type="unfinished" />
+      <translation>以 {n} 个输入为块校准</translation>
     </message>
     <message>
       <source>Calibrate on {n} tokens</source>
@@ -509,6 +564,105 @@
     <message>
       <source> (mixed)</source>
       <translation>（不一致）</translation>
+    </message>
+  </context>
+  <context>
+    <name>FrontPanel</name>
+    <message>
+      <source>Best under it</source>
+      <translation>预算内最佳</translation>
+    </message>
+    <message>
+      <source>Sense the layers</source>
+      <translation>感知各层</translation>
+    </message>
+    <message>
+      <source>over size</source>
+      <translation>对大小</translation>
+    </message>
+    <message>
+      <source>over energy</source>
+      <translation>对能耗</translation>
+    </message>
+    <message>
+      <source>What lies across</source>
+      <translation>横轴</translation>
+    </message>
+    <message>
+      <source>Measure of accuracy</source>
+      <translation>精度指标</translation>
+    </message>
+    <message>
+      <source>any size</source>
+      <translation>大小不限</translation>
+    </message>
+    <message>
+      <source>Budget of bytes</source>
+      <translation>字节预算</translation>
+    </message>
+    <message>
+      <source>The largest export that will do</source>
+      <translation>可接受的最大导出大小</translation>
+    </message>
+    <message>
+      <source>Put the plan in force that is predicted to cost least within this budget; Undo takes it back</source>
+      <translation>采用在此预算内预测代价最小的方案；可撤销</translation>
+    </message>
+    <message>
+      <source>at most </source>
+      <translation>最多差 </translation>
+    </message>
+    <message>
+      <source> % worse</source>
+      <translation> %</translation>
+    </message>
+    <message>
+      <source>How much worse it may be</source>
+      <translation>允许变差多少</translation>
+    </message>
+    <message>
+      <source>The sweet spot: the smallest plan whose whole predicted interval is no worse than this</source>
+      <translation>甜点：整个预测区间都不超过此界限的最小方案</translation>
+    </message>
+    <message>
+      <source>Put the sweet spot in force; it is predicted, and measured as soon as the hand rests</source>
+      <translation>采用甜点方案；它是预测值，停手后立即实测</translation>
+    </message>
+    <message>
+      <source>Why each layer is held as it is</source>
+      <translation>每层为何如此设置</translation>
+    </message>
+    <message>
+      <source>What each layer's bits buy; a click selects the layer</source>
+      <translation>每层的位数换来了什么；单击选择该层</translation>
+    </message>
+    <message>
+      <source>The front needs a network that runs here: {why}</source>
+      <translation>前沿需要能在此运行的网络：{why}</translation>
+    </message>
+    <message>
+      <source>The layers are being sensed; the front appears as soon as the first ones are.</source>
+      <translation>正在感知各层；最先几层完成后即显示前沿。</translation>
+    </message>
+    <message>
+      <source>Sense the layers once, and here is what may be had at every size: a line to drag the plan along, the best plan under a budget, and the smallest that is hardly worse. All of it is predicted with its interval, then measured when you rest.</source>
+      <translation>感知各层一次，这里就会显示每种大小可得到什么：可沿其拖动方案的曲线、预算内的最佳方案，以及几乎不变差的最小方案。全部为带区间的预测，停手后再实测。</translation>
+    </message>
+    <message>
+      <source>Choose held-out data first, under Run.</source>
+      <translation>请先在“运行”中选择留出数据。</translation>
+    </message>
+    <message>
+      <source>Nothing is that good</source>
+      <translation>没有这么好的方案</translation>
+    </message>
+    <message>
+      <source>Take {size}</source>
+      <translation>采用 {size}</translation>
+    </message>
+    <message>
+      <source>{n} of {m} past predictions fell inside</source>
+      <translation>以往 {m} 次预测中有 {n} 次落在区间内</translation>
     </message>
   </context>
   <context>
@@ -761,6 +915,10 @@
       <translation>方案大小</translation>
     </message>
     <message>
+      <source>Cost</source>
+      <translation>代价</translation>
+    </message>
+    <message>
       <source>Error</source>
       <translation>误差</translation>
     </message>
@@ -793,8 +951,8 @@
       <translation>相同的块折叠为一行；展开可查看各层</translation>
     </message>
     <message>
-      <source>Planned bits of a weight. ● said by the layer itself, ◐ by its group; unmarked comes from the model</source>
-      <translation>方案中每个权重的位数。● 由该层单独设定，◐ 由其组设定；无标记则来自模型</translation>
+      <source>Planned bits of a weight. ● said by the layer itself, ◐ by its group, else by the model; ■ held in searches</source>
+      <translation>每个权重的计划位数。● 由该层自己指定，◐ 由其组指定，否则来自模型；■ 搜索时保持不变</translation>
     </message>
     <message>
       <source>Planned share of weights set to zero. ● said by the layer itself, ◐ by its group</source>
@@ -827,6 +985,10 @@
     <message>
       <source>Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it</source>
       <translation>导出将写入的精确字节数。外框为现有存储，填充为方案大小，均以同级最大的一行为基准</translation>
+    </message>
+    <message>
+      <source>Sensitivity: what a unit of output error costs. Solid bar: measured; hollow: still assumed or from gradients</source>
+      <translation>敏感度：单位输出误差的代价。实心条：实测；空心：尚为假定或由梯度估计</translation>
     </message>
     <message>
       <source>Measured: squared distance to the original over its squared norm. Line: one value per block</source>
@@ -902,6 +1064,10 @@
     <message>
       <source>Select nothing (whole model)</source>
       <translation>取消选择（整个模型）</translation>
+    </message>
+    <message>
+      <source>Hold as it is in searches</source>
+      <translation>搜索时保持不变</translation>
     </message>
     <message>
       <source>Expand all</source>
@@ -1014,6 +1180,49 @@
     <message>
       <source>select this layer</source>
       <translation>选择这一层</translation>
+    </message>
+  </context>
+  <context>
+    <name>Pareto</name>
+    <message>
+      <source>Front</source>
+      <translation>前沿</translation>
+    </message>
+    <message>
+      <source>Line and band: predicted before any tuning, 90 %. Squares: the same bits everywhere, predicted. Solid points: measured. The diamond is the plan in force: drag it along the line, or use the arrow keys; all sliders follow, Undo takes one drag back.</source>
+      <translation>曲线与色带：微调前的预测，90 %。方块：各层位数相同，预测。实心点：实测。菱形是当前方案：沿曲线拖动或用方向键；所有滑块随之变化，撤销可收回一次拖动。</translation>
+    </message>
+    <message>
+      <source>mJ (modelled)</source>
+      <translation>mJ（模型估算）</translation>
+    </message>
+    <message>
+      <source>A plan measured in quiet time</source>
+      <translation>空闲时实测的方案</translation>
+    </message>
+    <message>
+      <source>{bits} bits everywhere, predicted</source>
+      <translation>各层 {bits} 位，预测</translation>
+    </message>
+    <message>
+      <source>Variant {n}</source>
+      <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>measured in quiet time</source>
+      <translation>空闲时实测</translation>
+    </message>
+    <message>
+      <source>a click takes it</source>
+      <translation>单击采用</translation>
+    </message>
+    <message>
+      <source>The plan in force: drag it along the front</source>
+      <translation>当前方案：沿前沿拖动</translation>
+    </message>
+    <message>
+      <source>{metric} {value} ({low} to {high}, 90 %)</source>
+      <translation>{metric} {value}（{low} 至 {high}，90 %）</translation>
     </message>
   </context>
   <context>
@@ -1144,11 +1353,161 @@
     </message>
   </context>
   <context>
-    <name>Session</name>
+    <name>Pricing</name>
     <message>
-      <source>Opening {name}</source>
-      <translation>打开 {name}</translation>
+      <source>Sensing the layers</source>
+      <translation>正在感知各层</translation>
     </message>
+    <message>
+      <source>Predicting the front</source>
+      <translation>正在预测前沿</translation>
+    </message>
+    <message>
+      <source>Front: {n} MB</source>
+      <translation>前沿：{n} MB</translation>
+    </message>
+    <message>
+      <source>Solving for the goal</source>
+      <translation>正在求解目标</translation>
+    </message>
+    <message>
+      <source>Quietly measuring a plan of the front</source>
+      <translation>空闲中实测前沿上的一个方案</translation>
+    </message>
+    <message>
+      <source>Looking for the guilty layers</source>
+      <translation>正在查找问题层</translation>
+    </message>
+    <message>
+      <source>More bits for the guilty</source>
+      <translation>给问题层更多位</translation>
+    </message>
+  </context>
+  <context>
+    <name>SensitivityPanel</name>
+    <message>
+      <source>Sensitivity</source>
+      <translation>敏感度</translation>
+    </message>
+    <message>
+      <source>What an error of a layer costs. Solid: measured by really disturbing it; hatched: from gradients; hollow: only assumed from its type so far. A click selects the layer.</source>
+      <translation>某层出现误差的代价。实心：真实扰动后实测；斜线：由梯度估计；空心：暂按类型假定。单击选择该层。</translation>
+    </message>
+    <message>
+      <source>Give them more bits</source>
+      <translation>给它们更多位</translation>
+    </message>
+    <message>
+      <source>Cost of an error</source>
+      <translation>误差的代价</translation>
+    </message>
+    <message>
+      <source>Cost in this plan</source>
+      <translation>在此方案中的代价</translation>
+    </message>
+    <message>
+      <source>costliest first</source>
+      <translation>代价高者在前</translation>
+    </message>
+    <message>
+      <source>by type</source>
+      <translation>按类型</translation>
+    </message>
+    <message>
+      <source>in the model's order</source>
+      <translation>按模型顺序</translation>
+    </message>
+    <message>
+      <source>What the bars show</source>
+      <translation>条形表示什么</translation>
+    </message>
+    <message>
+      <source>What a unit of relative output error costs, or what the present plan is predicted to cost there</source>
+      <translation>单位相对输出误差的代价，或当前方案在该处的预测代价</translation>
+    </message>
+    <message>
+      <source>How the bars are sorted</source>
+      <translation>条形如何排序</translation>
+    </message>
+    <message>
+      <source>About twice the bits and half the pruning for these layers; Undo takes it back</source>
+      <translation>这些层位数约加倍、剪枝减半；可撤销</translation>
+    </message>
+    <message>
+      <source>Stop</source>
+      <translation>停止</translation>
+    </message>
+    <message>
+      <source>Sense again</source>
+      <translation>重新感知</translation>
+    </message>
+    <message>
+      <source>Sense the layers</source>
+      <translation>感知各层</translation>
+    </message>
+    <message>
+      <source>Choose held-out data first, under Run.</source>
+      <translation>请先在“运行”中选择留出数据。</translation>
+    </message>
+    <message>
+      <source>Disturbs one layer after the other and measures the answers; what is finished is kept, so stopping loses nothing</source>
+      <translation>逐层扰动并实测输出；已完成的会保留，停止不会丢失任何结果</translation>
+    </message>
+    <message>
+      <source>One pass over the layers, then every setting shows its price at once.</source>
+      <translation>遍历各层一次，之后每个设置立即显示其代价。</translation>
+    </message>
+    <message>
+      <source>{n} layers measured</source>
+      <translation>已实测 {n} 层</translation>
+    </message>
+    <message>
+      <source>{n} of {m} layers measured, the others assumed</source>
+      <translation>已实测 {m} 层中的 {n} 层，其余为假定</translation>
+    </message>
+    <message>
+      <source>Measured, in {n} evaluations</source>
+      <translation>实测，共 {n} 次评测</translation>
+    </message>
+    <message>
+      <source>{unit} per unit of error</source>
+      <translation>每单位误差的 {unit}</translation>
+    </message>
+    <message>
+      <source>{n} layers, {order}</source>
+      <translation>{n} 层，{order}</translation>
+    </message>
+    <message>
+      <source>{type}: {n} layers</source>
+      <translation>{type}：{n} 层</translation>
+    </message>
+    <message>
+      <source>({low} to {high}, 90 %)</source>
+      <translation>（{low} 至 {high}，90 %）</translation>
+    </message>
+    <message>
+      <source>a click selects it</source>
+      <translation>单击选择</translation>
+    </message>
+    <message>
+      <source>measured: this layer alone was disturbed</source>
+      <translation>实测：仅扰动了该层</translation>
+    </message>
+    <message>
+      <source>estimated from gradients</source>
+      <translation>由梯度估计</translation>
+    </message>
+    <message>
+      <source>assumed from its type, not measured yet</source>
+      <translation>按类型假定，尚未实测</translation>
+    </message>
+    <message>
+      <source>predicted for the present plan</source>
+      <translation>当前方案的预测</translation>
+    </message>
+  </context>
+  <context>
+    <name>Session</name>
     <message>
       <source>The weights have changed since they were measured, so the history was left out.</source>
       <translation>权重文件在评测之后有改动，因此未恢复历史。</translation>
@@ -1156,6 +1515,10 @@
     <message>
       <source>Your own network was not run again; Model › Use my own network… does so after your yes.</source>
       <translation>没有再次运行您自己的网络；可用“模型 › 使用我自己的网络…”，确认后运行。</translation>
+    </message>
+    <message>
+      <source>Opening {name}</source>
+      <translation>打开 {name}</translation>
     </message>
     <message>
       <source>Counting the zeros</source>
@@ -1534,6 +1897,26 @@ reopened in a fresh process by {tool}</source>
       <translation>选择数据文件夹…</translation>
     </message>
     <message>
+      <source>Choose held-out data first, under Run.</source>
+      <translation>请先在“运行”中选择留出数据。</translation>
+    </message>
+    <message>
+      <source>Sense the layers</source>
+      <translation>感知各层</translation>
+    </message>
+    <message>
+      <source>The plan changes nothing yet.</source>
+      <translation>方案尚未改变任何内容。</translation>
+    </message>
+    <message>
+      <source>Which layer is guilty?</source>
+      <translation>哪一层有问题？</translation>
+    </message>
+    <message>
+      <source>Refine predictions in quiet time</source>
+      <translation>空闲时改进预测</translation>
+    </message>
+    <message>
       <source>Space</source>
       <translation>空格</translation>
     </message>
@@ -1772,6 +2155,10 @@ reopened in a fresh process by {tool}</source>
       <translation>裁剪</translation>
     </message>
     <message>
+      <source>Front</source>
+      <translation>前沿</translation>
+    </message>
+    <message>
       <source>History</source>
       <translation>历史</translation>
     </message>
@@ -1786,6 +2173,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Plan</source>
       <translation>方案</translation>
+    </message>
+    <message>
+      <source>Sensitivity</source>
+      <translation>敏感度</translation>
     </message>
   </context>
   <context>
@@ -1879,6 +2270,10 @@ reopened in a fresh process by {tool}</source>
       <translation>输入名称的一部分，查找任意命令或层</translation>
     </message>
     <message>
+      <source>Find the layers that cost the plan most, by running it without some of them: about log2 n evaluations</source>
+      <translation>通过去掉部分层来运行方案，找出代价最大的层：约 log2 n 次评测</translation>
+    </message>
+    <message>
       <source>Give the selected layers (or the model) this many bits a weight; 16 leaves them as stored</source>
       <translation>设置所选层（或整个模型）每个权重的位数；16 表示保持原样</translation>
     </message>
@@ -1905,6 +2300,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Light or dark as the system is</source>
       <translation>随系统选择浅色或深色</translation>
+    </message>
+    <message>
+      <source>Measure what an error of each layer costs; then every setting shows its predicted price at once</source>
+      <translation>实测每层误差的代价；之后每个设置立即显示其预测代价</translation>
     </message>
     <message>
       <source>Open a model folder with its config.json and weights</source>
@@ -1979,6 +2378,10 @@ reopened in a fresh process by {tool}</source>
       <translation>为省去重复计算而保存在磁盘上的内容：有多少、上限多少、如何清除</translation>
     </message>
     <message>
+      <source>When nothing else runs and on mains power, measure the plans that teach the prediction most; any edit stops it at once</source>
+      <translation>在没有其他任务且接通电源时，实测最能改进预测的方案；任何编辑都会立即停止它</translation>
+    </message>
+    <message>
       <source>Write the plan as a recipe that the command line can run</source>
       <translation>将方案保存为命令行也能运行的配方</translation>
     </message>
@@ -1994,12 +2397,24 @@ reopened in a fresh process by {tool}</source>
   <context>
     <name>core</name>
     <message>
+      <source> by {0} {1}</source>
+      <translation>，用 {0} {1}</translation>
+    </message>
+    <message>
       <source>"At most so much worse" needs the original measured first: give data to measure it on, or say kl instead</source>
+      <translation>“最多变差多少”需要先评测原模型：请提供评测数据，或改用 kl</translation>
+    </message>
+    <message>
+      <source>, 1 of {0}</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>--cap is for one part of the cache: name it, as in slim cache --only layers --cap 20</source>
-      <translation type="unfinished" />
+      <translation>--cap 只针对缓存的一部分：请指明，例如 slim cache --only layers --cap 20</translation>
+    </message>
+    <message>
+      <source>1 - cosine</source>
+      <translation>1 - 余弦</translation>
     </message>
     <message>
       <source>1:4</source>
@@ -2047,7 +2462,7 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
     </message>
     <message>
       <source>A goal is one of {0}; this one says {1}</source>
-      <translation type="unfinished" />
+      <translation>目标是 {0} 之一；此处写的是 {1}</translation>
     </message>
     <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
@@ -2063,11 +2478,11 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
     </message>
     <message>
       <source>A size is a number of bytes, "60 MB", "0.5x" or "50 %" (of the original), not {0}</source>
-      <translation type="unfinished" />
+      <translation>大小应为字节数、“60 MB”、“0.5x”或“50 %”（相对原模型），而不是 {0}</translation>
     </message>
     <message>
       <source>A size of {0} leaves no room for anything; give more</source>
-      <translation type="unfinished" />
+      <translation>大小 {0} 什么都放不下；请给更多</translation>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
@@ -2198,6 +2613,14 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>与原模型的余弦相似度</translation>
     </message>
     <message>
+      <source>Costliest: {0}; {1}</source>
+      <translation>代价最大：{0}；{1}</translation>
+    </message>
+    <message>
+      <source>Costliest: {0}; {1}; most of the loss is spread over the other layers</source>
+      <translation>代价最大：{0}；{1}；大部分损失分散在其他层</translation>
+    </message>
+    <message>
       <source>Counting</source>
       <translation>统计</translation>
     </message>
@@ -2259,7 +2682,7 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     </message>
     <message>
       <source>Every layer is held or protected, so there is nothing to search; let go of some</source>
-      <translation type="unfinished" />
+      <translation>所有层都被固定或保护，没有可搜索的；请放开一些</translation>
     </message>
     <message>
       <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
@@ -2443,7 +2866,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Looking for the guilty layers</source>
-      <translation type="unfinished" />
+      <translation>正在查找问题层</translation>
     </message>
     <message>
       <source>More and more samples</source>
@@ -2471,7 +2894,11 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>No plan is foretold to be that good: at best {0} ({1}); allow more or hold fewer layers</source>
-      <translation type="unfinished" />
+      <translation>没有方案预计能这么好：最好为 {0}（{1}）；请放宽要求或少固定一些层</translation>
+    </message>
+    <message>
+      <source>Nobody is guilty: the plan costs {0}, which is within the noise of the evaluation</source>
+      <translation>没有问题层：方案的代价为 {0}，在评测噪声之内</translation>
     </message>
     <message>
       <source>One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors in F32, and what the plan leaves alone as it is.</source>
@@ -2507,7 +2934,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Prices are measured by running the network; it can't run here</source>
-      <translation type="unfinished" />
+      <translation>代价需运行网络来实测；网络无法在此运行</translation>
     </message>
     <message>
       <source>Q_0</source>
@@ -2559,7 +2986,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Refining the plan</source>
-      <translation type="unfinished" />
+      <translation>正在改进方案</translation>
     </message>
     <message>
       <source>Refit what is left</source>
@@ -2595,11 +3022,11 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Sensing: one layer perturbed at a time</source>
-      <translation type="unfinished" />
+      <translation>感知：逐层扰动</translation>
     </message>
     <message>
       <source>Sensing: rounding and dropping</source>
-      <translation type="unfinished" />
+      <translation>感知：取整与剪除</translation>
     </message>
     <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
@@ -2699,7 +3126,7 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>The plan leaves every layer as it is, so none of them can be guilty; choose fewer bits or prune first</source>
-      <translation type="unfinished" />
+      <translation>方案未改变任何层，因此没有问题层；请先减少位数或剪枝</translation>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
@@ -2727,7 +3154,7 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model</source>
-      <translation type="unfinished" />
+      <translation>没有用于实测代价的留出样本；请给出 --data，或在模型旁放置 heldout.txt</translation>
     </message>
     <message>
       <source>There are no samples to run the network on; give --data</source>
@@ -2887,11 +3314,11 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>[goal] weights = {0}: give three, from 0 on: of loss (above 0), size and energy (one above 0)</source>
-      <translation type="unfinished" />
+      <translation>[goal] weights = {0}：请给出三个不小于 0 的数：损失（大于 0）、大小和能耗（其一大于 0）</translation>
     </message>
     <message>
       <source>[goal] {0} = {1}: give a number above 0, such as 0.01</source>
-      <translation type="unfinished" />
+      <translation>[goal] {0} = {1}：请给出大于 0 的数，例如 0.01</translation>
     </message>
     <message>
       <source>[goal] {0} can't be {1}; see slim plan --help for what a goal may say</source>
@@ -3030,6 +3457,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>距离 {0}</translation>
     </message>
     <message>
+      <source>down to {0}: {1} would win {2} {3} for {4} MB</source>
+      <translation>降到 {0}：{1} 会以 {4} MB 换回 {2} {3}</translation>
+    </message>
+    <message>
       <source>dtype</source>
       <translation>数据类型</translation>
     </message>
@@ -3052,6 +3483,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>file size</source>
       <translation>文件大小</translation>
+    </message>
+    <message>
+      <source>full precision</source>
+      <translation>全精度</translation>
     </message>
     <message>
       <source>global</source>
@@ -3126,6 +3561,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>它的缩放系数是 {0}，而 GGUF 的是 F16，编码不会精确；请选择量化器“GGUF 块”</translation>
     </message>
     <message>
+      <source>kept at {0}: {1} {2} per {3} MB</source>
+      <translation>保持 {0}：每 {3} MB 值 {2} {1}</translation>
+    </message>
+    <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>
       <translation>最大差异 {0}，允许 {1}（输出标准差的 {2}）</translation>
     </message>
@@ -3180,6 +3619,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>names, types and shapes</source>
       <translation>名称、类型与形状</translation>
+    </message>
+    <message>
+      <source>needs about {0} of memory ({1} free) and {2}, estimated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>needs about {0} of memory ({1} free) and {2}, estimated; accuracy is not measured, as both models would not fit</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
@@ -3414,6 +3861,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>去掉块 {0}：{1}</translation>
     </message>
     <message>
+      <source>without them {0} ± {1} of {2} is left</source>
+      <translation>去掉它们后 {2} 中剩余 {0} ± {1}</translation>
+    </message>
+    <message>
+      <source>your own figure ({0})</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>
       <translation type="unfinished" />
     </message>
@@ -3434,12 +3889,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 个与源逐位相同</translation>
     </message>
     <message>
+      <source>{0} bits</source>
+      <translation>{0} 位</translation>
+    </message>
+    <message>
       <source>{0} bits = {1}: choose 2 to 8, or 16 to leave the layer as it is</source>
       <translation>{0} bits = {1}：请选择 2 到 8，或用 16 保持原样</translation>
     </message>
     <message>
       <source>{0} bytes are out of reach: the smallest plan takes {1} bytes{2}</source>
-      <translation type="unfinished" />
+      <translation>{0} 字节无法达到：最小的方案需要 {1} 字节{2}</translation>
     </message>
     <message>
       <source>{0} bytes are too few for the cache's {1}; give at least {2}</source>
@@ -3674,6 +4133,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}，未实测：{1}，批量 {2}，{3}（{4}），{5} GFLOP/s 时 {6} W，{7} GB/s 时 {8} W，90 % 在 ×÷ {9} 之内；零不省能{10}。</translation>
     </message>
     <message>
+      <source>{0}, {1} g CO2e a kWh, PUE {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0}, {1} zero</source>
+      <translation>{0}，{1} 为零</translation>
+    </message>
+    <message>
       <source>{0}/{1} can't be read as a picture ({2}); remove or repair it</source>
       <translation>{0}/{1} 无法作为图片读取（{2}）；请删除或修复</translation>
     </message>
@@ -3816,6 +4283,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: the entry of {1} is incomplete; download it again</source>
       <translation>{0}：{1} 的条目不完整；请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: the only way it can be stored</source>
+      <translation>{0}：唯一可存储的方式</translation>
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from core.data import SUFFIXES
 
+from .. import settings
 from ..snapshot import Snapshot
 from . import action, opened, translate
 
@@ -42,6 +43,34 @@ def data_folder(window: Any) -> None:
     """Held-out samples in a folder: .txt files, or pictures in one subfolder per class"""
     if path := QFileDialog.getExistingDirectory(window, translate("actions", "Held-out data")):
         window.session.set_data(Path(path), window.session.snapshot.limit)
+
+
+def _sensible(s: Snapshot) -> str:
+    return opened(s) or s.runnable or ("" if s.data else translate("actions", "Choose held-out data first, under Run."))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Sense the layers"), "F6", "Run", why=_sensible)
+def sense(window: Any) -> None:
+    """Measure what an error of each layer costs; then every setting shows its predicted price at once"""
+    window.session.pricing.sense()
+    window.tabs.setCurrentWidget(window.parts["sensitivity"])
+
+
+def _accusable(s: Snapshot) -> str:
+    return _sensible(s) or ("" if any(not x.idle for x in s.settings.values()) else translate("actions", "The plan changes nothing yet."))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Which layer is guilty?"), "Shift+F6", "Run", why=_accusable)
+def guilty(window: Any) -> None:
+    """Find the layers that cost the plan most, by running it without some of them: about log2 n evaluations"""
+    window.session.pricing.accuse()
+    window.tabs.setCurrentWidget(window.parts["sensitivity"])
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Refine predictions in quiet time"), "", "Run", on=settings.refines)
+def refines(window: Any) -> None:
+    """When nothing else runs and on mains power, measure the plans that teach the prediction most; any edit stops it at once"""
+    settings.set_refines(not settings.refines())
 
 
 SPACE: Any = QT_TRANSLATE_NOOP("actions", "Space")

@@ -1,4 +1,4 @@
-"""Accuracy against size: every measured plan a solid point with its standard error; a click restores it."""
+"""Accuracy against size: every measured plan a solid point with its standard error, the present one hollow while it is only predicted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class AccuracyChart(QWidget):
         self.level = pg.InfiniteLine(angle=0, pen=pg.mkPen(theme.colour("before"), width=1))
         self.first = pg.ScatterPlotItem(size=9, symbol="s", pen=pg.mkPen(theme.colour("text"), width=1), hoverable=True, tip=self._tip)
         self.first.sigClicked.connect(lambda *_: session.restore(-1))
-        for item in (self.level, self.errors, self.first, self.dots):
+        self.hollow = pg.ScatterPlotItem(size=11, hoverable=True, tip=lambda x, y, data: self._foretold())
+        self.band = pg.ErrorBarItem(beam=0)
+        for item in (self.level, self.errors, self.band, self.first, self.dots, self.hollow):
             self.plot.addItem(item)
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -63,9 +65,11 @@ class AccuracyChart(QWidget):
             self.text.setText(snapshot.runnable or self.tr("The original is being measured."))
             self.dots.setData([])
             self.first.setData([])
+            self._predict(snapshot, None)
             return
         self._offer(score)
         self._points(snapshot, score, self.choice.currentData())
+        self._predict(snapshot, self.choice.currentData())
         self._say(snapshot, score, self.choice.currentData())
 
     def table(self) -> Rows:
@@ -96,6 +100,7 @@ class AccuracyChart(QWidget):
         x, y = np.array([f[0] for f in found]), np.array([f[1].value for f in found])
         e = np.array([f[1].error for f in found])
         self.errors.setData(x=x, y=y, top=e, bottom=e, beam=0)
+        self.errors.setVisible(bool(found))
         brushes = [solid("after" if f[2] >= 0 else "accent") for f in found]
         self.dots.setData(x=x, y=y, data=[f[2] for f in found], brush=brushes)
         start = [(s.original.size.total / 1e6, base.metrics[key].value)] if s.original and key in base.metrics else []
@@ -104,10 +109,42 @@ class AccuracyChart(QWidget):
         if key in base.metrics:
             self.level.setValue(base.metrics[key].value)
 
+    def _predict(self, s: Snapshot, key: str | None) -> None:
+        """A hollow point with its 90 % interval until this very plan is measured."""
+        if key is None or s.estimate is None or s.size is None or (s.score is not None and s.score.complete):
+            self.hollow.setData([])
+            self.band.setVisible(False)  # an empty one would still claim the place at zero
+            return
+        value, low, high = self.session.pricing.human(s.estimate, key)
+        x, y = np.array([s.size.total / 1e6]), np.array([value])
+        thick, thin = (pg.mkPen(theme.colour("accent"), width=w) for w in (2, 1))
+        self.hollow.setData(x, y, data=[-3], pen=thick, brush=None)
+        self.band.setData(x=x, y=y, top=np.array([high - value]), bottom=np.array([value - low]), pen=thin)
+        self.band.setVisible(True)
+
+    def _foretold(self) -> str:
+        """The prediction in words, with how well earlier ones did."""
+        s, key = self.session.snapshot, self.choice.currentData()
+        if s.estimate is None or key is None:
+            return ""
+        value, low, high = (numbers.significant(v) for v in self.session.pricing.human(s.estimate, key))
+        form = self.tr("predicted {value} ({low}-{high})")
+        if self.session.pricing.tuned(s):
+            form = self.tr("predicted {value} ({low}-{high}) before tuning")
+        lines = [form.format(value=value, low=low, high=high)]
+        if s.record and s.record.of:
+            lines.append(self.tr("{n} of {m} past predictions fell inside").format(n=s.record.inside, m=s.record.of))
+        if s.estimate.missing:
+            lines.append(self.tr("{n} layers by the error of their weights alone").format(n=s.estimate.missing))
+        return "\n".join(lines)
+
     def _say(self, s: Snapshot, base: Score, key: str) -> None:
         score = s.score
+        self.text.setToolTip(self._foretold())
         if score is None or key not in score.metrics:
-            self.text.setText(self.tr("Let the slider rest: the plan is measured by itself."))
+            told = self._foretold().split("\n")
+            first = self.tr("Let the slider rest: the plan is measured by itself.")
+            self.text.setText("<br>".join([f"<i>{told[0]}</i>", *told[1:]]) if told[0] else first)
             return
         m = score.metrics[key]
         before = f"{numbers.significant(base.metrics[key].value)} → " if key in base.metrics else ""

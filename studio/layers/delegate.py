@@ -14,7 +14,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class LayersDelegate(QStyledItemDelegate):
-    """Draws ("bar", stored, planned) at the left of a cell and ("line", values) likewise; the text stays at the right."""
+    """Draws ("bar", stored, planned), ("cost", share, measured) or ("line", values) at the left of a cell; the text stays at the right."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         super().paint(painter, option, index)
@@ -30,6 +30,8 @@ class LayersDelegate(QStyledItemDelegate):
         painter.save()
         if found[0] == "bar":
             _bar(painter, where, found[1], found[2])
+        elif found[0] == "cost":
+            _cost(painter, where, found[1], found[2])
         else:
             _line(painter, where, found[1])
         painter.restore()
@@ -43,6 +45,16 @@ def _bar(painter: QPainter, where: QRectF, stored: float, planned: float) -> Non
     """A frame as wide as what is stored now, filled as far as what is planned."""
     painter.fillRect(QRectF(where.left(), where.top(), where.width() * stored, where.height()), colour("grid"))
     painter.fillRect(QRectF(where.left(), where.top(), max(1.0, where.width() * planned), where.height()), colour("after"))
+
+
+def _cost(painter: QPainter, where: QRectF, share: float, measured: bool) -> None:
+    """Solid where it was measured, else a hollow frame."""
+    bar = QRectF(where.left(), where.top(), max(2.0, where.width() * share), where.height())
+    if measured:
+        painter.fillRect(bar, colour("after"))
+    else:
+        painter.setPen(QPen(colour("after"), 1))
+        painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
 
 
 def _line(painter: QPainter, where: QRectF, values: tuple[float, ...]) -> None:

@@ -17,14 +17,14 @@ from studio.words import word
 from .nodes import Node, fold
 
 Index = QModelIndex | QPersistentModelIndex
-LAYER, BITS, PRUNE, PLANNED, ERROR, SPARSITY, TYPE, SHAPE, PARAMETERS, STORED, DTYPE = range(11)
-DRAW = int(Qt.ItemDataRole.UserRole) + 1  # ("bar", stored share, planned share) or ("line", values)
+LAYER, BITS, PRUNE, PLANNED, COST, ERROR, SPARSITY, TYPE, SHAPE, PARAMETERS, STORED, DTYPE = range(12)
+DRAW = int(Qt.ItemDataRole.UserRole) + 1  # ("bar", stored share, planned share), ("line", values) or ("cost", share, solid)
 Role = Qt.ItemDataRole
 DISPLAY, TOOLTIP = int(Role.DisplayRole), int(Role.ToolTipRole)
 ALIGN, FOREGROUND = int(Role.TextAlignmentRole), int(Role.ForegroundRole)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-NUMERIC = (BITS, PRUNE, PARAMETERS, STORED, SPARSITY, PLANNED, ERROR)
+NUMERIC = (BITS, PRUNE, PARAMETERS, STORED, SPARSITY, PLANNED, COST, ERROR)
 NONE = QModelIndex()
 
 
@@ -41,12 +41,12 @@ class LayersModel(QAbstractItemModel):
         self._kept: dict[tuple[Node, int], Any] = {}
         self._order = (-1, Qt.SortOrder.AscendingOrder)
         self._titles = (
-            self.tr("Layer"), self.tr("Bits"), self.tr("Prune"), self.tr("Planned"), self.tr("Error"), self.tr("Zeros"),
+            self.tr("Layer"), self.tr("Bits"), self.tr("Prune"), self.tr("Planned"), self.tr("Cost"), self.tr("Error"), self.tr("Zeros"),
             self.tr("Type"), self.tr("Shape"), self.tr("Parameters"), self.tr("Stored"), self.tr("Dtype"),
         )  # fmt: skip
         self._tips = {
             LAYER: self.tr("Like blocks are folded into one row; open it to see its layers"),
-            BITS: self.tr("Planned bits of a weight. ● said by the layer itself, ◐ by its group; unmarked comes from the model"),
+            BITS: self.tr("Planned bits of a weight. ● said by the layer itself, ◐ by its group, else by the model; ■ held in searches"),
             PRUNE: self.tr("Planned share of weights set to zero. ● said by the layer itself, ◐ by its group"),
             SPARSITY: self.tr("Share of exact zeros: measured after compression where the plan was measured, else as stored"),
             TYPE: self.tr("What the tensor does in the network"),
@@ -55,13 +55,14 @@ class LayersModel(QAbstractItemModel):
             STORED: self.tr("Bytes in the opened file"),
             DTYPE: self.tr("Type in the opened file"),
             PLANNED: self.tr("Exact bytes an export will write. Frame: stored now, fill: planned, against the largest row beside it"),
+            COST: self.tr("Sensitivity: what a unit of output error costs. Solid bar: measured; hollow: still assumed or from gradients"),
             ERROR: self.tr("Measured: squared distance to the original over its squared norm. Line: one value per block"),
         }
         self._values: dict[int, Callable[[Node], Any]] = {
             TYPE: self._type, SHAPE: self._shape, DTYPE: self._dtype, PARAMETERS: lambda n: sum(x.tensor.parameters for x in n.layers),
             STORED: lambda n: sum(x.tensor.nbytes for x in n.layers), SPARSITY: self._sparsity,
             BITS: lambda n: self._planned_as(n, "bits"), PRUNE: lambda n: self._planned_as(n, "amount"),
-            PLANNED: self._planned, ERROR: self._error,
+            PLANNED: self._planned, ERROR: self._error, COST: self._cost,
         }  # fmt: skip
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -69,7 +70,7 @@ class LayersModel(QAbstractItemModel):
         old, self.snapshot = self.snapshot, snapshot
         if old.layers is not snapshot.layers and old.layers != snapshot.layers:
             self._rebuild()
-        elif any(getattr(old, f) != getattr(snapshot, f) for f in ("settings", "size", "outcomes", "cut", "zeros")):
+        elif any(getattr(old, f) != getattr(snapshot, f) for f in ("settings", "size", "outcomes", "cut", "zeros", "sensitivity", "pins")):
             self.refresh()
 
     def refresh(self) -> None:
@@ -140,7 +141,7 @@ class LayersModel(QAbstractItemModel):
             return self._draw(node, column)
         if role == TOOLTIP:
             return self._tip(node, column)
-        if role == FOREGROUND and len(node.layers) == 1 and self._protected(node.layers[0]):
+        if role == FOREGROUND and (self._guessed(node) if column == COST else len(node.layers) == 1 and self._protected(node.layers[0])):
             return QBrush(colour("muted"))
         return None
 
@@ -187,7 +188,7 @@ class LayersModel(QAbstractItemModel):
             return numbers.size(value)
         if column == SPARSITY:
             return numbers.percent(value)
-        return numbers.significant(value) if column == ERROR else str(value)
+        return numbers.significant(value) if column in (ERROR, COST) else str(value)
 
     def _tip(self, node: Node, column: int) -> str | None:
         if column == LAYER:
@@ -210,8 +211,10 @@ class LayersModel(QAbstractItemModel):
 
     def _draw(self, node: Node, column: int) -> tuple[Any, ...] | None:
         if column == PLANNED and node.parent is not None:
-            most = self._most(node.parent)
+            most = self._most(node.parent, PLANNED)
             return ("bar", min(1.0, self.value(node, STORED) / most), min(1.0, (self.value(node, PLANNED) or 0) / most))
+        if column == COST and node.parent is not None and (cost := self.value(node, COST)) is not None:
+            return ("cost", min(1.0, cost / self._most(node.parent, COST)), not self._guessed(node))
         if column == ERROR and len(node.children) > 1 and all(not n.children for n in node.children):
             values = [self.value(n, ERROR) for n in node.natural]
             # a layer left alone has no error; one not measured yet must not look like that
@@ -219,11 +222,12 @@ class LayersModel(QAbstractItemModel):
             return None if waiting or not any(values) else ("line", tuple(v or 0.0 for v in values))
         return None
 
-    def _most(self, above: Node) -> float:
+    def _most(self, above: Node, column: int) -> float:
         """The largest figure among the rows of one parent: the width of a full bar."""
-        key = (above, -1)
+        key = (above, -1 - column)
         if key not in self._kept:
-            self._kept[key] = max(max(self.value(n, STORED), self.value(n, PLANNED) or 0) for n in above.children) or 1
+            stored = (self.value(n, STORED) for n in above.children) if column == PLANNED else ()
+            self._kept[key] = max(*stored, *(self.value(n, column) or 0 for n in above.children), 0) or 1
         return self._kept[key]
 
     def _type(self, node: Node) -> str:
@@ -251,6 +255,17 @@ class LayersModel(QAbstractItemModel):
         known = [self.snapshot.outcomes[x.name].error for x in node.layers if x.name in self.snapshot.outcomes]
         return sum(known) / len(known) if known else None
 
+    def _cost(self, node: Node) -> float | None:
+        """What a unit of error in every layer of a row would cost together."""
+        found = self.snapshot.sensitivity
+        known = [found.layers[x.name].alpha for x in node.layers if x.name in found.layers] if found else []
+        return sum(known) if known else None
+
+    def _guessed(self, node: Node) -> bool:
+        """Whether some layer of a row was not disturbed itself yet."""
+        found = self.snapshot.sensitivity
+        return found is not None and any(x.name in found.layers and found.layers[x.name].how != "measured" for x in node.layers)
+
     def _planned(self, node: Node) -> int | None:
         size = self.snapshot.size
         return None if size is None else sum(size.layers.get(x.name, 0) for x in node.layers)
@@ -273,7 +288,8 @@ class LayersModel(QAbstractItemModel):
         values = [getattr(s, field) for s in free]
         text = _span(values) if field == "bits" else _span([round(100 * v) for v in values]) + " %" if any(values) else "–"
         who = {s.origin.get(field, "model") for s in free}
-        return ("● " if "own" in who else "◐ " if "group" in who else "") + text
+        held = field == "bits" and self.snapshot.pins.issuperset(x.name for x in node.layers)
+        return ("■ " if held else "") + ("● " if "own" in who else "◐ " if "group" in who else "") + text
 
 
 def _one(values: Iterator[str]) -> str | None:

@@ -19,7 +19,7 @@ from .delegate import LayersDelegate
 from .model import DTYPE, LAYER, Index, LayersModel
 from .nodes import Node
 
-WIDTHS = (13, 3.9, 4.7, 8.2, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
+WIDTHS = (13, 3.9, 4.7, 8.2, 7, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
 NUDGE = 0.05  # what one [ or ] adds to the share to prune
 OPEN_MATCHES = 500  # a search with more hits stays folded
 
@@ -161,6 +161,12 @@ class LayersView(QWidget):
         similar = menu.addAction(self.tr("Select similar"), self.select_similar)
         similar.setEnabled(bool(self.selected()))
         menu.addAction(self.tr("Select nothing (whole model)"), lambda: self.session.select(()))
+        pins, chosen = self.session.snapshot.pins, self.selected()
+        held = menu.addAction(self.tr("Hold as it is in searches"))
+        held.setCheckable(True)
+        held.setChecked(bool(chosen) and pins.issuperset(chosen))
+        held.setEnabled(bool(chosen))
+        held.triggered.connect(lambda on: self.session.pricing.pin(chosen, on))
         menu.addSeparator()
         menu.addAction(self.tr("Expand all"), self.tree.expandAll)
         menu.addAction(self.tr("Collapse all"), self.tree.collapseAll)

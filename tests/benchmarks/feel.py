@@ -1,4 +1,4 @@
-"""How the studio feels: start, tree, tick, gaps of the window's thread, quantizer throughput; each beside its limit."""
+"""How the studio feels: start, tree, tick, prediction, gaps of the window's thread, quantizer throughput; each beside its limit."""
 
 from __future__ import annotations
 
@@ -169,6 +169,69 @@ def ticks(quick: bool) -> list[Row]:
     return [("slider tick to redrawn charts, 500 layers, p99", p99(took[5:]), "ms", "< 16")]
 
 
+def prices(layers: Any) -> Any:
+    """A sensitivity of so many layers with a full table each, in the shape a pass leaves."""
+    from core.sensed import Option, Sensed, Sensitivity
+    from core.types import Setting
+
+    def options(i: int) -> tuple[Option, ...]:
+        rounded = [Option(Setting(quantize="rtn", bits=b), "round", (1 + i % 7) * 4.0**-b, 2 * 4.0**-b) for b in (2, 3, 4, 5, 6, 8)]
+        pruned = [Option(Setting(prune="magnitude", amount=a), "prune", a * a / 3, a * a) for a in (0.3, 0.5, 0.7, 0.8)]
+        return (*rounded, *pruned)
+
+    found = {x.name: Sensed(x.name, 0.001 * (1 + i % 97), 0.2, "measured", options(i)) for i, x in enumerate(layers)}
+    return Sensitivity(found, "feel", done=len(found), total=len(found))
+
+
+def churn(job: Any) -> None:
+    """Work for the worker that ends when it is told to."""
+    import torch
+
+    x = torch.randn(512, 512)
+    while True:
+        job.check()
+        x = (x @ x).clamp(-1, 1)
+
+
+def predictions(quick: bool) -> list[Row]:
+    """A tick of both sliders to its prediction on the screen, hollow with its interval, on 500 layers, while the worker computes."""
+    from dataclasses import replace
+
+    from core.predict import Predictor
+    from core.types import Measured, Score
+    from studio.app import build
+    from studio.charts import charts
+
+    app, window = build()
+    session = window.session
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.safetensors"
+        shard(file, {f"model.layers.{i // 5}.mlp.p{i % 5}_proj.weight": (512, 512) for i in range(500)})
+        (file.parent / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+        session.open(file.parent)
+        until(app, lambda: session.snapshot.original is not None and not session.engine.busy())
+        session.set_target("packed")
+        score = Score("causal-lm", {"perplexity": Measured(20.0, 0.5), "kl": Measured(0.0)}, 2048, "tokens", "", 1, 1)
+        session._set(replace(session.snapshot, original=replace(session.snapshot.original, score=score)))
+        session.pricing.predictor = Predictor.of(prices(session.snapshot.layers))
+        chart = charts["accuracy"](session)
+        chart.resize(300, 270)
+        chart.show()
+        session.engine.run("churn", "Churning", churn)
+        took, shown = [], set()
+        for i in range(60 if quick else 400):
+            begin = time.perf_counter()
+            session.choose(amount=(i % 90) / 100, bits=2 + i % 7, gesture=1)
+            chart.show(session.snapshot)
+            chart.grab()
+            took.append(time.perf_counter() - begin)
+            shown.add(float(chart.hollow.points()[0].pos().y()))
+        session.engine.cancel("churn")
+        session.close()
+    assert len(shown) > 30, "the ticks predicted the same, so nothing was redrawn"
+    return [("slider tick to prediction on screen, 500 layers, worker busy, p99", p99(took[5:]), "ms", "< 16")]
+
+
 def gaps(quick: bool) -> list[Row]:
     """The longest time the window's thread did not answer while the worker compressed and evaluated."""
     from PySide6.QtCore import QTimer
@@ -251,7 +314,7 @@ def main() -> None:
     os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-feel-")
     os.environ["SLIM_SETTINGS"] = os.environ["SLIM_CACHE"] + "/settings.ini"
     rows: list[Row] = []
-    for part in (start, tree, ticks, gaps, throughput):
+    for part in (start, tree, ticks, predictions, gaps, throughput):
         for name, value, unit, limit in part(asked.quick):
             print(f"{name:<52} {value:>9.3g} {unit:<5} {limit}", flush=True)
             rows.append((name, value, unit, limit))

@@ -1,0 +1,148 @@
+"""What runs on the worker for prices: sensing, learning, the front, solving a budget, finding the guilty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.compress import needs
+from core.energy import estimate
+from core.errors import CannotRun
+from core.job import Job
+from core.plans import resolve
+from core.predict import Predictor
+from core.sensed import Evaluation, Front, Sensitivity
+from core.types import Calibration, Plan, Score, Task
+
+from .scene import scene
+from .snapshot import Fronts
+from .work import Opened, _threads, forecast, preview, priced
+
+if TYPE_CHECKING:
+    from core.guilty import Guilt
+    from core.search import Goal, Table
+
+OFTEN = 0.5  # s between two predictors while the pass runs
+POINTS = 40  # of the front
+PRESETS = (8, 6, 5, 4, 3, 2)  # bits of the uniform plans beside the front
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What the window asks at every tick, built anew whenever something was learned."""
+
+    sensitivity: Sensitivity
+    predictor: Predictor
+    table: Table  # every option of every layer with its bytes and its price: a handle slides along it
+    fronts: Fronts
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What prices are for."""
+
+    plan: Plan
+    target: Any
+    task: Task
+    pins: Collection[str]
+    evaluations: Sequence[Evaluation]
+
+
+def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job) -> Priced:
+    """The sensitivity pass; streams Priced as it grows. What is found is kept in the layer store."""
+    from core.sensitivity import sense as walk
+
+    _threads()
+    network = opened.network(job)
+    some = replace(asked.plan, model=replace(asked.plan.model, bits=3, amount=0.5))
+    fits = forecast(opened, some, True).scores  # where both models don't, prices stay what their types are known to cost
+    reference = opened.reference(data, limit, job) if fits else None
+    calibration = _moments(opened, some, data, limit, job)
+    told = [time.monotonic()]
+
+    def grow(found: Sensitivity) -> None:
+        if time.monotonic() - told[0] > OFTEN:
+            job.point(price(opened, found, asked, job))
+            told[0] = time.monotonic()
+
+    found = walk(network, opened.checkpoint, opened.layers, asked.plan, calibration, reference, job.into(grow), opened.store)
+    return price(opened, found, asked, job)
+
+
+def _moments(opened: Opened, some: Plan, data: Path, limit: int | None, job: Job) -> Calibration:
+    """Second moments of every layer that may be changed, and whatever else the plan's own methods look at."""
+    from core.calibrate import kept, observe
+    from core.sensitivity import sensible
+
+    found, _ = opened._calibrating(data, limit, job)
+    free, asked = sensible(opened.layers, some), {"inputs", *needs(some, opened.layers)}
+    return observe(opened.network(job), opened.checkpoint, found, free, asked, job, store=kept.default())
+
+
+def price(opened: Opened, sensitivity: Sensitivity, asked: Asked, job: Job) -> Priced:
+    """Learn from what was measured, and what may be had at every size."""
+    from core.search import table
+
+    predictor = Predictor.of(sensitivity, asked.evaluations)
+    job.check()
+    found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins)
+    return Priced(sensitivity, predictor, found, Fronts(_points(opened, found, job), _uniform(opened, predictor, asked)))
+
+
+def _points(opened: Opened, t: Table, job: Job) -> tuple[Front, ...]:
+    """The front from its smallest plan to its best, by equal ratios of size: at the small end, where it is steep, they lie closest."""
+    from core.search import near
+
+    least, most = near(t, 0), near(t, inf)
+    found = {f.size.total: f for f in (least, most)}
+    steps = POINTS if most.size.total > least.size.total else 0
+    for i in range(1, steps):
+        job.check()
+        f = near(t, least.size.total * (most.size.total / least.size.total) ** (i / steps))
+        found.setdefault(f.size.total, f)
+    return tuple(_here(opened, t, found[n]) for n in sorted(found))
+
+
+def _here(opened: Opened, t: Table, f: Front) -> Front:
+    """With the joules of the scene in force."""
+    spent = estimate(opened.checkpoint, opened.layers, resolve(f.plan, opened.layers), f.size, t.target, t.task, scene())
+    return replace(f, joules=spent.joules)
+
+
+def _uniform(opened: Opened, predictor: Predictor, asked: Asked) -> tuple[Front, ...]:
+    """The plan's own quantizer with the same bits everywhere, nothing pruned, each with its exact size and its prediction."""
+    found = []
+    for bits in PRESETS:
+        even = Plan(replace(asked.plan.model, bits=bits, amount=0.0), seed=asked.plan.seed, tune=asked.plan.tune, tuning=asked.plan.tuning)
+        its = priced(opened.checkpoint, opened.layers, even, asked.target, asked.task)
+        found.append(Front(even, its["size"], predictor.estimate(its["settings"]), its["energy"].joules if its["energy"] else 0.0))
+    return tuple(found)
+
+
+def solve(table: Table, goal: Goal, original: Score | None, job: Job) -> Front:
+    """The plan that meets a goal, exactly."""
+    from core.search import best
+
+    return best(table, goal, original)
+
+
+def accuse(
+    opened: Opened, plan: Plan, target: Any, task: Task, data: Path, limit: int | None, suspicion: Mapping[str, float], job: Job
+) -> Guilt:
+    """Which layers cost most, by really running the plan without some of them; streams (plan, Score)."""
+    from core.guilty import guilty
+
+    quiet = job.into(lambda _: None)
+
+    def evaluate(tried: Plan) -> Score:
+        score = preview(opened, replace(tried, tune=False), target, task, data, limit, quiet).score
+        if score is None:
+            raise CannotRun("This model can't be scored here, so nobody can be accused; choose a smaller one or held-out data")
+        return score
+
+    layers = opened.made(plan, data, limit, job).layers
+    return guilty(layers, plan, evaluate, job, suspicion=suspicion)
