@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,7 +49,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         session, seen = Session(Engine()), list[Sensitivity]()
         session.open(SAMPLES / "fashion-vit")
         bot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+        session.set_data(session.snapshot.data, 200)
         session.set_target("packed")
+        session.edit("no tuning", replace(session.snapshot.plan, tune=False))
         session.choose(prune="magnitude", quantize="rtn")
         session.choose_knob("rtn.granularity", "channel")
         session.changed.connect(lambda s: seen.append(s.sensitivity) if s.sensitivity and s.sensitivity not in seen[-1:] else None)
