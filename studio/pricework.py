@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.guilty import Guilt
     from core.search import Goal, Table
 
-OFTEN = 0.5  # s between two predictors while the pass runs
+OFTEN, TENTH = 0.5, 10  # s between two predictors while the pass runs, and how many times as long as one takes, at least
 POINTS = 40  # of the front
 PRESETS = (8, 6, 5, 4, 3, 2)  # bits of the uniform plans beside the front
 
@@ -49,7 +49,7 @@ class Asked:
     target: Any
     task: Task
     pins: Collection[str]
-    evaluations: Sequence[Evaluation]
+    lessons: Sequence[tuple[Plan, Evaluation]]  # grows while a pass runs: what is measured in between counts at once
 
 
 def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job) -> Priced:
@@ -62,12 +62,12 @@ def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job)
     fits = forecast(opened, some, True).scores  # where both models don't, prices stay what their types are known to cost
     reference = opened.reference(data, limit, job) if fits else None
     calibration = _moments(opened, some, data, limit, job)
-    told = [time.monotonic()]
+    due = [0.0]
 
     def grow(found: Sensitivity) -> None:
-        if time.monotonic() - told[0] > OFTEN:
+        if (begun := time.monotonic()) > due[0]:
             job.point(price(opened, found, asked, job))
-            told[0] = time.monotonic()
+            due[0] = begun + max(OFTEN, TENTH * (time.monotonic() - begun))
 
     found = walk(network, opened.checkpoint, opened.layers, asked.plan, calibration, reference, job.into(grow), opened.store)
     return price(opened, found, asked, job)
@@ -87,7 +87,7 @@ def price(opened: Opened, sensitivity: Sensitivity, asked: Asked, job: Job) -> P
     """Learn from what was measured, and what may be had at every size."""
     from core.search import table
 
-    predictor = Predictor.of(sensitivity, asked.evaluations)
+    predictor = Predictor.of(sensitivity, [e for _, e in asked.lessons])
     job.check()
     found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins)
     return Priced(sensitivity, predictor, found, Fronts(_points(opened, found, job), _uniform(opened, predictor, asked)))

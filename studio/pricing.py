@@ -127,12 +127,13 @@ class Pricing(QObject):
             return
         self.session.engine.run(
             "sensitivity", self.tr("Sensing the layers"), pricework.sense, self.session._opened, self._ask(), s.data, s.limit,
-            point=self._priced, done=self._priced, failed=self.session._fail,
+            point=self._priced, done=self._sensed, failed=self.session._fail,
         )  # fmt: skip
 
     def stop(self) -> None:
         """Stop sensing; what was sensed stays in use."""
         self.session.engine.cancel("sensitivity")
+        self._soon.start()
 
     @property
     def sensing(self) -> bool:
@@ -148,12 +149,17 @@ class Pricing(QObject):
         self.stop()
         return self.sense
 
+    def _sensed(self, found: pricework.Priced) -> None:
+        self._priced(found)
+        if self._asked() != self._methods:
+            self.draw()
+
     def _ask(self) -> pricework.Asked:
         s = self._shot
         self._base, asked = self.base, self._asked()
         if asked != self._methods:
             self._methods, self._spent = asked, 0
-        return pricework.Asked(self._base, s.target, s.task or "other", s.pins, tuple(e for _, e in self.lessons))
+        return pricework.Asked(self._base, s.target, s.task or "other", s.pins, self.lessons)
 
     def _priced(self, found: pricework.Priced) -> None:
         self.predictor, self.table = found.predictor, found.table
@@ -190,9 +196,9 @@ class Pricing(QObject):
             self.sense()
 
     def draw(self) -> None:
-        """Learn from what was measured and draw the front anew, on the worker."""
+        """Learn from what was measured and draw the front anew, on the worker; a running pass does so by itself."""
         s = self._shot
-        if s.sensitivity is None or s.checkpoint is None:
+        if s.sensitivity is None or s.checkpoint is None or self.sensing:
             return
         self.session.engine.run(
             "front", self.tr("Predicting the front"), pricework.price, self.session._opened, s.sensitivity, self._ask(),
