@@ -2477,6 +2477,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>集群中有机器的 slim-studio、torch 或 numpy 版本不同；请在所有机器上安装相同版本</translation>
     </message>
     <message>
+      <source>A recipe is written for a goal; say --under, --worse, --kl, --energy, --time or --weights</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>A size is a number of bytes, "60 MB", "0.5x" or "50 %" (of the original), not {0}</source>
       <translation>大小应为字节数、“60 MB”、“0.5x”或“50 %”（相对原模型），而不是 {0}</translation>
     </message>
@@ -2793,6 +2797,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>分组大小</translation>
     </message>
     <message>
+      <source>Guilty layers are found by running the network on data; open a folder with config.json and give data to score on</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>HQQ (no data)</source>
       <translation>HQQ（无需数据）</translation>
     </message>
@@ -2929,6 +2937,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>普通 safetensors，随处可加载；剪枝和量化后的值原位存储，因此只有改变数据类型才会减小字节数。</translation>
     </message>
     <message>
+      <source>Planned on symmetric grids: {0} holds layers of different bits only so</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Polishing rounds</source>
       <translation>精修轮数</translation>
     </message>
@@ -2985,6 +2997,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>读取权重</translation>
     </message>
     <message>
+      <source>Refined by {0} real evaluations: {1} swaps kept, {2} -&gt; {3} on calibration data (difference {4} ± {5})</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Refining the plan</source>
       <translation>正在改进方案</translation>
     </message>
@@ -3021,12 +3037,20 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>范围</translation>
     </message>
     <message>
+      <source>Searched for {0}: {1} bytes, foretold {2}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Sensing: one layer perturbed at a time</source>
       <translation>感知：逐层扰动</translation>
     </message>
     <message>
       <source>Sensing: rounding and dropping</source>
       <translation>感知：取整与剪除</translation>
+    </message>
+    <message>
+      <source>Sensing: whole plans</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
@@ -3129,6 +3153,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>方案未改变任何层，因此没有问题层；请先减少位数或剪枝</translation>
     </message>
     <message>
+      <source>The plan was not refined, as the network does not run here</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
       <translation>方案中的方法需要数据，因此网络必须能运行；请打开带 config.json 的文件夹，或选择其他方法</translation>
     </message>
@@ -3201,6 +3229,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>无法在该网络运行时观察它，因此收集不到统计量；请选择不需要数据的方法</translation>
     </message>
     <message>
+      <source>This plan can't be packed: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This plan can't be packed: {0}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>This report was written by a newer studio; open it there</source>
       <translation>该报告由更新版本写成；请在新版本中打开</translation>
     </message>
@@ -3271,6 +3307,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>What [plan.cuts] says: shares that go (rounded to the nearest width that loads), how many blocks go, and how they are chosen.</source>
       <translation>[plan.cuts] 的内容：剪去的比例（取最接近的可加载宽度）、剪去多少块，以及如何选择。</translation>
+    </message>
+    <message>
+      <source>What an error of each layer costs could not be measured here and was guessed from its kind and place</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Writing</source>
@@ -4359,6 +4399,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1} is no class of this network; name the folders like its labels ({2} …)</source>
       <translation>{0}：{1} 不是该网络的类别；请按其标签命名文件夹（{2} …）</translation>
+    </message>
+    <message>
+      <source>{0}: {1} is no number</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}: {1} is registered twice</source>
