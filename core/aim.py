@@ -15,7 +15,7 @@ from .predict import Predictor
 from .recipe import Recipe
 from .search import Table, best, budget, table
 from .search.refine import refine
-from .search.table import mixable
+from .search.table import mixable, rounding
 from .sensed import Estimate, Front, Sensitivity
 from .stage import Stage, calibration, data_of, staged, weights
 from .store import Store
@@ -79,7 +79,9 @@ def sensed(s: Stage, plan: Plan, seen: Calibration | None, own: Any, job: Job) -
     """The sensitivity pass over what the plan may change; a note where prices had to be guessed."""
     from .sensitivity import sense
 
-    found = sense(s.net, s.slim, s.layers, plan, seen, own, job, s.store)
+    settings = resolve(rounding(plan), s.layers).values()
+    methods = {x.quantize for x in settings} | {x.prune for x in settings}  # the plan's own: no other is searched among
+    found = sense(s.net, s.slim, s.layers, plan, seen, own, job, s.store, methods - {""})
     if not found.done:
         job.note("What an error of each layer costs could not be measured here and was guessed from its kind and place")
     return found
@@ -126,7 +128,8 @@ def _seen(s: Stage, plan: Plan, job: Job) -> Calibration | None:
     if s.net is None:
         return None
     order: Any = s.recipe.order
-    return observe(s.net, s.slim, data_of(s.recipe, s.net, s.slim, job), sensible(s.layers, plan), {"inputs"}, job, order, kept.default())
+    needs = {"inputs"} | compress.needs(rounding(plan), s.layers)
+    return observe(s.net, s.slim, data_of(s.recipe, s.net, s.slim, job), sensible(s.layers, plan), needs, job, order, kept.default())
 
 
 def _own(s: Stage, job: Job) -> Any:

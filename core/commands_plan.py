@@ -38,7 +38,7 @@ def options(p: argparse.ArgumentParser) -> None:
     aims.add_argument("--weights", metavar="A,B,C", help="the least A x loss + B x size/original + C x energy/original")
     p.add_argument("--alike", action="store_true", help="q, k and v, and gate and up, get one setting")
     p.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="then local search with real evaluations")
-    p.add_argument("--quantize", metavar="METHOD", help="the method to plan for; slim when nothing is said")
+    p.add_argument("--quantize", metavar="METHOD", help="the method to plan for; when nothing is said, slim (ggml for gguf)")
     p.add_argument("--format", choices=list(targets))
     p.add_argument("--data", type=Path, help="held-out samples")
     p.add_argument("--limit", type=int)
@@ -80,8 +80,10 @@ def _wanted(args: argparse.Namespace) -> Recipe:
         recipe = replace(recipe, goal=goal or recipe.goal)
     else:
         model = open_checkpoint(args.path)
-        target = "packed" if model.config else "dense"
-        recipe = Recipe(args.path.absolute(), Plan(Choice("magnitude", 0.0, args.quantize or "slim", 16, GROUPS)), target=target, goal=goal)
+        target = args.format or ("packed" if model.config else "dense")
+        method = args.quantize or ("ggml" if target == "gguf" else "slim")
+        plan = Plan(Choice("magnitude", 0.0, method, 16, GROUPS if method == "slim" else {}))
+        recipe = Recipe(args.path.absolute(), plan, target=target, goal=goal)
     if args.quantize:
         recipe = replace(recipe, plan=replace(recipe.plan, model=replace(recipe.plan.model, quantize=args.quantize)))
     return replace(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Allowed = Callable[[Layer, Setting], bool]
 FUSED = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"), ("w1", "w3"), ("q", "k", "v"))
 DEEP = 8  # blocks from which the first, the last and the early down projections have a floor: in fewer they are too much of the model
+BITS = (2, 3, 4, 5, 6, 8)  # that are offered
 FLOOR = 3  # bits of that floor
 EARLY = 8  # one block in so many, from the front, is early
 BLOCK = re.compile(r"^(?:.*?\.)?(\d+)\.")
@@ -210,19 +211,18 @@ def mixable(target: Any, s: Setting) -> Setting | None:
 
 
 def _ways(x: Layer, asked: Setting, predictor: Predictor, allowed: Allowed | None) -> Iterator[Setting]:
-    """Settings of one layer: left at 16 bits, then what was sensed."""
-    bare = replace(asked, quantize="", bits=16, quantize_knobs={}, origin={})
+    """Settings of one layer: left at 16 bits, then the plan's quantizer at every width (between those that were sensed the predictor's
+    curves say what it costs), or whatever was sensed where that method has no options."""
     sensed = [replace(o.setting, seed=asked.seed, origin={}) for o in predictor.sensitivity.layers[x.name].options]
+    bare = replace(asked, quantize="", bits=16, quantize_knobs={}, origin={})
+    own = [replace(asked, bits=b, origin={}) for b in BITS] if any(s.quantize == asked.quantize for s in sensed) else []
     if allowed is not None:
-        plain = Setting(seed=asked.seed)
-        yield from (s for s in (plain, *sensed) if allowed(x, s))
+        plain = [Setting(seed=asked.seed), *(replace(s, prune="", amount=0.0, prune_knobs={}) for s in own)]
+        yield from (s for s in (*plain, *sensed) if allowed(x, s))
         return
     yield bare
-    rounded = [s for s in sensed if s.quantize]
-    own = [s for s in rounded if s.quantize == asked.quantize]
-    alike = [s for s in own if same(replace(s, bits=4))[5] == same(replace(asked, bits=4))[5]]
-    for s in alike or own or rounded:
-        yield replace(bare, quantize=s.quantize, bits=s.bits, quantize_knobs=s.quantize_knobs)
+    rounded = [replace(bare, quantize=s.quantize, bits=s.bits, quantize_knobs=s.quantize_knobs) for s in sensed if s.quantize]
+    yield from own or rounded
 
 
 def _refused(checkpoint: Checkpoint, x: Layer, s: Setting, target: Any) -> bool:

@@ -1,0 +1,152 @@
+"""Bits dealt to layers under a budget, really run: our plan beside uniform, random mixes and the field's scores, at equal bytes.
+
+Bytes are counted in the packed layout, zero points included. At 3.0 bits the budget is that of 3 bits everywhere, at 2.5 the mean of
+2 and 3.
+SmolLM2 uses what `prediction.py` sensed and adds about 20 minutes of one core; --quick takes the bundled language model in its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core import environment
+
+environment.prepare()
+
+from core.formats.packed import PackedTarget
+from core.job import Job
+from core.plans import MODEL, edit, resolve
+from core.predict import Predictor
+from core.recipe import Recipe
+from core.search import Goal, Table, best, table
+from core.search.compact import compact, same
+from core.sensed import Sensitivity
+from core.sensing import Opened, opened
+from core.size import size
+from core.types import Choice, Layer, Plan, Setting
+from tests.benchmarks.prediction import CASES, Case
+from tests.benchmarks.table import write
+
+Row = dict[str, Any]
+FEW = (2, 3, 4)
+SEEDS = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(PackedTarget):
+    """The packed layout as a measure of bytes: what transformers can read of it is not asked here."""
+
+    def mixes(self, setting: Setting) -> bool:
+        return True
+
+
+def few(o: Opened) -> Any:
+    """Only 2, 3 and 4 bits of the plan's own quantizer."""
+    asked = same(next(s for s in resolve(edit(o.plan, MODEL, bits=3), o.layers).values() if s.quantize))
+
+    def allowed(x: Layer, s: Setting) -> bool:
+        return s.bits in FEW and same(replace(s, bits=3)) == asked
+
+    return allowed
+
+
+def plain(t: Table, s: Sensitivity, weighted: bool) -> Table:
+    """The same options at the field's scores: relative squared error of weights (HIGGS t^2), or of outputs, all layers counting alike."""
+    known = {(n, same(o.setting)): o.error if weighted else o.plain for n, x in s.layers.items() for o in x.options}
+    values = np.zeros(len(t.values))
+    for j, places in enumerate(t.members):
+        for i in range(int(t.start[j]), int(t.start[j + 1])):
+            values[i] = known.get((t.layers[places[0]].name, same(t.ways[i])), 0.0)
+    return replace(t, values=values, kept={})
+
+
+def mixed(t: Table, room: float, seed: int) -> Plan:
+    """Options drawn at random, then single layers moved at random until the bytes are used and not exceeded."""
+    rng, k = np.random.default_rng(seed), t.knapsack
+    chosen = np.array([rng.integers(a, b) for a, b in zip(k.start[:-1], k.start[1:])])
+    for _ in range(100 * len(chosen)):
+        over = k.total(chosen)[0] - room
+        if -0.005 * room < over <= 0:
+            break
+        j = int(rng.integers(len(chosen)))
+        step = chosen[j] + (-1 if over > 0 else 1)
+        if k.start[j] <= step < k.start[j + 1]:
+            chosen[j] = step
+    settings = t.settings(chosen)
+    return compact(t.plan, t.layers, settings, t.free)
+
+
+def plans(o: Opened, s: Sensitivity, bits: float) -> Iterator[tuple[str, bool, Plan]]:
+    """(name, whether it is ours, plan) of every way to spend the bytes of so many bits."""
+    target, predictor = Counted(), Predictor.of(s)
+    even = [size(o.checkpoint, o.layers, resolve(edit(o.plan, MODEL, bits=b), o.layers), target).total for b in (2, 3)]
+    limit = Goal(round(np.interp(bits, (2, 3), even)))
+    narrow = table(o.checkpoint, o.layers, o.plan, target, predictor, o.network.task, allowed=few(o), safe=False)
+    if bits == 3:
+        yield "uniform", False, edit(o.plan, MODEL, bits=3)
+    for seed in SEEDS:
+        yield f"random 2, 3, 4 (seed {seed})", False, mixed(narrow, int(limit.size) - narrow.rest, seed)
+    yield "HIGGS t^2", False, best(plain(narrow, s, False), limit).plan
+    yield "output error, unweighted", False, best(plain(narrow, s, True), limit).plan
+    yield "2, 3, 4 bits (ours)", True, best(narrow, limit).plan
+    yield "all bits, floors (ours)", True, best(table(o.checkpoint, o.layers, o.plan, target, predictor, o.network.task), limit).plan
+
+
+def run(case: Case, averages: tuple[float, ...]) -> Iterator[Row]:
+    """Sense, solve, run each plan on the same held-out tokens."""
+    import torch
+
+    torch.set_num_threads(1)
+    knobs: dict[str, Any] = {"slim.group_size": 64, "slim.rounds": 1} if case.name == "smollm2" else {}
+    plan = Plan(Choice("magnitude", 0.0, "slim", 16, knobs))
+    o = opened(Recipe(case.path(), plan, limit=case.limit, tokens=case.tokens), Job())
+    s = o.sense(Job(), case.methods, case.most)
+    predictor = Predictor.of(s)
+    for bits in averages:
+        for name, own, found in plans(o, s, bits):
+            settings = resolve(found, o.layers)
+            bytes_ = size(o.checkpoint, o.layers, settings, Counted()).total
+            kl = o.judged(replace(found, tune=False), Job()).metrics["kl"]
+            told = predictor.estimate(settings)
+            yield {
+                "model": case.name, "bits": bits, "plan": name, "ours": own, "kl": kl.value, "kl_error": kl.error, "bytes": bytes_,
+                "foretold": [told.value, told.low, told.high],
+            }  # fmt: skip
+
+
+def shown(r: Row) -> str:
+    told = f"{r['foretold'][0]:.4f} ({r['foretold'][1]:.4f} to {r['foretold'][2]:.4f})"
+    measured = f"KL {r['kl']:.4f} ± {r['kl_error']:.4f}"
+    return f"{r['model']:<10} {r['bits']} bits  {r['plan']:<28} {measured}   {r['bytes']:>13,} bytes   foretold {told}"
+
+
+def main() -> None:
+    """Print a line for each plan, and write the rows with --json."""
+    said = argparse.ArgumentParser(description=__doc__)
+    said.add_argument("--quick", action="store_true", help="the bundled language model only")
+    said.add_argument("--json", type=Path)
+    said.add_argument("--only", default="", metavar="MODEL,...")
+    said.add_argument("--bits", type=float, nargs="+", default=[3.0, 2.5])
+    asked = said.parse_args()
+    names = asked.only.split(",") if asked.only else ["sotu-lm"] if asked.quick else ["smollm2", "sotu-lm"]
+    found: list[Row] = []
+    for name in names:
+        for row in run(CASES[name], tuple(asked.bits)):
+            found.append(row)
+            print(shown(row), flush=True)
+            if asked.json:
+                write(asked.json, found, asked.quick)
+
+
+if __name__ == "__main__":
+    main()
