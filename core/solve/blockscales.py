@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..ggml import FORMS, Form
 from ..job import Job
-from .blocked import Blocked, coded, halved, inverted, valued
+from .blocked import Blocked, halved, inverted, snapped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +80,7 @@ def _signed(x: Tensor, h: Tensor, form: Form, job: Job) -> Tensor:
     for edge in (far, form.table[-1] if form.table else form.top)[: 2 if form.table or form.top < 4 else 1]:
         span = end / edge
         for share in _tries(form):
-            level = valued(coded(x * inverted(span * share), form), form)
+            level = snapped(x * inverted(span * share), form)
             hit, norm = (hx * level).sum(-1, keepdim=True), (level * level).mul_(h).sum(-1, keepdim=True)
             fit = hit * inverted(norm)
             gain = hit * fit
@@ -125,7 +125,7 @@ def _line(sw: Tensor, sx: Tensor, sl: Tensor, sll: Tensor, sxl: Tensor, form: Fo
 def _cost(x: Tensor, h: Tensor, step: Tensor, base: Tensor, form: Form) -> Tensor:
     """(..., subs) what is left when every weight takes its nearest level."""
     step, base = step.unsqueeze(-1), base.unsqueeze(-1)
-    level = valued(coded((x - base).mul_(inverted(step)), form), form)
+    level = snapped((x - base).mul_(inverted(step)), form)
     return (level * step + (base - x)).square_().mul_(h).sum(-1)
 
 
@@ -157,7 +157,7 @@ def _factors(
     import torch
 
     step, base = d.unsqueeze(-1) * scales, -dmin.unsqueeze(-1) * mins
-    level = valued(coded((x - base.unsqueeze(-1)).mul_(inverted(step).unsqueeze(-1)), form), form)
+    level = snapped((x - base.unsqueeze(-1)).mul_(inverted(step).unsqueeze(-1)), form)
     a, b = (level * scales.unsqueeze(-1)).flatten(-2), -mins.unsqueeze(-1).expand_as(level).flatten(-2)
     y, w = x.flatten(-2), h.flatten(-2)
     wa = w * a

@@ -1,0 +1,265 @@
+"""GGUF files of ours against llama.cpp's own encoder: same types tensor by tensor, same bytes, same text, both scored by llama.cpp.
+
+The other side is libgguf (byte-identical to ggml) with an importance matrix as llama-imatrix makes it, of all the tokens ours is
+calibrated on. SmolLM2 comes dequantized out of 4-bit blocks, so it is moved off that lattice first, its function unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent)]  # this file is no `gguf`
+
+from core import environment
+
+environment.prepare()
+
+import numpy as np
+import torch
+
+from core import child
+from core.calibrate import kept, observe
+from core.compress import Compressed, compress, original
+from core.data import load
+from core.data.calibration import Calibrating, calibrating
+from core.export import save, settings_of
+from core.formats import open_checkpoint, permuted, read, targets
+from core.formats.gguf_metadata import described
+from core.ggml import FORMS
+from core.job import Job
+from core.layers import layers
+from core.networks import Network, attach
+from core.plans import MODEL, edit
+from core.resources import cache_root, root
+from core.solve.blockscales import blocked
+from core.store import Store
+from core.types import BLOCK_BYTES, Checkpoint, Plan
+from tests.benchmarks.stage import _dense, _texts
+from tests.benchmarks.table import write
+
+Row = dict[str, Any]
+WINDOW = 256  # tokens llama.cpp reads at once
+SHOWN = ("model", "type", "writer", "kl", "ppl", "bytes", "of_theirs", "cpu_s")
+# What llama-quantize calls a file -> the quantizer's family and bits; with rows that 256 doesn't divide both sides take the same fallbacks.
+TYPES = {
+    "Q4_0": ("Q_0", 4), "Q3_K": ("K", 3), "Q2_K": ("K", 2), "Q4_K": ("K", 4), "IQ4_NL": ("IQ4_NL", 4), "Q8_0": ("K", 8), "Q6_K": ("K", 6),
+    "Q5_K": ("K", 5), "Q4_1": ("Q_1", 4), "Q5_0": ("Q_0", 5), "IQ4_XS": ("IQ4_XS", 4),
+}  # fmt: skip
+FEW = ("Q4_0", "Q3_K", "Q2_K", "Q4_K")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model with its statistics on both sides."""
+
+    name: str
+    checkpoint: Checkpoint
+    network: Network
+    data: Calibrating
+    imatrix: dict[str, np.ndarray]
+    windows: list[list[int]]
+    home: Path
+
+
+def off_grid(folder: Path) -> None:
+    """Norm gains folded into what they feed, and random factors between v and o, up and down: the same function on another lattice."""
+    from safetensors.torch import load_file, save_file
+
+    w = {n: t.float() for n, t in load_file(folder / "model.safetensors").items()}
+    own = torch.Generator().manual_seed(0)
+    depth = 1 + max(int(n.split(".")[2]) for n in w if n.startswith("model.layers."))
+    for i in range(depth):
+        at = {n.removeprefix(f"model.layers.{i}.").removesuffix(".weight"): n for n in w if n.startswith(f"model.layers.{i}.")}
+        for norm, fed in (("input_layernorm", ("q", "k", "v")), ("post_attention_layernorm", ("gate", "up"))):
+            for part in fed:
+                name = at[f"self_attn.{part}_proj" if norm == "input_layernorm" else f"mlp.{part}_proj"]
+                w[name] = w[name] * w[at[norm]]
+            w[at[norm]] = torch.ones_like(w[at[norm]])
+        v, o, up, down = (at[n] for n in ("self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"))
+        s, t = (0.78 + 0.5 * torch.rand(len(w[n]), generator=own) for n in (v, up))
+        heads = w[o].shape[1] // len(s)  # query heads that share a key head
+        size = 64 if len(s) % 64 == 0 else 32
+        w[v], w[up], w[down] = w[v] * s[:, None], w[up] * t[:, None], w[down] / t
+        w[o] = w[o] / s.view(-1, 1, size).expand(-1, heads, -1).flatten()
+    save_file({n: t.half().contiguous() for n, t in w.items()}, folder / "model.safetensors", {"format": "pt"})
+
+
+def prepared(name: str, tokens: int, scored: int) -> Bench:
+    """The float16 folder, its data and the importance matrix; all but the last kept in the cache."""
+    home = cache_root() / "gguf"
+    home.mkdir(parents=True, exist_ok=True)
+    folder = root() / "samples" / "sotu-lm"
+    if name == "smollm2":
+        from tests.real import smollm2
+
+        folder = home / "smollm2-off-grid"
+        if not folder.exists():
+            aside = home / "smollm2.part"
+            shutil.rmtree(aside, ignore_errors=True)
+            _dense(smollm2(), aside, "F32")
+            off_grid(aside)
+            aside.rename(folder)
+    held, text = _texts(home)
+    checkpoint = open_checkpoint(folder)
+    network = attach(checkpoint)
+    data = calibrating(Path(text), network, held, None, tokens)
+    ids = torch.cat([b["input_ids"][0] for b in load(held, network, scored).items])
+    windows = [w.tolist() for w in ids.split(min(WINDOW, network.context)) if len(w) > 1]
+    return Bench(name, checkpoint, network, data, _imatrix(home / f"{name}-{tokens}.npz", checkpoint, network, data), windows, home)
+
+
+def _imatrix(file: Path, checkpoint: Checkpoint, network: Network, data: Calibrating) -> dict[str, np.ndarray]:
+    """Mean square of every input of every linear layer over all calibration tokens, by module name."""
+    if file.exists():
+        with np.load(file) as found:
+            return dict(found)
+    assert network.module is not None
+    sums: dict[str, torch.Tensor] = {}
+    count = 0
+    linears = {n: m for n, m in network.module.named_modules() if isinstance(m, torch.nn.Linear)}
+    watching = [m.register_forward_pre_hook(_adding(sums, n)) for n, m in linears.items()]
+    weights = {n: read(t).float() for n, t in checkpoint.tensors.items()}
+    with torch.inference_mode():
+        for batch in data.whole.items:
+            network.forward(weights, batch)
+            count += batch["input_ids"].numel()
+    for w in watching:
+        w.remove()
+    out = {n: (s / count).numpy() for n, s in sums.items()}
+    np.savez(file, **out)
+    return out
+
+
+def _adding(sums: dict[str, torch.Tensor], name: str) -> Any:
+    def hook(_: Any, given: Any) -> None:
+        x = given[0].flatten(0, -2).float()
+        sums[name] = sums.get(name, torch.zeros(x.shape[1])) + x.square().sum(0)
+
+    return hook
+
+
+def ours(b: Bench, family: str, bits: int, file: Path) -> tuple[Compressed, float]:
+    """Our file, and the CPU seconds of compressing without the statistics' (they are in the cache from the first type on)."""
+    plan = edit(Plan(), MODEL, quantize="ggml", bits=bits, knobs={"ggml.family": family})
+    found = tuple(layers(b.checkpoint))
+    statistics = observe(b.network, b.checkpoint, b.data, found, {"inputs"}, Job(), store=kept.default())
+    before = time.process_time()
+    made = compress(b.checkpoint, found, plan, statistics, Store(b.home / "layers"), Job())
+    took = time.process_time() - before
+    save(made, file, targets["gguf"](), Job())
+    return made, took
+
+
+def theirs(b: Bench, made: Compressed, mine: Path, file: Path) -> float:
+    """Our file with every block tensor encoded again by libgguf: same types and bytes by construction. Gives its CPU seconds."""
+    import gguf
+    import libgguf
+
+    shutil.copyfile(mine, file)
+    names = {v: k for k, v in described(b.checkpoint).names.items()}
+    heads = described(b.checkpoint).heads
+    took = 0.0
+    with file.open("r+b") as f:
+        for t in gguf.GGUFReader(mine).tensors:
+            name = names[t.name]
+            if t.tensor_type.name not in BLOCK_BYTES or name.removesuffix(".weight") not in made.outcomes:
+                continue
+            w = read(b.checkpoint.tensors[name]).float().numpy()
+            before = time.process_time()
+            raw = torch.from_numpy(libgguf.quantize_rows(w, t.tensor_type, imatrix=b.imatrix[name.removesuffix(".weight")]))
+            took += time.process_time() - before
+            f.seek(int(t.data_offset))
+            f.write((permuted(raw, heads[t.name]) if t.name in heads else raw).numpy().tobytes())
+    return took
+
+
+def scored(source: str, file: str, windows: list[list[int]]) -> dict[str, float]:
+    """In a process of its own: mean KL of `file` to `source`, and its perplexity, both by llama.cpp."""
+    from core.verify_gguf import Llama, _log_softmax
+
+    room = max(map(len, windows))
+    a, b = Llama(source, room), Llama(file, room)
+    kl, loss, count = 0.0, 0.0, 0
+    for w in windows:
+        p, q = (_log_softmax(x.logits(w)) for x in (a, b))
+        kl += float((np.exp(p) * (p - q)).sum())
+        loss -= float(q[np.arange(len(w) - 1), w[1:]].sum())
+        count += len(w) - 1
+    return {"kl": kl / (count + len(windows)), "ppl": float(np.exp(loss / count)), "tokens": count}
+
+
+def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
+    """Two rows for each type: ours and theirs."""
+    with tempfile.TemporaryDirectory(prefix="slim-gguf-") as folder:
+        whole = Path(folder) / "original.gguf"
+        save(original(b.checkpoint, layers(b.checkpoint), Store(b.home / "layers")), whole, targets["gguf"](dtype="F32"), Job())
+        for name in only:
+            family, bits = TYPES[name]
+            files = [Path(folder) / f"{name}-{who}.gguf" for who in ("ours", "theirs")]
+            made, took = ours(b, family, bits, files[0])
+            times = (took, theirs(b, made, *files))
+            assert files[0].stat().st_size == files[1].stat().st_size
+            used = sorted({targets["gguf"]().of(x, settings_of(made)[x.name]) for x in made.layers if x.name in made.outcomes})
+            found = [child.run("tests.benchmarks.gguf:scored", {"source": str(whole), "file": str(f), "windows": b.windows}) for f in files]
+            for who, file, score, seconds in zip(("ours", "libgguf"), files, found, times):
+                ratio = score["kl"] / found[1]["kl"]
+                yield {
+                    "model": b.name, "type": name, "types": used, "writer": who, **score, "bytes": file.stat().st_size, "cpu_s": seconds,
+                    "of_theirs": ratio,
+                }  # fmt: skip
+                file.unlink()
+
+
+def speed(names: tuple[str, ...], quick: bool) -> Iterator[Row]:
+    """GB/s of float32 weights encoded without data on one thread, scales searched on both sides (that is what round-to-nearest is here)."""
+    import gguf
+    import libgguf
+
+    w = 0.05 * torch.randn(512 if quick else 1024, 1536, generator=torch.Generator().manual_seed(0))
+    for name in names:
+        kind, best = gguf.GGMLQuantizationType[name], [0.0, 0.0]
+        for _ in range(3):
+            before = time.process_time()
+            grid = blocked(w, torch.ones(1536), name, Job())
+            grid.packed(grid.direct(w))
+            middle = time.process_time()
+            libgguf.quantize_rows(w.numpy(), kind)
+            after = time.process_time()
+            best = [max(r, 4e-9 * w.numel() / max(t, 1e-9)) for r, t in zip(best, (middle - before, after - middle))]
+        yield {"type": name, "encode_gb_s": best[0], "libgguf_gb_s": best[1], "of_theirs": best[0] / best[1]}
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--quick", action="store_true", help="the sample language model and four types")
+    p.add_argument("--json", type=Path)
+    p.add_argument("--model", choices=("sotu-lm", "smollm2"), action="append")
+    p.add_argument("--type", choices=tuple(TYPES), action="append")
+    asked = p.parse_args()
+    torch.set_num_threads(1)
+    only = tuple(asked.type or (FEW if asked.quick else TYPES))
+    found: list[Row] = []
+    for r in speed(tuple(n for n in FORMS if n in only) if asked.type or asked.quick else tuple(FORMS), asked.quick):
+        found.append(r)
+        print(f"{r['type']:8} encodes {r['encode_gb_s']:.4f} GB/s, libgguf {r['libgguf_gb_s']:.4f}: {r['of_theirs']:.2f} of it", flush=True)
+    print("".join(f"{c:>12}" for c in SHOWN))
+    for name in asked.model or (("sotu-lm",) if asked.quick else ("sotu-lm", "smollm2")):
+        b = prepared(name, 8192, 1024 if asked.quick or name == "smollm2" else 2048)
+        for r in rows(b, only):
+            found.append(r)
+            print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else r[c]:>12}" for c in SHOWN), flush=True)
+            if asked.json:
+                write(asked.json, found, asked.quick)
+
+
+if __name__ == "__main__":
+    main()
