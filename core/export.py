@@ -200,6 +200,7 @@ def _one(compressed: Compressed, file: Path, target: Any, settings: dict[str, Se
     """The one file of a target that carries config and tokenizer in itself."""
     checkpoint, sums = compressed.checkpoint, dict[str, int]()
     entries = target.entries(checkpoint, compressed.layers, settings)
+    job.note(target.detail(compressed.layers, settings))
     write_gguf(file, target.head(checkpoint, entries), entries, _layerwise(compressed, settings, target, sums), job)
     file.chmod(0o644)
     return Written((file.name,), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 APART = 0.02  # nats a token between the studio's answers and llama.cpp's: it rounds activations to 8 bits, which costs some 0.001
 WINDOWS, TOKENS = 2, 128  # that llama.cpp answers
+AT_ONCE = 16  # that it reads at once: from 32 on the kernels of ik-llama-cpp-python 0.1.5 fail on Q4_1 (KL 2.3, SmolLM2 as published)
 ALONE = 16  # tokens it reads one at a time, for the speed of writing
 RUNTIME = "ik_llama_cpp"
 MISSING = "llama.cpp is not installed here, so the file was read again but not run; pip install 'slim-studio[gguf-run]' has it run too"
@@ -202,11 +203,16 @@ class Llama:
     def logits(self, tokens: list[int]) -> np.ndarray:
         """(tokens, vocabulary) for a window read from its start."""
         import numpy as np
-        from ik_llama_cpp._ctypes_api import llama_batch_free
-        from ik_llama_cpp._internals import make_batch
 
         self.context.kv_cache_clear()
-        batch = make_batch(tokens)
+        return np.concatenate([self._part(tokens[a : a + AT_ONCE], a) for a in range(0, len(tokens), AT_ONCE)])
+
+    def _part(self, tokens: list[int], start: int) -> np.ndarray:
+        import numpy as np
+        from ik_llama_cpp._ctypes_api import llama_batch_free
+        from ik_llama_cpp._internals import make_batch_range
+
+        batch = make_batch_range(tokens, pos_start=start)
         for i in range(len(tokens)):
             batch.logits[i] = 1
         if self.context.decode(batch):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..ggml import packed
 from ..quantize import quantizers
 from ..registry import knob, make
 from ..stored import Blocks, Quantized, Stored
-from ..types import BLOCK_BYTES, Checkpoint, Entry, Layer, Setting
+from ..types import BLOCK_BYTES, Checkpoint, Entry, Layer, Setting, Value
 from . import permuted, targets
 from .dense import DenseTarget
 from .gguf_metadata import described
@@ -52,6 +53,17 @@ class GgufTarget:
         if layer.tensor.dtype not in HALF:
             return f"its scales are {layer.tensor.dtype} and GGUF's F16, so codes would not be exact; choose the quantizer GGUF blocks"
         return "GGUF's blocks of 32 can't hold its groups exactly; choose the quantizer GGUF blocks"
+
+    def detail(self, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> str:
+        """Which types a file will hold, and which of them stand in for others."""
+        found = tuple(layers)
+        types = Counter(self.of(x, settings[x.name]) for x in found).most_common()
+        listed = ", ".join(f"{n} × {t}" for t, n in types)
+        stands = Counter(p for x in found if (p := _instead(x, settings[x.name])))
+        if not stands:
+            return listed
+        fallen = ", ".join(f"{had} for {asked}" for asked, had in stands)
+        return f"{listed}; {fallen} in {sum(stands.values())} layers, whose rows 256 does not divide"
 
     def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
         names = described(checkpoint).names
@@ -117,16 +129,29 @@ def _blocked(layer: Layer, setting: Setting) -> str:
     """The block type a quantized layer is stored in, exactly; "" = none."""
     if not setting.quantize or not layer.tensor.shape:
         return ""
-    method = replace(make(quantizers[setting.quantize], setting.quantize_knobs), bits=setting.bits)
+    width, half = layer.tensor.parameters // max(1, layer.tensor.shape[0]), layer.tensor.dtype in HALF
+    return _types(width, half, setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items()))[1]
+
+
+def _instead(layer: Layer, setting: Setting) -> tuple[str, str] | None:
+    """The type that was asked for and the one that stands in for it; None where it is had."""
+    if not setting.quantize or not layer.tensor.shape:
+        return None
     width = layer.tensor.parameters // max(1, layer.tensor.shape[0])
+    asked, had = _types(width, True, setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items()))
+    return (asked, had) if asked and had and asked != had else None
+
+
+@lru_cache(maxsize=256)
+def _types(width: int, half: bool, quantize: str, bits: int, *knobs: tuple[str, Value]) -> tuple[str, str]:
+    """The block type that is asked for ("" = whichever holds it) and the one that is had, for rows of so many values."""
+    method = replace(make(quantizers[quantize], dict(knobs)), bits=bits)
     if getattr(method, "format", "") == "gguf":
-        return str(method.wanted(width))
-    if getattr(method, "table", False) or layer.tensor.dtype not in HALF or width % 32:
-        return ""
-    if method.granularity == "group" and method.group_size % 32:
-        return ""
-    reach = 2 ** (setting.bits - 1) if method.symmetric else 2**setting.bits - 1
-    return next((t for t, steps in EVEN if reach <= steps), "")
+        return method.asked, method.wanted(width)
+    if getattr(method, "table", False) or not half or width % 32 or (method.granularity == "group" and method.group_size % 32):
+        return "", ""
+    reach = 2 ** (bits - 1) if method.symmetric else 2**bits - 1
+    return "", next((t for t, steps in EVEN if reach <= steps), "")
 
 
 def _encoded(q: Quantized, dtype: str) -> Tensor:

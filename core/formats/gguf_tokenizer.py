@@ -13,10 +13,8 @@ from .gguf_header import ARRAY, STRING, Field
 
 BOOL, U32, I32, F32 = 7, 4, 5, 6
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-SPLITS = {  # what stands in the pre-tokenizer's regular expression -> llama.cpp's name
-    r"\p{N}{1,3}": "llama-bpe",
-    r"?\p{L}+|\p{N}|": "qwen2",
-}
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+SPLITS = {_WORDS % "{1,3}": "llama-bpe", _WORDS % "": "qwen2"}  # a pre-tokenizer's regular expression -> llama.cpp's name
 ENDS = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "mask": "mask"}  # [sic]: llama.cpp's spelling
 ELSEWHERE = "take the GGUF that llama.cpp's converter makes of the original and open that here"
 
@@ -117,7 +115,7 @@ def _pre(split: dict[str, Any]) -> str:
     if kinds == ["Digits", "ByteLevel"] and parts[0].get("individual_digits") and parts[1].get("use_regex", True):
         return "smollm"
     pattern = str((parts[0].get("pattern") or {}).get("Regex", "")) if kinds == ["Split", "ByteLevel"] else ""
-    name = next((n for part, n in SPLITS.items() if part in pattern), "")
+    name = SPLITS.get(pattern, "")
     if not name:
         raise CannotWrite(f"llama.cpp has no name for this tokenizer's way of splitting text ({', '.join(map(str, kinds))}); {ELSEWHERE}")
     return name

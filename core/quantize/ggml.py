@@ -46,9 +46,14 @@ class Ggml:
     family: str = knob("K", choices=tuple(TYPES), label="Types")
     rounds: int = knob(3, 0, 6, 1, label="Polishing rounds")
 
+    @property
+    def asked(self) -> str:
+        """The type where rows are long enough for it."""
+        return TYPES[self.family].get(self.bits, "Q8_0")
+
     def wanted(self, width: int) -> str:
         """The type for rows of so many values; "" when no block divides them."""
-        return fitting(TYPES[self.family].get(self.bits, "Q8_0"), width)
+        return fitting(self.asked, width)
 
     def groups(self, width: int) -> int:
         """Blocks in a row; a width that no block divides is refused."""

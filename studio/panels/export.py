@@ -46,7 +46,8 @@ class ExportDialog(QDialog):
             self.format.addItem(word(target.title), key)
             self._grey(self.format.count() - 1, target)
         self.format.setCurrentIndex(self.format.findData(session.snapshot.target.key))
-        self.exact, self.runs_in = QLabel(), QLabel(wordWrap=True)
+        self.exact, self.runs_in, self.detail = QLabel(), QLabel(wordWrap=True), QLabel(wordWrap=True)
+        self.detail_label = QLabel(self.tr("Stored types"))
         self.refused = QPlainTextEdit(readOnly=True)
         self.refused.setMaximumHeight(110)
         self.refused.setAccessibleName(self.tr("Layers stored dense, and why"))
@@ -79,6 +80,7 @@ class ExportDialog(QDialog):
         self.form.addRow(self.knobs)
         self.form.addRow(self.tr("Runs in"), self.runs_in)
         self.form.addRow(self.tr("Exact size"), self.exact)
+        self.form.addRow(self.detail_label, self.detail)
         self.form.addRow(self.refused_label, self.refused)
         self.form.addRow(self.tr("Where to"), place)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
@@ -111,6 +113,10 @@ class ExportDialog(QDialog):
         self.knobs.show_knobs(type(s.target), asdict(s.target))
         self.runs_in.setText(word(s.target.runs_in))
         self.exact.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
+        detail = said(s.target.detail(s.layers, s.settings)) if hasattr(s.target, "detail") else ""
+        self.detail.setText(detail)
+        for part in (self.detail, self.detail_label):
+            part.setVisible(bool(detail))
         refused = [(x.name, s.target.refuses(s.checkpoint, x, s.settings[x.name])) for x in s.layers if not s.settings[x.name].idle]
         lines = [f"{name}: {said(why)}" for name, why in refused if why]
         self.refused.setPlainText("\n".join(lines))
