@@ -454,6 +454,10 @@
       <translation>格式</translation>
     </message>
     <message>
+      <source>Stored types</source>
+      <translation>保存类型</translation>
+    </message>
+    <message>
       <source>Layers stored dense, and why</source>
       <translation>以稠密形式存储的层及原因</translation>
     </message>
@@ -4451,6 +4455,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1}; choose another place.</source>
       <translation>{0}：{1}；请换一个位置。</translation>
+    </message>
+    <message>
+      <source>{0}; {1} in {2} layers, whose rows 256 does not divide</source>
+      <translation>{0}；{2} 层的行长不能被 256 整除，采用 {1}</translation>
     </message>
     <message>
       <source>{0}the network wants {1} {2} and the file doesn't have it; {3}</source>

@@ -24,7 +24,8 @@ TS = HERE / "studio_zh_CN.ts"
 WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
 TELLING = (  # they answer with a sentence
-    "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images", "unfit",
+    "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images",
+    "unfit", "detail",
     "told", "_worded", "_fixed",
 )  # fmt: skip
 SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence

@@ -218,7 +218,7 @@ class PlanPanel(QScrollArea):
         active = [x for x in chosen if x.name in settings and not settings[x.name].idle]
         reasons = [r for x in active if (r := snapshot.target.refuses(snapshot.checkpoint, x, settings[x.name]))]
         if not reasons:
-            return said(snapshot.target.detail(active, settings)) if active and hasattr(snapshot.target, "detail") else ""
+            return told(snapshot.target.detail(active, settings)) if active and hasattr(snapshot.target, "detail") else ""
         form = self.tr("{target} stores {n} of {m} dense: {why}")
         return form.format(target=word(snapshot.target.title), n=len(reasons), m=len(active), why=told(reasons[0]))
 
