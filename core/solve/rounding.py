@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PLAIN = (0.03,)  # the damping used when there is nothing held out to choose by
-SHARES, LEAST, MOST = (0.2, 0.6), 0.01, 0.3  # of inputs / tokens: the dampings to choose from, and their limits
+SHARES, LEAST, MOST = (0.1, 0.4), 0.005, 0.3  # of inputs / tokens: the dampings to choose from, and their limits
 EVERY = 16  # columns between two that the choice looks at
 SAMPLE = 128  # rows whose held-out error decides on polishing
 WORTH = 0.05  # of the held-out error
@@ -79,7 +79,7 @@ def solved(
     f, k = _factored(rows, h, held, seen.samples, job)
     keep = kept(rows)
     grid = fit(f.importance(k) if keep is None else f.importance(k) * keep)
-    return _walked(rows, f, k, grid, held, seen.samples, rounds, dtype, job)
+    return _walked(rows, f, k, grid, keep, held, seen.samples, rounds, dtype, job)
 
 
 def _apart(
@@ -99,7 +99,7 @@ def _apart(
     for j, (at, part) in enumerate(each(h)):
         some, scored = rows[:, at].contiguous(), None if held is None else alive(held[j])
         f, k = _factored(some, part, scored, seen.samples, job)
-        codes[:, at], own = _walked(some, f, k, grid.part(at), scored, seen.samples, rounds, dtype, job)
+        codes[:, at], own = _walked(some, f, k, grid.part(at), kept(some), scored, seen.samples, rounds, dtype, job)
         parts.append(own)
     return codes, grid.joined(parts)
 
@@ -113,10 +113,10 @@ def _factored(rows: Tensor, h: Tensor, held: Tensor | None, samples: int, job: J
 
 
 def _walked(
-    rows: Tensor, f: Factor, k: int, grid: P, held: Tensor | None, samples: int, rounds: int, dtype: torch.dtype, job: Job
-) -> tuple[Tensor, P]:
+    rows: Tensor, f: Factor, k: int, grid: P, keep: Tensor | None, held: Tensor | None, samples: int, rounds: int,
+    dtype: torch.dtype, job: Job,
+) -> tuple[Tensor, P]:  # fmt: skip
     """rows (out, in) on a grid: the loop's codes, polished."""
-    keep = kept(rows)
     codes = obs(rows, f, job, grid, keep=keep, k=k)
     if held is None and samples < ENOUGH * rows.shape[1]:
         return codes, grid

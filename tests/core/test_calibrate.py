@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.calibrate import Order, observe
-from core.calibrate.moments import FLOOR, unfolded
+from core.calibrate.moments import FLOOR, MANY, Moments, unfolded
 from core.compress import compress
 from core.data import Batches, default
 from core.data.calibration import Calibrating, calibrating
@@ -112,6 +112,21 @@ def test_scores_come_from_other_tokens_each_weighted_by_its_own_answer(sample: t
         found = seen[name].held
         assert found is not None
         torch.testing.assert_close(found.double(), scaled.T @ x / len(x), rtol=5e-3, atol=5e-5)
+
+
+def test_of_a_long_held_out_batch_every_second_token_is_scored() -> None:
+    x = torch.randn(MANY + 100, 8, generator=torch.Generator().manual_seed(0))
+    linear = nn.Linear(8, 3, bias=False)
+    watching = Moments({"one": linear})
+    with torch.no_grad():
+        for solver in (True, False):
+            with watching.watching(None, solver, Job()):
+                linear(x)
+        energy = linear(x).double().square().sum(1)
+    held = watching.seen()["one"].held
+    assert held is not None
+    some = (x.double() * (energy.mean() / energy.clamp(min=FLOOR * energy.mean())).sqrt().unsqueeze(1))[::2]
+    torch.testing.assert_close(held.double(), some.T @ some / len(some), rtol=1e-4, atol=1e-5)
 
 
 def test_layers_with_the_same_inputs_share_one_matrix() -> None:
