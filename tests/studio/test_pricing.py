@@ -275,7 +275,10 @@ def test_the_front_of_a_plan_taken_from_it_is_the_same_front(sensed: Session, fr
     sizes = [f.size.total for f in sensed.snapshot.fronts.points]
     front.plot.slide(sensed.snapshot.fronts.points[20].size.total / 1e6, 905)
     settled(sensed, qtbot)
-    assert [f.size.total for f in sensed.snapshot.fronts.points] == pytest.approx(sizes, rel=0.2)
+    again = [f.size.total for f in sensed.snapshot.fronts.points]
+    # what was measured in between teaches the predictor, so a point of the hull may come or go; the front does not narrow
+    assert abs(len(again) - len(sizes)) <= 3
+    assert (again[0], again[len(again) // 2], again[-1]) == pytest.approx((sizes[0], sizes[len(sizes) // 2], sizes[-1]), rel=0.2)
     assert len(sensed.snapshot.fronts.points) == pytest.approx(len(sizes), abs=4)
 
 
