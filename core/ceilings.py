@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .energy.devices import CEILINGS, keep
@@ -15,31 +17,33 @@ from .resources import cache_root
 if TYPE_CHECKING:
     from torch import Tensor
 
-SECONDS = 0.35  # of each part
+SECONDS = 0.25  # of each part
 LARGE = 1 << 26  # float32 numbers: 256 MB, more than any cache here keeps
 BRIEF = 0.15  # s of what takes microseconds
 WIDE, TALL = 1024, 128  # a product as of a feed-forward layer over 128 tokens
+NARROW = (16, 64)  # widths at which products are slower
 LAST = 24e6  # bytes of the last cache where the system doesn't say
 
 
 def ceilings(job: Job, again: bool = False) -> dict[str, Any]:
     """The self-test's figures (core/energy/devices.py: Device says what they are); measured once, with as many threads as the engine uses.
-    On a busy machine every figure is too low, so a second test keeps the better of both."""
-    known = _known()
-    if known and not again:
-        return known
+    On a busy machine some part is always disturbed, so a second test keeps the shorter time of each part."""
+    last = known()
+    if last and not again:
+        return last
     import torch
 
     with torch.inference_mode():
-        found = _test(job)
-    for name in ("flops", "read", "cached"):
-        found[name] = max(found[name], known.get(name, 0.0))
-    found["launch"] = min(found["launch"], known.get("launch", found["launch"]))
+        times = _test(job)
+    was = last.get("times", {})
+    times = {k: min(t, was.get(k, t)) for k, t in times.items()}
+    found = {**_figures(times), "times": times, "cores": float(os.cpu_count() or 1)}
     keep(CEILINGS, found)
     return found
 
 
-def _known() -> dict[str, Any]:
+def known() -> dict[str, Any]:
+    """What the last self-test found; {} where there was none, or on other cores."""
     try:
         found: dict[str, Any] = json.loads((cache_root() / CEILINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -47,28 +51,41 @@ def _known() -> dict[str, Any]:
     return found if found.get("cores") == os.cpu_count() else {}
 
 
-def _test(job: Job) -> dict[str, Any]:
-    """Each ceiling by the fastest of many short tries."""
+def _test(job: Job) -> dict[str, float]:
+    """Seconds of each part: the fastest of many short tries."""
     import torch
-    from torch.nn.functional import linear
+    from torch.nn.functional import conv2d, linear
 
     from .int8 import Int8Linear
 
-    w, x = torch.ones(WIDE, WIDE), torch.ones(TALL, WIDE)
+    w, x, one = torch.ones(WIDE, WIDE), torch.ones(TALL, WIDE), torch.ones(1, 16)
     whole, tiny = (Int8Linear.of(torch.ones(n, n, dtype=torch.int8), torch.ones(n)) for n in (WIDE, 16))
-    small, one = torch.ones(16, 16), torch.ones(1, 16)
-    product = _fastest(lambda: linear(x, w), job)
-    launch = _fastest(lambda: linear(one, small), job, BRIEF)
-    integer_launch = _fastest(lambda: tiny(one, None), job, BRIEF)
-    rounding = max(0.0, _fastest(lambda: _rounded(x), job, BRIEF) - _fastest(lambda: _rounded(one), job, BRIEF))
-    integers = _fastest(lambda: whole(x, None), job) - rounding - integer_launch
-    flops = 2.0 * TALL * WIDE * WIDE / product
-    held = torch.ones(256, 1024)  # 1 MB of weights, read over and over by one token
-    cached = held.nbytes / max(_fastest(lambda: linear(held[:1], held), job) - launch, 1e-9)
+    far, held = torch.ones(LARGE // 4096, 4096), torch.ones(256, 1024)  # weights that no cache holds; 1 MB of them, read over and over
+    small = {n: (torch.ones(n, n), torch.ones(TALL, n)) for n in NARROW}
+    conv = {n: (torch.ones(n, n, 3, 3), torch.ones(8, n, 16, 16)) for n in NARROW}
+    parts: dict[str, tuple[Callable[[], object], float]] = {
+        "product": (lambda: linear(x, w), SECONDS), "integers": (lambda: whole(x, None), SECONDS),
+        "far": (lambda: linear(far[:1], far), SECONDS), "held": (lambda: linear(held[:1], held), SECONDS),
+        "launch": (lambda: linear(one, small[16][0]), BRIEF), "integer launch": (lambda: tiny(one, None), BRIEF),
+        "rounding": (lambda: _rounded(x), BRIEF), "round one": (lambda: _rounded(one), BRIEF),
+        **{f"linear {n}": (partial(linear, v, m), BRIEF) for n, (m, v) in small.items()},
+        **{f"conv {n}": (partial(conv2d, v, m, padding=1), BRIEF) for n, (m, v) in conv.items()},
+    }  # fmt: skip
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter  # others' work stretches the second
+    return {name: _fastest(call, job, seconds, clock) for name, (call, seconds) in parts.items()}
+
+
+def _figures(t: Mapping[str, float]) -> dict[str, Any]:
+    """Ceilings out of seconds; a copy of the shapes in `_test`."""
+    flops = 2.0 * TALL * WIDE * WIDE / t["product"]
+    rounding = max(0.0, t["rounding"] - t["round one"])
+    integers = t["product"] / max(t["integers"] - rounding - t["integer launch"], 1e-9)
+    narrow = [2.0 * TALL * n * n / t[f"linear {n}"] / flops for n in NARROW]
+    narrow += [2.0 * 9 * 8 * 256 * n * n / t[f"conv {n}"] / flops for n in NARROW]
     return {
-        "flops": flops, "read": _read(job), "cached": cached, "cache": _cache(), "integers": max(1.0, product / max(integers, 1e-9)),
-        "rounding": rounding / (2 * x.nbytes), "integer_launch": integer_launch, "launch": launch, "narrow": _narrow(job, flops),
-        "cores": float(os.cpu_count() or 1),
+        "flops": flops, "read": 4.0 * LARGE / t["far"], "cached": float(1 << 20) / max(t["held"] - t["launch"], 1e-9), "cache": _cache(),
+        "integers": max(1.0, integers), "rounding": rounding / (2 * 4 * TALL * WIDE), "integer_launch": t["integer launch"],
+        "launch": t["launch"], "narrow": [min(1.0, s) for s in narrow],
     }  # fmt: skip
 
 
@@ -78,45 +95,19 @@ def _rounded(x: Tensor) -> Tensor:
     return x / size * size
 
 
-def _narrow(job: Job, flops: float) -> list[float]:
-    """Shares of the large product's speed at 16 and 64 wide: of linear layers, then of 3x3 convolutions."""
-    import torch
-    from torch.nn.functional import conv2d, linear
-
-    out = []
-    for n in (16, 64):
-        w, x = torch.ones(n, n), torch.ones(TALL, n)
-        out.append(2 * TALL * n * n / _fastest(lambda: linear(x, w), job, BRIEF) / flops)  # noqa: B023
-    for n in (16, 64):
-        w, x = torch.ones(n, n, 3, 3), torch.ones(8, n, 16, 16)
-        out.append(2 * 9 * 8 * 256 * n * n / _fastest(lambda: conv2d(x, w, padding=1), job, BRIEF) / flops)  # noqa: B023
-    return [min(1.0, s) for s in out]
-
-
-def _read(job: Job) -> float:
-    """Bytes a second out of memory, by a token's product with weights that no cache holds."""
-    import torch
-    from torch.nn.functional import linear
-
-    far: Tensor = torch.ones(LARGE // 4096, 4096)
-    return far.nbytes / _fastest(lambda: linear(far[:1], far), job)
-
-
-def _fastest(call: Callable[[], object], job: Job, seconds: float = SECONDS) -> float:
+def _fastest(call: Callable[[], object], job: Job, seconds: float, clock: Callable[[], float]) -> float:
     call()
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         job.check()
-        start = time.perf_counter()
+        start = clock()
         call()
-        best = min(best, time.perf_counter() - start)
-    return best
+        best = min(best, clock() - start)
+    return max(best, 1e-9)
 
 
 def _cache() -> float:
     """Bytes of weights that stay in the last cache: half of what the kernel says it holds."""
-    from pathlib import Path
-
     sizes = []
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = index.read_text(encoding="ascii").strip()

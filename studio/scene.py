@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import QCoreApplication
+
 if TYPE_CHECKING:
     from core.carbon import Place
     from core.energy import Scene
@@ -45,6 +47,20 @@ def choose(session: Any, at: Place | None = None, **said: Any) -> None:
         _now["place"] = at
     _now["scene"] = asked(of, place())
     again(session)
+    if place().device == "here":
+        measure(session)
+
+
+def measure(session: Any) -> None:
+    """This machine's ceilings by a self-test on the worker, once; then everything is priced with them."""
+    from core.ceilings import ceilings, known
+
+    def done(_: Any) -> None:
+        _now["scene"] = asked(scene(), place())
+        again(session)
+
+    if not known():
+        session.engine.run("ceilings", QCoreApplication.translate("scene", "Measuring this machine"), ceilings, done=done)
 
 
 def again(session: Any) -> None:

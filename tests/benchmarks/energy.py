@@ -101,7 +101,7 @@ def sides(name: str, path: Path) -> Iterator[tuple[str, Side]]:
     yield "structured 50 %", Side(slim, left, Plan(), attach(slim), original(slim, left, store).weights(job))
 
 
-def both(first: Callable[[], object], second: Callable[[], object], seconds: float) -> Faster:
+def both(first: Callable[[], object], second: Callable[[], object], quick: bool) -> Faster:
     """Seconds of the processor by turns, which other programs on the machine stretch less than those of the clock; on one thread."""
 
     def gauge(call: Callable[[], object]) -> float:
@@ -109,7 +109,7 @@ def both(first: Callable[[], object], second: Callable[[], object], seconds: flo
         call()
         return time.process_time() - start
 
-    found = turns(first, second, gauge, Job(), 15, seconds)
+    found = turns(first, second, gauge, Job(), 6 if quick else 25, 2.0 if quick else 10.0)
     return Faster(timed([a for a, _ in found]), timed([b for _, b in found]), timed([a / b for a, b in found]), len(found))
 
 
@@ -129,7 +129,7 @@ def rows(name: str, path: Path, quick: bool) -> Iterator[dict[str, Any]]:
             assert held is not None
             item, told, n = fed(data.load(held, first.network, 256))
             before, after = first.modelled(n), side.modelled(n)
-            t = both(lambda: first.pass_(item), lambda: side.pass_(item), 2.0 if quick else 10.0)  # noqa: B023
+            t = both(lambda: first.pass_(item), lambda: side.pass_(item), quick)  # noqa: B023
             rest = max(0.0, t.first.median / n - before.seconds)
             row = {
                 "config": f"{name}, {what}", "what": told, "predicted_ratio": before.seconds / after.seconds,

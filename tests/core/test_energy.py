@@ -272,9 +272,9 @@ def test_the_self_test_takes_at_most_five_seconds_and_is_kept(monkeypatch: pytes
     asked: list[float] = []
     fastest = ceilings._fastest
 
-    def briefly(call: Callable[[], object], job: Job, seconds: float = ceilings.SECONDS) -> float:
+    def briefly(call: Callable[[], object], job: Job, seconds: float, clock: Callable[[], float]) -> float:
         asked.append(seconds)
-        return fastest(call, job, 0.02)
+        return fastest(call, job, 0.02, clock)
 
     monkeypatch.setattr(ceilings, "LARGE", 1 << 22)
     monkeypatch.setattr(ceilings, "_fastest", briefly)
@@ -287,6 +287,8 @@ def test_the_self_test_takes_at_most_five_seconds_and_is_kept(monkeypatch: pytes
     d = device(HERE)
     assert (d.flops, d.narrow) == (found["flops"], tuple(found["narrow"]))
     assert all(0 < share <= 1 for share in d.narrow)
+    again = ceilings.ceilings(Job(), again=True)
+    assert all(again["times"][k] <= t for k, t in found["times"].items()), "a disturbed part is mended by a second test"
 
 
 def test_500_layers_take_under_four_milliseconds() -> None:

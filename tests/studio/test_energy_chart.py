@@ -71,6 +71,25 @@ def test_another_device_prices_the_original_the_plan_and_every_variant_anew(digi
     assert "Raspberry" in s.energy.how
 
 
+def test_this_machine_is_measured_once_it_is_chosen(
+    digits: Session, chart: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core import ceilings
+
+    fastest = ceilings._fastest
+    monkeypatch.setattr(ceilings, "LARGE", 1 << 22)
+    monkeypatch.setattr(ceilings, "_fastest", lambda call, job, seconds, clock: fastest(call, job, 0.02, clock))
+    chart.device.setCurrentIndex(chart.device.findData("here"))
+    chart.device.activated.emit(chart.device.currentIndex())
+    try:
+        qtbot.waitUntil(lambda: bool(ceilings.known()), timeout=30_000)
+        found = ceilings.known()["flops"]
+        qtbot.waitUntil(lambda: scene.scene().device.flops == found, timeout=30_000)
+        assert f"{found / 1e9:.4g} GFLOP/s" in digits.snapshot.energy.how
+    finally:
+        (cache_root() / ceilings.CEILINGS).unlink(missing_ok=True)
+
+
 def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, chart: object) -> None:
     digits.engine.spent = 100.0
     less = replace(digits.snapshot.energy, joules=digits.snapshot.energy_original.joules / 2)
