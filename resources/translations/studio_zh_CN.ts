@@ -2217,6 +2217,13 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
+    <name>scene</name>
+    <message>
+      <source>Measuring this machine</source>
+      <translation>正在测量本机</translation>
+    </message>
+  </context>
+  <context>
     <name>session</name>
     <message>
       <source>Open the recipe's model first: {source}</source>
