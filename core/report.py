@@ -81,7 +81,7 @@ def versions() -> dict[str, str]:
     """What the numbers were made with."""
     from importlib import metadata  # 0.05 s of a window's start, with the mail parser it brings
 
-    names = ("slim-studio", "torch", "transformers", "compressed-tensors", "safetensors", "numpy")
+    names = ("slim-studio", "torch", "transformers", "compressed-tensors", "safetensors", "gguf", "ik-llama-cpp-python", "numpy")
     out = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -38,11 +38,10 @@ from core.ggml import FORMS
 from core.job import Job
 from core.layers import layers
 from core.networks import Network, attach
-from core.plans import MODEL, edit
 from core.resources import cache_root, root
 from core.solve.blockscales import blocked
 from core.store import Store
-from core.types import BLOCK_BYTES, Checkpoint, Plan
+from core.types import BLOCK_BYTES, Checkpoint, Choice, Plan
 from tests.benchmarks.stage import _dense, _texts
 from tests.benchmarks.table import write
 
@@ -68,6 +67,7 @@ class Bench:
     imatrix: dict[str, np.ndarray]
     windows: list[list[int]]
     home: Path
+    blocks: int = 0  # only the first so many are encoded; 0 = all
 
 
 def off_grid(folder: Path) -> None:
@@ -93,7 +93,7 @@ def off_grid(folder: Path) -> None:
     save_file({n: t.half().contiguous() for n, t in w.items()}, folder / "model.safetensors", {"format": "pt"})
 
 
-def prepared(name: str, tokens: int, scored: int) -> Bench:
+def prepared(name: str, tokens: int, scored: int, blocks: int) -> Bench:
     """The float16 folder, its data and the importance matrix; all but the last kept in the cache."""
     home = cache_root() / "gguf"
     home.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,8 @@ def prepared(name: str, tokens: int, scored: int) -> Bench:
     data = calibrating(Path(text), network, held, None, tokens)
     ids = torch.cat([b["input_ids"][0] for b in load(held, network, scored).items])
     windows = [w.tolist() for w in ids.split(min(WINDOW, network.context)) if len(w) > 1]
-    return Bench(name, checkpoint, network, data, _imatrix(home / f"{name}-{tokens}.npz", checkpoint, network, data), windows, home)
+    imatrix = _imatrix(home / f"{name}-{tokens}.npz", checkpoint, network, data)
+    return Bench(name, checkpoint, network, data, imatrix, windows, home, blocks)
 
 
 def _imatrix(file: Path, checkpoint: Checkpoint, network: Network, data: Calibrating) -> dict[str, np.ndarray]:
@@ -149,7 +150,8 @@ def _adding(sums: dict[str, torch.Tensor], name: str) -> Any:
 
 def ours(b: Bench, family: str, bits: int, file: Path) -> tuple[Compressed, float]:
     """Our file, and the CPU seconds of compressing without the statistics' (they are in the cache from the first type on)."""
-    plan = edit(Plan(), MODEL, quantize="ggml", bits=bits, knobs={"ggml.family": family})
+    said = Choice(quantize="ggml", bits=bits, knobs={"ggml.family": family})
+    plan = Plan(groups={f"model.layers.{i}.*": said for i in range(b.blocks)}) if b.blocks else Plan(said)
     found = tuple(layers(b.checkpoint))
     statistics = observe(b.network, b.checkpoint, b.data, found, {"inputs"}, Job(), store=kept.default())
     before = time.process_time()
@@ -214,7 +216,7 @@ def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
                 ratio = score["kl"] / found[1]["kl"]
                 yield {
                     "model": b.name, "type": name, "types": used, "writer": who, **score, "bytes": file.stat().st_size, "cpu_s": seconds,
-                    "of_theirs": ratio,
+                    "of_theirs": ratio, "blocks": b.blocks, "calibration": b.data.whole.n,
                 }  # fmt: skip
                 file.unlink()
 
@@ -243,6 +245,8 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="the sample language model and four types")
     p.add_argument("--json", type=Path)
     p.add_argument("--model", choices=("sotu-lm", "smollm2"), action="append")
+    p.add_argument("--tokens", type=int, default=8192, help="of calibration, for both sides")
+    p.add_argument("--blocks", type=int, default=0, help="encode only the first so many, for a look that takes a minute")
     p.add_argument("--type", choices=tuple(TYPES), action="append")
     asked = p.parse_args()
     torch.set_num_threads(1)
@@ -253,7 +257,7 @@ def main() -> None:
         print(f"{r['type']:8} encodes {r['encode_gb_s']:.4f} GB/s, libgguf {r['libgguf_gb_s']:.4f}: {r['of_theirs']:.2f} of it", flush=True)
     print("".join(f"{c:>12}" for c in SHOWN))
     for name in asked.model or (("sotu-lm",) if asked.quick else ("sotu-lm", "smollm2")):
-        b = prepared(name, 8192, 1024 if asked.quick or name == "smollm2" else 2048)
+        b = prepared(name, asked.tokens, 1024 if asked.quick or name == "smollm2" else 2048, asked.blocks)
         for r in rows(b, only):
             found.append(r)
             print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else r[c]:>12}" for c in SHOWN), flush=True)
