@@ -82,7 +82,7 @@ class Posterior:
             delta = self.doubt * (layers.T @ weight)
             loose = self.doubt * self.guessed
             delta = (1 - TOGETHER * self.guessed) * delta + TOGETHER * loose * float(weight @ (seen[1] @ loose))
-        spread, quantile = _calibrated(weight, inverse)
+        spread, quantile = _calibrated(weight, inverse, self.spread)
         evidence = -0.5 * (float(residual @ weight) + float(np.linalg.slogdet(covariance)[1]))
         return replace(
             self, plans=plans, theta=theta, delta=delta, weight=weight, inverse=inverse, seen=seen, evidence=evidence, spread=spread,
@@ -141,11 +141,11 @@ def _near(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
     return PLAN**2 * np.exp(-apart)
 
 
-def _calibrated(weight: Array, inverse: Array) -> tuple[float, float]:
+def _calibrated(weight: Array, inverse: Array, before: float) -> tuple[float, float]:
     """(spread, quantile) out of leave-one-out residuals, which the inverse has ready: a shrunk normal with few, conformal with many."""
     n = len(weight)
     z = weight / np.sqrt(np.maximum(np.diag(inverse), 1e-12))  # (residual without it) / (its foretold deviation)
     if n >= MANY:
         return 1.0, float(np.sort(np.abs(z))[min(ceil(0.9 * (n + 1)), n) - 1])
     known = WORTH + n
-    return sqrt((WORTH + float(z @ z)) / known), Z90 * (1 + (Z90**2 + 1) / (4 * known))
+    return sqrt((WORTH * before**2 + float(z @ z)) / known), Z90 * (1 + (Z90**2 + 1) / (4 * known))

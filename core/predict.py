@@ -58,8 +58,9 @@ class Predictor:
         bucket, families = _buckets(layers)
         factors = np.array([[x.factors.get(f, 1.0) for f in FAMILIES] for x in layers]).reshape(len(layers), len(FAMILIES))
         doubt, guessed = np.array([x.doubt for x in layers]), np.array([x.how != "measured" for x in layers], bool)
+        posterior = Posterior(families, doubt, guessed, CENTRE[sensitivity.currency], spread=sensitivity.spread)
         found = Predictor(
-            sensitivity, Curves(layers), Posterior(families, doubt, guessed, CENTRE[sensitivity.currency]), _record(evaluations),
+            sensitivity, Curves(layers), posterior, _record(evaluations),
             _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)}, alpha, bucket, factors,
         )  # fmt: skip
         return found._taught(evaluations) if evaluations else found

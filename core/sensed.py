@@ -45,6 +45,7 @@ class Sensitivity:
     done: int = 0  # layers whose alpha is measured
     total: int = 0
     slope: float = 1.0  # the loss is the sum of prices to this power (both in units of core.predict.UNIT): 1 = prices add up to it
+    spread: float = 1.0  # how much further than expected whole plans on the calibration samples lay from what the others foretold
 
     @property
     def complete(self) -> bool:

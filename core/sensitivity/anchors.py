@@ -9,6 +9,7 @@ from math import exp, log
 import numpy as np
 
 from ..curves import FAMILIES
+from ..posterior import Z90
 from ..predict import UNIT, Predictor
 from ..sensed import Evaluation, Option, Sensitivity
 from ..types import Setting
@@ -17,6 +18,7 @@ COUNT, SMALL = 48, 20_000_000  # plans, for networks of at most so many paramete
 KINDS = (("rtn",), ("magnitude", "wanda"), ("rtn", "magnitude", "wanda"))
 SLOPES = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5)
 LOOSER = (1.0, 2.0, 4.0)  # prices measured where hardly an answer changes may say little of where many do
+LOW, HIGH = 0.01, 10.0  # of the unit: losses that plans are chosen among; below they hang on single samples
 SCATTER = 0.1  # of one plan's loss on a handful of samples, relative
 
 
@@ -41,7 +43,7 @@ def designs(options: Mapping[str, Sequence[Option]], count: int, seed: int) -> l
 def fitted(s: Sensitivity, ran: Sequence[Evaluation]) -> Sensitivity:
     """The sensitivity with slope, prices and family factors that are most likely in the light of whole plans (empirical Bayes)."""
     unit = UNIT[s.currency]
-    usable = [e for e in ran if 1e-5 < e.value < 20 * unit]
+    usable = [e for e in ran if unit * LOW < e.value < unit * HIGH]
     if len(usable) < 12:
         return s
     told = [replace(e, error=2 * SCATTER * e.value) for e in usable]  # halved again as what plans share
@@ -76,4 +78,4 @@ def _learned(s: Sensitivity, p: Predictor) -> Sensitivity:
         theta = post.theta[first : first + len(FAMILIES)]
         factors = {f: exp(float(t)) for f, t in zip(FAMILIES, theta, strict=True)}
         out[n] = replace(x, alpha=x.alpha * exp(float(delta)), doubt=float(doubt), factors=factors)
-    return replace(s, layers=out)
+    return replace(s, layers=out, spread=max(1.0, post.quantile / Z90))

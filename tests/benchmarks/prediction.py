@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ Row = dict[str, Any]
 FIRST = 1000  # seed of the first plan; one after the other
 TAUGHT = 8  # evaluations
 SPLITS = 20  # ways of choosing them among the plans
+QUICK = ("rtn", "magnitude", "wanda")
 Kind = tuple[str, str, tuple[float, ...]]
 
 
@@ -67,6 +68,7 @@ CASES = {
     "smollm2": Case("smollm2", _smollm2, 8192, 2048, *WORDS, ("rtn", "slim", "magnitude", "wanda", "sparsegpt"), 105),
     "sotu-lm": Case("sotu-lm", lambda: root() / "samples" / "sotu-lm", 4096, 2048, *WORDS),
     "digits-cnn": Case("digits-cnn", lambda: root() / "samples" / "digits-cnn", 256, None, (2, 3), (0.4, 0.5, 0.6, 0.7)),
+    "fashion-vit": Case("fashion-vit", lambda: root() / "samples" / "fashion-vit", 256, None, *WORDS),
 }
 
 
@@ -76,10 +78,14 @@ def kinds(case: Case) -> dict[str, list[Kind]]:
     more = (*bits[1:], bits[-1] + 1)
     slim, rtn, wanda = ("round", "slim", bits), ("round", "rtn", more), ("prune", "wanda", amounts)
     magnitude, sparsegpt = ("prune", "magnitude", amounts[:-1]), ("prune", "sparsegpt", amounts[1::2])
-    return {
+    found = {
         "slim": [slim], "rtn": [rtn], "slim+rtn": [slim, rtn], "wanda": [wanda], "magnitude": [magnitude], "sparsegpt": [sparsegpt],
         "all": [slim, rtn, wanda, magnitude, sparsegpt, ("none", "", (0.0,))], "joint": [("both", "", amounts[:3]), slim],
     }  # fmt: skip
+    if case.methods is None:
+        return found
+    usable = {f: [k for k in of if k[1] in ("", *case.methods)] for f, of in found.items()}
+    return {f: of for f, of in usable.items() if of}
 
 
 def drawn(case: Case, names: list[str], base: Plan, seed: int) -> tuple[str, Plan]:
@@ -152,7 +158,9 @@ def scored(score: Callable[[Mapping[str, Setting]], float]) -> Told:
 
     def told(known: list[Ran], asked: list[Ran]) -> list[tuple[float, float, float]]:
         x = np.log([max(score(r.settings), 1e-12) for r in known])
-        slope, level = np.polyfit(x, np.log([r.value for r in known]), 1)
+        y = np.log([r.value for r in known])
+        slope = float(np.cov(x, y)[0, 1] / max(float(x.var(ddof=1)), 1e-12))
+        level = float(y.mean() - slope * x.mean())
         found = [float(np.exp(level + slope * np.log(max(score(r.settings), 1e-12)))) for r in asked]
         return [(v, v, v) for v in found]
 
@@ -161,8 +169,6 @@ def scored(score: Callable[[Mapping[str, Setting]], float]) -> Told:
 
 def summed(s: Sensitivity, measure: Callable[[Option], float], weight: Mapping[str, float]) -> Callable[[Mapping[str, Setting]], float]:
     """Sum over layers of weight times what an option leaves; settings between options as our own curves have them."""
-    from dataclasses import replace
-
     layers = {
         n: replace(x, alpha=weight.get(n, 1.0), options=tuple(replace(o, error=measure(o)) for o in x.options)) for n, x in s.layers.items()
     }
@@ -238,12 +244,14 @@ def main() -> None:
     said.add_argument("--quick", action="store_true", help="bundled samples only: under a minute once they were sensed")
     said.add_argument("--json", type=Path)
     said.add_argument("--only", default="", metavar="MODEL,...")
-    said.add_argument("--plans", type=int, default=0)
+    said.add_argument("--plans", type=int, help="random plans of each model")
     asked = said.parse_args()
     names = asked.only.split(",") if asked.only else ["sotu-lm", "digits-cnn"] if asked.quick else list(CASES)
     found: list[Row] = []
     for name in names:
-        for row in run(CASES[name], asked.plans or 32):
+        count = asked.plans if asked.plans is not None else 12 if asked.quick else 32
+        case = replace(CASES[name], tokens=min(CASES[name].tokens, 2048), methods=QUICK) if asked.quick else CASES[name]
+        for row in run(case, count):
             found.append(row)
             print(shown(row), flush=True)
         if asked.json:

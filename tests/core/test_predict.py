@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.curves import by_amount, by_bits, family, pchip
 from core.errors import BadPlan
 from core.predict import Predictor, human
 from core.sensed import Estimate, Evaluation, Option, Record, Sensed, Sensitivity
+from core.sensitivity.anchors import fitted
 from core.types import Measured, Score, Setting
 
 GROUP = {"group_size": 64}
@@ -255,3 +257,28 @@ def test_measured_variants_teach_how_accuracy_follows_the_price() -> None:
     naive, taught = human(e, before, "top1"), human(e, before, "top1", [(0.1, 0.94), (0.3, 0.93), (0.5, 0.92)])
     assert taught[0] > naive[0]
     assert taught[2] - taught[1] < naive[2] - naive[1]
+
+
+def test_whole_plans_teach_that_the_loss_rises_steeper_than_the_sum() -> None:
+    s, rng = network(16, doubt=0.3), np.random.default_rng(7)
+    plans = [mixed(s, rng) for _ in range(60)]
+    parts = [truth(s, x, dict.fromkeys(s.layers, 3.0)) for x in plans]
+    told = [Evaluation(x, 0.1 * (k / 0.1) ** 2.25, 0.0) for x, k in zip(plans, parts)]
+    found = fitted(s, told[:40])
+    assert found.slope in (2.0, 2.25, 2.5)
+
+    def off(of: Sensitivity) -> float:
+        p = Predictor.of(of)
+        return float(np.median([abs(np.log(p.estimate(e.settings).value / e.value)) for e in told[40:]]))
+
+    assert off(found) < 0.25 < 1 < off(s)
+    some = plans[50]
+    assert sum(Predictor.of(found).contributions(some).values()) == pytest.approx(Predictor.of(found).estimate(some).value)
+
+
+def test_a_family_that_costs_more_than_its_errors_say_is_priced_so() -> None:
+    s = network(4)
+    dear = replace(s, layers={n: replace(x, factors={"prune": 1.5}) for n, x in s.layers.items()})
+    name = "model.layers.0.mlp.up_proj"
+    assert Predictor.of(dear).value(name, pruned(0.5)) == pytest.approx(1.5 * Predictor.of(s).value(name, pruned(0.5)))
+    assert Predictor.of(dear).value(name, rounded(3)) == pytest.approx(Predictor.of(s).value(name, rounded(3)))

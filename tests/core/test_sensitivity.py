@@ -21,6 +21,8 @@ from core.recipe import Recipe
 from core.sensed import Sensitivity
 from core.sensing import Opened, opened
 from core.sensitivity import sense, sensible
+from core.sensitivity.alpha import samples
+from core.sensitivity.gradient import prices
 from core.store import Store
 from core.types import Choice, Plan, Seen
 from tests.conftest import SAMPLES
@@ -169,3 +171,22 @@ def test_the_command_tells_layers_dearest_first_and_writes_them(tmp_path: Path, 
     assert lines[0].startswith("24 layers, 24 of them measured")
     assert len(found["layers"]) == 24
     assert sum(len(x["options"]) for x in found["layers"]) + 1 == len((tmp_path / "s.csv").read_text().splitlines())
+
+
+def test_one_backward_pass_ranks_layers_nearly_as_perturbing_each_of_them_does(words: Opened) -> None:
+    modules = {n: m for n, m in words.calibration.seen.modules.items() if n in passed(words).layers}  # type: ignore[attr-defined]
+    derived = prices(words.network, words.reference.weights, samples(words.network, words.data), modules, Job())
+    measured = {n: x.alpha for n, x in passed(words).layers.items()}
+    a, b = ([float(x) for x in torch.tensor([of[n] for n in measured]).log()] for of in (derived, measured))
+    assert float(torch.corrcoef(torch.tensor([a, b]))[0, 1]) > 0.7
+    assert abs(sum(a) - sum(b)) / len(a) < 1.0  # in the same unit, too
+
+
+def test_where_only_some_layers_are_perturbed_the_others_follow_them(words: Opened) -> None:
+    whole = passed(words)
+    o = words
+    some = sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, Job(), o.store, QUICK, most=9)
+    assert (some.done, some.total) == (9, 28)
+    assert {x.how for x in some.layers.values()} == {"measured", "gradient"}
+    plan = {n: next(e.setting for e in x.options if e.setting.bits == 3) for n, x in whole.layers.items()}
+    assert Predictor.of(some).estimate(plan).value == pytest.approx(Predictor.of(whole).estimate(plan).value, rel=0.3)
