@@ -2809,7 +2809,7 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     </message>
     <message>
       <source>Guilty layers are found by running the network on data; open a folder with config.json and give data to score on</source>
-      <translation type="unfinished" />
+      <translation>查找问题层需要在数据上运行网络；请打开含 config.json 的文件夹并提供评测数据</translation>
     </message>
     <message>
       <source>HQQ (no data)</source>
@@ -3009,7 +3009,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Refined by {0} real evaluations: {1} swaps kept, {2} -&gt; {3} on calibration data (difference {4} ± {5})</source>
-      <translation type="unfinished" />
+      <translation>经 {0} 次真实评测改进：保留 {1} 次交换，校准数据上 {2} -&gt; {3}（差 {4} ± {5}）</translation>
     </message>
     <message>
       <source>Refining the plan</source>
@@ -3049,7 +3049,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Searched for {0}: {1} bytes, foretold {2}</source>
-      <translation type="unfinished" />
+      <translation>按 {0} 搜索：{1} 字节，预测 {2}</translation>
     </message>
     <message>
       <source>Sensing: one layer perturbed at a time</source>
@@ -3061,7 +3061,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Sensing: whole plans</source>
-      <translation type="unfinished" />
+      <translation>感知：整体方案</translation>
     </message>
     <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
@@ -3165,7 +3165,7 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>The plan was not refined, as the network does not run here</source>
-      <translation type="unfinished" />
+      <translation>网络无法在此运行，方案未再改进</translation>
     </message>
     <message>
       <source>The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others</source>
@@ -3321,7 +3321,7 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>What an error of each layer costs could not be measured here and was guessed from its kind and place</source>
-      <translation type="unfinished" />
+      <translation>无法在此实测每层误差的代价，已按其类型和位置估计</translation>
     </message>
     <message>
       <source>Writing</source>
@@ -3457,7 +3457,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>calibrate in blocks of {0} inputs, so that a wide layer is solved in parts</source>
-      <translation type="unfinished" />
+      <translation>以 {0} 个输入为块校准，使宽层分部分求解</translation>
     </message>
     <message>
       <source>calibrate on {0} tokens instead of {1}</source>
@@ -3673,11 +3673,11 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>needs about {0} of memory ({1} free) and {2}, estimated</source>
-      <translation type="unfinished" />
+      <translation>约需内存 {0}（空闲 {1}）和 {2}，估计值</translation>
     </message>
     <message>
       <source>needs about {0} of memory ({1} free) and {2}, estimated; accuracy is not measured, as both models would not fit</source>
-      <translation type="unfinished" />
+      <translation>约需内存 {0}（空闲 {1}）和 {2}，估计值；因两个模型放不下，不测精度</translation>
     </message>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>
