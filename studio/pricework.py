@@ -90,7 +90,9 @@ def price(opened: Opened, sensitivity: Sensitivity, asked: Asked, job: Job) -> P
     predictor = Predictor.of(sensitivity, [e for _, e in asked.lessons])
     job.check()
     found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins)
-    return Priced(sensitivity, predictor, found, Fronts(_points(opened, found, job), _uniform(opened, predictor, asked)))
+    other = asked.plan.rotate or any(asked.plan.cuts.values())  # another network, of which nothing was sensed
+    points = () if other else _points(opened, found, job)
+    return Priced(sensitivity, predictor, found, Fronts(points, () if other else _uniform(opened, predictor, asked)))
 
 
 def _points(opened: Opened, t: Table, job: Job) -> tuple[Front, ...]:

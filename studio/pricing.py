@@ -116,7 +116,7 @@ class Pricing(QObject):
         """What a front depends on beside the predictor; how many bits the plan has now is not part of it."""
         s, plan = self._shot, self.base
         said = [{k: replace(c, bits=None) for k, c in x.items()} for x in ({"": plan.model}, plan.groups, plan.layers)]
-        return *({k: c for k, c in x.items() if c} for x in said), s.target, s.pins, scene()
+        return *({k: c for k, c in x.items() if c} for x in said), plan.rotate, dict(plan.cuts), s.target, s.pins, scene()
 
     # --- sensing
 
@@ -220,7 +220,7 @@ class Pricing(QObject):
 
     def slide(self, nbytes: float, gesture: int | None = None) -> None:
         """The point of the front just under so many bytes."""
-        if self.table is not None:
+        if self.table is not None and self._shot.fronts and self._shot.fronts.points:
             from core.search import near
 
             self.take(near(self.table, nbytes), gesture)

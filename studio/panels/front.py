@@ -136,7 +136,7 @@ class FrontPanel(QStackedWidget):
         if snapshot is None:
             super().show()
             return
-        ready = bool(snapshot.fronts and snapshot.fronts.points)
+        ready = snapshot.fronts is not None and len(snapshot.fronts.points) > 1
         self.setCurrentIndex(1 if ready else 0)
         if not ready:
             self._invite(snapshot)
@@ -157,6 +157,10 @@ class FrontPanel(QStackedWidget):
         sensing = self.session.pricing.sensing
         if s.runnable:
             text = self.tr("The front needs a network that runs here: {why}").format(why=said(s.runnable))
+        elif s.fronts is not None and not s.fronts.points:
+            text = self.tr("A cut or rotated model is another network, of which nothing is predicted; take that back to see the front.")
+        elif s.fronts is not None:
+            text = self.tr("This format stores all plans in the same bytes; choose another one under Export to see the front.")
         elif sensing:
             text = self.tr("The layers are being sensed; the front appears as soon as the first ones are.")
         else:
@@ -165,7 +169,7 @@ class FrontPanel(QStackedWidget):
                 "budget, and the smallest that is hardly worse. All of it is predicted with its interval, then measured when you rest."
             )
         self.empty.setText(text)
-        self.begin.setVisible(not sensing and not s.runnable)
+        self.begin.setVisible(not sensing and not s.runnable and s.fronts is None)
         self.begin.setEnabled(s.data is not None)
         self.begin.setToolTip("" if s.data else self.tr("Choose held-out data first, under Run."))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -323,6 +323,23 @@ def test_uniform_plans_lie_beside_the_front_with_their_exact_bytes(sensed: Sessi
     assert [p.data() for p in front.plot.uniform.points()] == list(uniform)
     sensed.choose(bits=4)
     assert sensed.snapshot.size.total == next(f.size.total for f in uniform if f.plan.model.bits == 4)
+
+
+def test_a_format_that_saves_nothing_and_a_cut_model_say_why_there_is_no_front(sensed: Session, front: FrontPanel, qtbot: QtBot) -> None:
+    assert front.currentIndex() == 1
+    for change, why in ((lambda: sensed.set_target("dense"), "same bytes"), (cut(sensed), "rotated")):
+        before = sensed.snapshot.fronts
+        change()
+        qtbot.waitUntil(lambda before=before: sensed.snapshot.fronts is not before, timeout=30_000)
+        front.show(sensed.snapshot)
+        assert front.currentIndex() == 0
+        assert why in front.empty.text()
+    assert sensed.snapshot.estimate is None
+
+
+def cut(session: Session) -> Callable[[], None]:
+    """An edit that cuts half of each feed-forward layer out: another network."""
+    return lambda: session.edit("cut", replace(session.snapshot.plan, cuts={"ffn": 0.5}))
 
 
 def test_layers_that_are_held_stay_as_they_are_in_every_plan_of_the_front(sensed: Session, qtbot: QtBot) -> None:
