@@ -645,6 +645,14 @@
       <translation>前沿需要能在此运行的网络：{why}</translation>
     </message>
     <message>
+      <source>A cut or rotated model is another network, of which nothing is predicted; take that back to see the front.</source>
+      <translation>裁剪或旋转后的模型是另一个网络，无法预测；撤回后即可看到前沿。</translation>
+    </message>
+    <message>
+      <source>This format stores all plans in the same bytes; choose another one under Export to see the front.</source>
+      <translation>此格式下这些层的任何方案字节数都相同；请在导出中选择其他格式以查看前沿。</translation>
+    </message>
+    <message>
       <source>The layers are being sensed; the front appears as soon as the first ones are.</source>
       <translation>正在感知各层；最先几层完成后即显示前沿。</translation>
     </message>
