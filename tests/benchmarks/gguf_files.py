@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+SCORED = "tests.benchmarks.gguf_files:scored"
 sys.path.insert(0, str(ROOT))
 
 from core import environment
@@ -211,7 +212,7 @@ def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
             times = (took, theirs(b, made, *files))
             assert files[0].stat().st_size == files[1].stat().st_size
             used = sorted({targets["gguf"]().of(x, settings_of(made)[x.name]) for x in made.layers if x.name in made.outcomes})
-            found = [child.run("tests.benchmarks.gguf_files:scored", {"source": str(whole), "file": str(f), "windows": b.windows}) for f in files]
+            found = [child.run(SCORED, {"source": str(whole), "file": str(f), "windows": b.windows}) for f in files]
             for who, file, score, seconds in zip(("ours", "libgguf"), files, found, times):
                 ratio = score["kl"] / found[1]["kl"]
                 yield {
