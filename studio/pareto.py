@@ -174,7 +174,8 @@ class Pareto(Plot):
             self.handle.setData([], [])
             self.doubt.setVisible(False)
             return
-        value, low, high = (m.value, m.value - m.error, m.value + m.error) if m else self._human(s)
+        e = self._noise(s.variants[s.current], m) if m else 0.0
+        value, low, high = (m.value, m.value - e, m.value + e) if m else self._human(s)
         at, ends = self.up(value), sorted((self.up(low), self.up(high)))
         brush = solid("accent") if m else solid("window")
         self.handle.setData([x], [at], pen=pg.mkPen(theme.colour("accent"), width=2), brush=brush)

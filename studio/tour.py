@@ -131,8 +131,10 @@ def _prices(window: MainWindow, folder: Path, failures: list[str]) -> None:
     s = session.snapshot
     _need(s.estimate is not None and s.fronts is not None, "the plan has a prediction, and the model a front")
     assert s.sensitivity is not None
-    window.resizeDocks([window.docks["layers"]], [430], Qt.Orientation.Horizontal)
-    window.parts["layers"].tree.expandToDepth(2)
+    window.resize(1440, 860)
+    _settle(window)
+    window.resizeDocks([window.docks["layers"]], [425], Qt.Orientation.Horizontal)
+    window.parts["layers"].tree.expandToDepth(1)
     session.select([max(s.sensitivity.layers.values(), key=lambda v: v.alpha).layer])
     _tab(window, "sensitivity")
     _settle(window)
@@ -150,7 +152,9 @@ def _prices(window: MainWindow, folder: Path, failures: list[str]) -> None:
     _wait(window, "the solved plan was measured", lambda: _measured(window) and not session.engine.busy(), failures)
     _settle(window)
     _take(window, folder / "front.png")
+    window.resize(1280, 800)
     window.reset_layout()
+    _settle(window)
 
 
 def _sensed(window: MainWindow) -> bool:

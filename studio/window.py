@@ -171,6 +171,8 @@ class MainWindow(QMainWindow):
     def reset_layout(self) -> None:
         """All docks where they were at first, in widths that show their content."""
         self.restoreState(self._default)
+        for dock in self.docks.values():
+            dock.setVisible(self.session.snapshot.checkpoint is not None)
         self._widths()
         self._draw()
 

@@ -114,3 +114,12 @@ def test_the_theme_changes_at_once_and_stays(window: MainWindow) -> None:
     assert settings.theme() == "dark"
     window.set_theme("light")
     assert not theme.dark()
+
+
+def test_reset_layout_brings_every_dock_back(window: MainWindow, session: Session, qtbot: QtBot) -> None:
+    session.open(SAMPLES / "digits-cnn")
+    qtbot.waitUntil(lambda: not any(d.isHidden() for d in window.docks.values()), timeout=30_000)
+    window.docks["history"].close()
+    window.docks["layers"].close()
+    window.reset_layout()
+    assert not any(d.isHidden() for d in window.docks.values())
