@@ -1,0 +1,68 @@
+"""A session whose layers were really sensed, once for a whole file of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.sensed import Sensitivity
+from studio.engine import Engine
+from studio.session import Session
+from studio.snapshot import Snapshot
+from tests.conftest import SAMPLES
+
+
+@dataclass
+class Opened:
+    """A session after a real pass, and how it was then."""
+
+    session: Session
+    seen: list[Sensitivity]  # every state of the pass that was shown
+    before: Snapshot
+    known: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, qapp: object) -> Iterator[Opened]:
+    """The fashion ViT with round-to-nearest per channel, stored packed, after a real pass over its layers: once for this file."""
+    bot = QtBot(request)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIM_CACHE", str(tmp_path_factory.mktemp("prices")))
+        patch.setenv("SLIM_SETTINGS", str(tmp_path_factory.mktemp("settings") / "settings.ini"))
+        session, seen = Session(Engine()), list[Sensitivity]()
+        session.open(SAMPLES / "fashion-vit")
+        bot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+        session.set_data(session.snapshot.data, 200)
+        session.set_target("packed")
+        session.edit("no tuning", replace(session.snapshot.plan, tune=False))
+        session.choose(prune="magnitude", quantize="rtn")
+        session.choose_knob("rtn.granularity", "channel")
+        session.changed.connect(lambda s: seen.append(s.sensitivity) if s.sensitivity and s.sensitivity not in seen[-1:] else None)
+        session.pricing.sense()
+        bot.waitUntil(lambda: session.snapshot.fronts is not None and not session.engine.busy(), timeout=300_000)
+        yield Opened(session, seen[:], session.snapshot, dict(vars(session.pricing)))
+        session.engine.close()
+
+
+@pytest.fixture
+def sensed(opened: Opened, qtbot: QtBot) -> Iterator[Session]:
+    """The sensed session as it was after the pass."""
+    session = opened.session
+    yield session
+    session.engine.cancel_all()
+    qtbot.waitUntil(lambda: not session.engine.busy() and not session.engine._live, timeout=60_000)
+    session.undo_stack.clear()
+    for timer in (session._rest, session.pricing._soon, session.pricing._rest):
+        timer.stop()
+    for name, value in opened.known.items():
+        setattr(session.pricing, name, value)
+    session.pricing.lessons, session._basis = [], []
+    session._set(opened.before)
+
+
+def scored(s: Snapshot) -> bool:
+    return s.original is not None and s.original.score is not None and s.original.score.complete
