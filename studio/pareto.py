@@ -77,7 +77,7 @@ class Pareto(Plot):
         self.measured.sigClicked.connect(self._restore)
         self.errors, self.doubt = pg.ErrorBarItem(beam=0), pg.ErrorBarItem(beam=0)
         self.handle = Handle(self.slide, self._handle_tip)
-        self.bearable = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.99, "anchors": [(1, 0), (1, 0)]})
+        self.bearable = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.99, "anchors": [(1, 1), (1, 1)]})
         self.most = pg.InfiniteLine(angle=90, label="", labelOpts={"position": 0.95, "anchors": [(0, 0), (0, 0)]})
         self.labels: list[pg.TextItem] = []
         for item in (self.band, self.bearable, self.most, self.line, self.errors, self.doubt, self.uniform, self.measured, self.handle):

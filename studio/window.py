@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QTabWidget,
@@ -139,8 +140,9 @@ class MainWindow(QMainWindow):
             else:
                 self._dock(name, panel, word(panel.title), panel.area)
         for name in sorted(charts, key=lambda n: CHARTS.index(n) if n in CHARTS else len(CHARTS)):
-            self.parts[name] = charts[name](self.session, self.charts_row)
-            self.charts_line.addWidget(self.parts[name], 3 if name == "energy" else 4)
+            self.parts[name] = chart = charts[name](self.session, self.charts_row)
+            chart.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # else what needs most starves the others
+            self.charts_line.addWidget(chart, 1)
         self.charts_row.setVisible(len(charts) > 0)
         self.menus.menus["View"].addSeparator()
         for dock in self.docks.values():
