@@ -116,7 +116,8 @@ def test_a_part_of_the_cache_is_given_another_cap_and_only_a_named_one(tmp_path:
 def test_ctrl_c_leaves_nothing_and_says_130(tmp_path: Path) -> None:
     env = {**os.environ, "SLIM_CACHE": str(tmp_path / "cache")}
     args = [sys.executable, "-m", "core", "export", str(SAMPLES / "sotu-lm"), "--out", str(tmp_path / "out"), "--bits", "4"]
-    with subprocess.Popen(args, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a suite in the background ignores it
+    with subprocess.Popen(args, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, **heard) as child:
         assert child.stderr is not None
         line = child.stderr.readline()  # the first phase is told when the work has begun
         child.send_signal(signal.SIGINT)
