@@ -132,6 +132,15 @@ def p99(found: list[float]) -> float:
     return 1e3 * sorted(found)[min(len(found) - 1, int(0.99 * len(found)))]
 
 
+def five_hundred(folder: Path, app: Any, session: Any) -> None:
+    """Open a model of 500 layers, after the worker has counted the file's zeros."""
+    shard(folder / "model.safetensors", {f"model.layers.{i // 5}.mlp.p{i % 5}_proj.weight": (512, 512) for i in range(500)})
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+    session.open(folder)
+    until(app, lambda: session.snapshot.original is not None and not session.engine.busy())
+    session.set_target("packed")  # a dense export has the same size at every tick: nothing would be redrawn
+
+
 def ticks(quick: bool) -> list[Row]:
     """A tick of the amount and bits sliders to charts drawn again, on 500 layers, after the worker has counted the file's zeros."""
     from PySide6.QtWidgets import QHBoxLayout, QWidget
@@ -142,12 +151,7 @@ def ticks(quick: bool) -> list[Row]:
     app, window = build()
     session = window.session
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.safetensors"
-        shard(file, {f"model.layers.{i // 5}.mlp.p{i % 5}_proj.weight": (512, 512) for i in range(500)})
-        (file.parent / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
-        session.open(file.parent)
-        until(app, lambda: session.snapshot.original is not None and not session.engine.busy())
-        session.set_target("packed")  # a dense export has the same size at every tick: nothing would be redrawn
+        five_hundred(Path(folder), app, session)
         row = QWidget()
         line = QHBoxLayout(row)
         parts = [charts[n](session, row) for n in charts]
@@ -205,12 +209,7 @@ def predictions(quick: bool) -> list[Row]:
     app, window = build()
     session = window.session
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.safetensors"
-        shard(file, {f"model.layers.{i // 5}.mlp.p{i % 5}_proj.weight": (512, 512) for i in range(500)})
-        (file.parent / "config.json").write_text(json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
-        session.open(file.parent)
-        until(app, lambda: session.snapshot.original is not None and not session.engine.busy())
-        session.set_target("packed")
+        five_hundred(Path(folder), app, session)
         score = Score("causal-lm", {"perplexity": Measured(20.0, 0.5), "kl": Measured(0.0)}, 2048, "tokens", "", 1, 1)
         session._set(replace(session.snapshot, original=replace(session.snapshot.original, score=score)))
         session.pricing.predictor = Predictor.of(prices(session.snapshot.layers))

@@ -6,7 +6,6 @@ import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,74 +14,16 @@ from hypothesis import strategies as st
 
 from core.errors import BadPlan
 from core.formats import targets
-from core.job import Job
-from core.layers import layers
 from core.plans import MODEL, Scope, edit, resolve
 from core.predict import Predictor
 from core.registry import make
-from core.search import Goal, OutOfReach, best, budget, front, near, points, solve, table
+from core.search import Goal, OutOfReach, best, budget, front, near, points, solve
 from core.search.compact import same
-from core.search.goal import goal
 from core.search.knapsack import Knapsack, exact, sweep
-from core.search.refine import refine
-from core.sensed import Evaluation, Front, Option, Sensed, Sensitivity
+from core.sensed import Front
 from core.size import size
-from core.types import Checkpoint, Choice, Layer, Measured, Plan, Score, Setting, TensorInfo
-
-ROLES = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-WIDTHS = (2, 3, 4, 5, 6, 8)
-SLIM = Plan(Choice("magnitude", 0.0, "slim", 16, {"slim.group_size": 32, "slim.symmetric": True}))
-PACKED: Any = make(targets["packed"], {})
-
-
-def llama(path: Path, blocks: int, width: int = 256) -> Checkpoint:
-    """A headers-only decoder; its one file is as long as its tensors."""
-    shapes = {r: (width, 2 * width) if "down" in r else (2 * width, width) if r.startswith("mlp") else (width, width) for r in ROLES}
-    names = {f"model.layers.{i}.{r}.weight": s for i in range(blocks) for r, s in shapes.items()}
-    names |= {"model.embed_tokens.weight": (500, width), "model.norm.weight": (width,)}
-    tensors = {n: TensorInfo(n, s, "BF16", 2 * int(np.prod(s)), path / "m") for n, s in names.items()}
-    with (path / "m").open("wb") as f:
-        f.truncate(sum(t.nbytes for t in tensors.values()))
-    config = {"num_hidden_layers": blocks, "hidden_size": width, "num_attention_heads": 4, "num_key_value_heads": 4}
-    return Checkpoint(path, "safetensors", tensors, config)
-
-
-def sensed(
-    found: list[Layer], seed: int = 0, widths: tuple[int, ...] = WIDTHS, groups: tuple[int, ...] = (32,), **alpha: float
-) -> Sensitivity:
-    """Every linear layer with a price of its own; `alpha` by a part of the name sets one."""
-    rng = np.random.default_rng(seed)
-    out = {}
-    for x in found:
-        if x.kind != "linear":
-            continue
-        price = next((v for k, v in alpha.items() if k in x.name.replace(".", "_")), float(rng.lognormal(-3, 1)))
-        made = [(b, g, 2 * 4.0**-b * (g / 32) ** 0.3 * float(rng.lognormal(0, 0.1))) for g in groups for b in widths]
-        even = {"symmetric": True}
-        options = [Option(Setting(quantize="slim", bits=b, quantize_knobs={"group_size": g, **even}), "obs", e, e) for b, g, e in made]
-        out[x.name] = Sensed(x.name, price, 0.2, "measured", tuple(options))
-    return Sensitivity(out, "hand-made", "kl", float("inf"), len(out), len(out))
-
-
-class Case:
-    """A model, what was sensed of it, and a plan that asks for slim."""
-
-    def __init__(self, path: Path, blocks: int = 3, plan: Plan = SLIM, width: int = 256, **sensing: Any) -> None:
-        self.checkpoint = llama(path, blocks, width)
-        self.layers = tuple(layers(self.checkpoint))
-        self.plan = plan
-        self.predictor = Predictor.of(sensed(list(self.layers), **sensing))
-
-    def table(self, **asked: Any) -> Any:
-        return table(self.checkpoint, self.layers, self.plan, PACKED, self.predictor, **asked)
-
-    def uniform(self, bits: int) -> tuple[int, float]:
-        """Bytes and prediction of the same bits everywhere."""
-        even = resolve(edit(self.plan, MODEL, bits=bits), self.layers)
-        return size(self.checkpoint, self.layers, even, PACKED).total, self.predictor.estimate(even).value
-
-    def resolved(self, f: Front) -> dict[str, Setting]:
-        return resolve(f.plan, self.layers)
+from core.types import Choice, Measured, Plan, Score
+from tests.core.deals import PACKED, SLIM, WIDTHS, Case, sensed
 
 
 @st.composite
@@ -418,86 +359,3 @@ def test_the_winners_curse_is_about_what_a_world_with_noisy_prices_shows(tmp_pat
         told.append(f.estimate.value / case.predictor.estimate(chosen).value - 1)
     assert np.mean(off) > 0.02
     assert np.mean(told) == pytest.approx(np.mean(off), abs=0.06)
-
-
-@pytest.mark.parametrize(
-    ("said", "why"),
-    [
-        ({"size": "60 parsecs"}, "A size is"), ({"size": "-5"}, "A size is"), ({"size": "0 MB"}, "leaves no room"),
-        ({"worse": -0.1}, "above 0"), ({"size": "60 MB", "worse": 0.1}, "size and worse"), ({"alike": True}, "none of them"),
-        ({"weights": [1, 2]}, "can't be"), ({"weights": [0, 1, 1]}, "give three"), ({"smaller": 1}, "unknown key"),
-        ({"worse": "much"}, "can't be"), ({"alike": 1}, "can't be"), ({"energy": float("nan")}, "above 0"), ({"size": True}, "can't be"),
-    ],
-)  # fmt: skip
-def test_a_goal_that_says_nothing_sensible_is_refused_by_name(said: dict[str, Any], why: str) -> None:
-    with pytest.raises(BadPlan, match=why):
-        goal(said)
-
-
-@pytest.mark.parametrize(
-    ("text", "nbytes"),
-    [
-        ("60 MB", 60_000_000), ("60MB", 60_000_000), ("1.5 GiB", 3 * 2**29), ("0.5x", 500), ("50 %", 500), (1234, 1234), ("1_000", 1000),
-        (".5 kB", 500),
-    ],
-)  # fmt: skip
-def test_budgets_parse(text: int | str, nbytes: int) -> None:
-    assert budget(text, 1000) == nbytes
-
-
-def world(case: Case, secret: dict[str, float]) -> Any:
-    """Evaluations of a world in which every layer's price is off by a secret factor; 16 windows with common noise."""
-    common = np.exp(np.random.default_rng(5).normal(0, 0.3, 16))
-
-    def evaluate(plan: Plan) -> list[float]:
-        parts = case.predictor.contributions(resolve(plan, case.layers))
-        return (sum(x * secret[n] for n, x in parts.items()) * common).tolist()
-
-    return evaluate
-
-
-def test_refining_moves_bytes_to_where_real_evaluations_want_them(tmp_path: Path) -> None:
-    case = Case(tmp_path)
-    t = case.table()
-    rng = np.random.default_rng(4)
-    secret = {n: float(np.exp(0.5 * rng.standard_normal())) for n in case.predictor.sensitivity.layers}
-    start = best(t, Goal(case.uniform(3)[0]))
-    heard: list[object] = []
-    found = refine(t, start, world(case, secret), Job(point=heard.append))
-    assert found.accepted > 0
-    assert found.won.value < -2 * found.won.error
-    assert found.loss.value == pytest.approx(np.mean(world(case, secret)(found.front.plan)))
-    assert found.front.size.total <= start.size.total * 1.001
-    assert sum(isinstance(x, Evaluation) for x in heard) == len(found.evaluations)
-    assert sum(isinstance(x, Front) for x in heard) == found.accepted
-
-
-def test_refining_accepts_nothing_that_noise_alone_would_explain(tmp_path: Path) -> None:
-    case = Case(tmp_path)
-    t, rng = case.table(), np.random.default_rng(6)
-    start = best(t, Goal(case.uniform(3)[0]))
-
-    def noise(plan: Plan) -> list[float]:
-        return rng.normal(1.0, 0.2, 64).tolist()
-
-    found = refine(t, start, noise, Job(), rounds=2)
-    assert found.accepted <= 1  # four tries a round at two standard errors
-    if not found.accepted:
-        assert found.front.plan == start.plan
-
-
-def test_a_cancelled_refinement_stops_at_once(tmp_path: Path) -> None:
-    from core.errors import Cancelled
-
-    case = Case(tmp_path)
-    t, job, count = case.table(), Job(), []
-    start = best(t, Goal(case.uniform(3)[0]))
-
-    def evaluate(plan: Plan) -> list[float]:
-        count.append(plan)
-        job.cancel()
-        return [1.0, 1.0]
-
-    with pytest.raises(Cancelled):
-        refine(t, start, evaluate, job)
-    assert len(count) == 1
