@@ -18,12 +18,11 @@ from .recipe import Recipe
 from .rotate import rotated
 from .sensed import Sensitivity
 from .sensitivity import sense, sensible
+from .stage import weights
 from .store import Store
 from .types import Calibration, Checkpoint, Layer, Plan, Score
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .evaluate import Reference
 
 
@@ -49,16 +48,11 @@ class Opened:
         """A plan carried out; layers that are in the store already cost nothing."""
         return compress(self.checkpoint, self.layers, plan, self.calibration, self.store, job)
 
-    def weights(self, done: Compressed) -> dict[str, Tensor]:
-        """All tensors of a variant; what its plan leaves alone is the original's, in memory already."""
-        changed = (x for x in done.layers if x.name in done.outcomes)
-        return {**self.reference.weights, **{x.tensor.name: done.stored(x).dense().float() for x in changed}}
-
     def judged(self, plan: Plan, job: Job) -> Score:
         """A plan carried out and really run on the held-out data."""
         from .evaluate import judge
 
-        return judge(self.reference, self.weights(self.compressed(plan, job)), job)
+        return judge(self.reference, weights(self.compressed(plan, job), self.reference), job)
 
 
 def opened(recipe: Recipe, job: Job, store: Store | None = None) -> Opened:
@@ -79,8 +73,7 @@ def opened(recipe: Recipe, job: Job, store: Store | None = None) -> Opened:
     if shaped is not checkpoint:
         network = networks.attach(shaped, job)
     found, plan = tuple(layers(shaped)), fitting(recipe.plan, layers(shaped))
-    weights = original(shaped, found, store).weights(job)
-    reference = Reference(network, weights, data.load(path, network, recipe.limit, job))
+    reference = Reference(network, original(shaped, found, store).weights(job), data.load(path, network, recipe.limit, job))
     calibration = observe(network, shaped, samples, sensible(found, plan), {"inputs", *_more(plan, found)}, job, store=kept.default())
     return Opened(shaped, found, plan, network, reference, samples, calibration, store)
 
