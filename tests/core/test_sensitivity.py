@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from core.cli import main
 from core.compress import solved, weight_of
 from core.errors import Cancelled
-from core.evaluate import judge
 from core.job import Job
 from core.predict import Predictor
 from core.recipe import Recipe
@@ -78,9 +77,9 @@ def test_what_is_sensed_foretells_what_is_measured(words: Opened) -> None:
     p = Predictor.of(passed(words))
     plans = [replace(PLAN, model=replace(PLAN.model, bits=3)), replace(PLAN, model=replace(PLAN.model, amount=0.4))]
     for plan in plans:
-        done = words.compressed(plan, Job())
-        measured = judge(words.reference, words.weights(done), Job()).metrics["kl"].value
-        e = p.estimate({n: s for n, s in done.settings.items() if n in p.sensitivity.layers})
+        measured = words.judged(plan, Job()).metrics["kl"].value
+        settings = words.compressed(plan, Job()).settings
+        e = p.estimate({n: s for n, s in settings.items() if n in p.sensitivity.layers})
         assert e.missing == 0
         assert e.value == pytest.approx(measured, rel=0.35)
         assert e.low <= measured <= e.high
