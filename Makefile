@@ -15,7 +15,7 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check core studio tests resources
-	$(BIN)/mypy core studio
+	$(BIN)/mypy core studio tests
 	$(BIN)/lint-imports
 
 # The whole path in the window, offscreen: sample, sliders, worker, charts, export, screenshots in shots/.

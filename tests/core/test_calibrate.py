@@ -210,8 +210,8 @@ def odd(tmp_path: Path) -> tuple[Checkpoint, Network, Calibrating]:
 
     own = torch.Generator().manual_seed(0)
     items = tuple({"pixel_values": torch.randn(6, 1, 12, 12, generator=own), "labels": torch.zeros(6).long()} for _ in range(3))
-    parts = (Batches("images", part, 6 * len(part), "images", "x", "f") for part in (items[:2], items[2:]))
-    return checkpoint, Network("image-classification", forward, forward, module=net, names=names), Calibrating(*parts, "")
+    solve, held = (Batches("images", part, 6 * len(part), "images", "x", "f") for part in (items[:2], items[2:]))
+    return checkpoint, Network("image-classification", forward, forward, module=net, names=names), Calibrating(solve, held, "")
 
 
 def test_tokens_per_expert_are_counted_and_the_unchosen_one_has_no_signal(odd: tuple[Checkpoint, Network, Calibrating]) -> None:

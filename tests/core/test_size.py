@@ -53,9 +53,9 @@ def slowly(checkpoint: Checkpoint, found: list[Layer], settings: dict[str, Setti
     per: dict[str, int] = {}
     for e in entries:
         per[e.layer] = per.get(e.layer, 0) + e.nbytes
-    found = shards(entries, limit(checkpoint, target))
-    headers = sum(len(header_bytes(s.entries)) for s in found)
-    return headers + sum(per.values()) + (len(index(found)) if len(found) > 1 else 0), per
+    parts = shards(entries, limit(checkpoint, target))
+    headers = sum(len(header_bytes(s.entries)) for s in parts)
+    return headers + sum(per.values()) + (len(index(parts)) if len(parts) > 1 else 0), per
 
 
 @pytest.mark.parametrize("name", ["sotu-lm", "digits-cnn", "fashion-vit"])

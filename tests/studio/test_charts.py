@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QGuiApplication, QImage
+from pytestqt.qtbot import QtBot
 
 from studio import numbers, pictures
 from studio.charts import charts
@@ -17,7 +18,7 @@ from studio.session import Session
 
 
 @pytest.fixture
-def measured(digits: Session, qtbot: object) -> Session:
+def measured(digits: Session, qtbot: QtBot) -> Session:
     """The digit CNN with one measured plan: 3 bits per channel."""
     qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=30_000)
     digits.choose_knob("rtn.granularity", "channel")
@@ -27,7 +28,7 @@ def measured(digits: Session, qtbot: object) -> Session:
     return digits
 
 
-def test_every_tick_redraws_the_bars_with_the_exact_bytes(digits: Session, qtbot: object) -> None:
+def test_every_tick_redraws_the_bars_with_the_exact_bytes(digits: Session, qtbot: QtBot) -> None:
     chart = charts["size"](digits)
     qtbot.addWidget(chart)
     digits.set_target("dense", dtype="F32")
@@ -41,7 +42,7 @@ def test_every_tick_redraws_the_bars_with_the_exact_bytes(digits: Session, qtbot
     assert half[n:].sum() * 1e6 == pytest.approx(sum(digits.snapshot.size.layers.values()))
 
 
-def test_every_layer_is_in_one_row_and_a_click_selects_its_layers(digits: Session, qtbot: object) -> None:
+def test_every_layer_is_in_one_row_and_a_click_selects_its_layers(digits: Session, qtbot: QtBot) -> None:
     chart = charts["size"](digits)
     qtbot.addWidget(chart)
     chart.show(digits.snapshot)
@@ -50,7 +51,7 @@ def test_every_layer_is_in_one_row_and_a_click_selects_its_layers(digits: Sessio
     assert digits.snapshot.selection == chart.rows[1][1]
 
 
-def test_a_measured_plan_is_a_point_with_its_standard_error(measured: Session, qtbot: object) -> None:
+def test_a_measured_plan_is_a_point_with_its_standard_error(measured: Session, qtbot: QtBot) -> None:
     chart = charts["accuracy"](measured)
     qtbot.addWidget(chart)
     chart.show(measured.snapshot)
@@ -62,7 +63,7 @@ def test_a_measured_plan_is_a_point_with_its_standard_error(measured: Session, q
     assert "3 bit" in chart._tip(0, 0, 0)
 
 
-def test_a_click_on_a_point_restores_its_plan(measured: Session, qtbot: object) -> None:
+def test_a_click_on_a_point_restores_its_plan(measured: Session, qtbot: QtBot) -> None:
     chart = charts["accuracy"](measured)
     qtbot.addWidget(chart)
     old = measured.snapshot.plan
@@ -72,14 +73,14 @@ def test_a_click_on_a_point_restores_its_plan(measured: Session, qtbot: object) 
     assert measured.snapshot.plan == old
 
 
-def test_energy_is_called_modelled(digits: Session, qtbot: object) -> None:
+def test_energy_is_called_modelled(digits: Session, qtbot: QtBot) -> None:
     chart = charts["energy"](digits)
     qtbot.addWidget(chart)
     chart.show(digits.snapshot)
     assert "modelled" in chart.text.text()
 
 
-def test_the_original_is_the_first_point_and_a_click_goes_back_to_it(measured: Session, qtbot: object) -> None:
+def test_the_original_is_the_first_point_and_a_click_goes_back_to_it(measured: Session, qtbot: QtBot) -> None:
     chart = charts["accuracy"](measured)
     qtbot.addWidget(chart)
     chart.show(measured.snapshot)
@@ -92,7 +93,7 @@ def test_the_original_is_the_first_point_and_a_click_goes_back_to_it(measured: S
     assert all(s.idle for s in measured.snapshot.settings.values())
 
 
-def test_the_pointer_on_a_bar_is_told_the_exact_bytes_of_the_group(measured: Session, qtbot: object) -> None:
+def test_the_pointer_on_a_bar_is_told_the_exact_bytes_of_the_group(measured: Session, qtbot: QtBot) -> None:
     chart = charts["size"](measured)
     qtbot.addWidget(chart)
     chart.show(measured.snapshot)
@@ -102,7 +103,7 @@ def test_the_pointer_on_a_bar_is_told_the_exact_bytes_of_the_group(measured: Ses
     assert chart.tip(0.0, 99.0) == ""
 
 
-def test_the_pointer_on_an_energy_bar_is_told_the_range_and_that_it_is_modelled(measured: Session, qtbot: object) -> None:
+def test_the_pointer_on_an_energy_bar_is_told_the_range_and_that_it_is_modelled(measured: Session, qtbot: QtBot) -> None:
     chart = charts["energy"](measured)
     qtbot.addWidget(chart)
     chart.show(measured.snapshot)
@@ -114,7 +115,7 @@ def test_the_pointer_on_an_energy_bar_is_told_the_range_and_that_it_is_modelled(
 
 
 @pytest.mark.parametrize("name", ["size", "accuracy", "energy"])
-def test_a_chart_is_copied_as_a_table_of_what_it_shows(measured: Session, qtbot: object, name: str) -> None:
+def test_a_chart_is_copied_as_a_table_of_what_it_shows(measured: Session, qtbot: QtBot, name: str) -> None:
     chart = charts[name](measured)
     qtbot.addWidget(chart)
     chart.show(measured.snapshot)
@@ -131,7 +132,7 @@ def test_a_chart_is_copied_as_a_table_of_what_it_shows(measured: Session, qtbot:
         assert float(now[5]) == measured.snapshot.energy.joules
 
 
-def test_a_chart_is_saved_as_a_picture_with_its_title_and_as_vectors(measured: Session, qtbot: object, tmp_path: Path) -> None:
+def test_a_chart_is_saved_as_a_picture_with_its_title_and_as_vectors(measured: Session, qtbot: QtBot, tmp_path: Path) -> None:
     chart = charts["accuracy"](measured)
     qtbot.addWidget(chart)
     chart.resize(400, 300)
@@ -146,7 +147,7 @@ def test_a_chart_is_saved_as_a_picture_with_its_title_and_as_vectors(measured: S
     assert chart.plot.headless, "on the screen the title stands above the plot again"
 
 
-def test_a_chart_that_can_not_be_written_says_why(measured: Session, qtbot: object, tmp_path: Path) -> None:
+def test_a_chart_that_can_not_be_written_says_why(measured: Session, qtbot: QtBot, tmp_path: Path) -> None:
     chart = charts["size"](measured)
     qtbot.addWidget(chart)
     why = pictures.save(tmp_path / "nowhere" / "chart.csv", chart.plot, chart.plot.rows())
@@ -154,7 +155,7 @@ def test_a_chart_that_can_not_be_written_says_why(measured: Session, qtbot: obje
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_right_click_offers_to_copy_and_to_save(measured: Session, qtbot: object) -> None:
+def test_a_right_click_offers_to_copy_and_to_save(measured: Session, qtbot: QtBot) -> None:
     chart = charts["size"](measured)
     qtbot.addWidget(chart)
     menu = pictures.menu(chart.plot, "size", chart.plot.rows, chart.plot.fail)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from core.carbon import CHOSEN, Place, chosen
 from core.energy import catalogue
+from core.energy.devices import CEILINGS
 from core.resources import cache_root
 from studio import scene
 from studio.charts import charts
@@ -28,7 +31,7 @@ def own_place() -> Iterator[None]:
 
 
 @pytest.fixture
-def chart(digits: Session, qtbot: object) -> object:
+def chart(digits: Session, qtbot: QtBot) -> Any:
     found = charts["energy"](digits)
     qtbot.addWidget(found)
     digits.changed.connect(found.show)
@@ -37,7 +40,7 @@ def chart(digits: Session, qtbot: object) -> object:
     return found
 
 
-def test_the_pieces_of_a_row_add_up_to_its_joules(digits: Session, chart: object) -> None:
+def test_the_pieces_of_a_row_add_up_to_its_joules(digits: Session, chart: Any) -> None:
     x0, y, width = (np.array(chart.bars.opts[k]) for k in ("x0", "y", "width"))
     s = digits.snapshot
     for at, e in ((-0.2, s.energy_original), (0.2, s.energy)):
@@ -50,7 +53,7 @@ def test_the_pieces_of_a_row_add_up_to_its_joules(digits: Session, chart: object
     assert "convolution" in chart.rows
 
 
-def test_the_whole_has_its_interval_and_the_words_say_how_it_was_come_by(digits: Session, chart: object) -> None:
+def test_the_whole_has_its_interval_and_the_words_say_how_it_was_come_by(digits: Session, chart: Any) -> None:
     e = digits.snapshot.energy
     assert chart.whisker.opts["right"][1] == pytest.approx(1e3 * (e.high - e.joules))
     assert "modelled, catalogue (C)" in chart.text.text()
@@ -59,7 +62,7 @@ def test_the_whole_has_its_interval_and_the_words_say_how_it_was_come_by(digits:
     assert "physics floor" in chart.tip(0.0, 0.0)
 
 
-def test_another_device_prices_the_original_the_plan_and_every_variant_anew(digits: Session, chart: object) -> None:
+def test_another_device_prices_the_original_the_plan_and_every_variant_anew(digits: Session, chart: Any) -> None:
     before = digits.snapshot
     chart.device.setCurrentIndex(chart.device.findData("raspberry"))
     chart.device.activated.emit(chart.device.currentIndex())
@@ -72,7 +75,7 @@ def test_another_device_prices_the_original_the_plan_and_every_variant_anew(digi
 
 
 def test_this_machine_is_measured_once_it_is_chosen(
-    digits: Session, chart: object, qtbot: object, monkeypatch: pytest.MonkeyPatch
+    digits: Session, chart: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core import ceilings
 
@@ -87,10 +90,10 @@ def test_this_machine_is_measured_once_it_is_chosen(
         qtbot.waitUntil(lambda: scene.scene().device.flops == found, timeout=30_000)
         assert f"{found / 1e9:.4g} GFLOP/s" in digits.snapshot.energy.how
     finally:
-        (cache_root() / ceilings.CEILINGS).unlink(missing_ok=True)
+        (cache_root() / CEILINGS).unlink(missing_ok=True)
 
 
-def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, chart: object) -> None:
+def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, chart: Any) -> None:
     digits.engine.spent = 100.0
     less = replace(digits.snapshot.energy, joules=digits.snapshot.energy_original.joules / 2)
     chart.show(replace(digits.snapshot, energy=less))
@@ -100,13 +103,13 @@ def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, ch
     assert "The slimming has taken 2.80 kJ" in chart.text.toolTip()
 
 
-def test_work_on_the_worker_is_counted(digits: Session, qtbot: object) -> None:
+def test_work_on_the_worker_is_counted(digits: Session, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=30_000)
     qtbot.waitUntil(lambda: not digits.engine.busy(), timeout=30_000)
     assert 0 < digits.engine.spent < 60
 
 
-def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits: Session, chart: object, qtbot: object) -> None:
+def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits: Session, chart: Any, qtbot: QtBot) -> None:
     dialog = WhatIf(digits)
     qtbot.addWidget(dialog)
     assert dialog.table.rowCount() == 1 + len(catalogue())

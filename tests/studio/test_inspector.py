@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from pytestqt.qtbot import QtBot
 
 from studio.panels import panels
 from studio.session import Session
@@ -12,7 +15,7 @@ def heaviest(session: Session) -> str:
     return max((x for x in session.snapshot.layers if x.prunable), key=lambda x: x.tensor.nbytes).name
 
 
-def test_the_inspector_shows_the_selected_layer_before_and_after(digits: Session, qtbot: object) -> None:
+def test_the_inspector_shows_the_selected_layer_before_and_after(digits: Session, qtbot: QtBot) -> None:
     panel = panels["inspector"](digits)
     qtbot.addWidget(panel)
     digits.choose(amount=0.5)
@@ -29,7 +32,7 @@ def test_the_inspector_shows_the_selected_layer_before_and_after(digits: Session
     assert panel.image.image is not None
 
 
-def test_a_comparison_has_a_row_for_every_layer(digits: Session, qtbot: object) -> None:
+def test_a_comparison_has_a_row_for_every_layer(digits: Session, qtbot: QtBot) -> None:
     digits.choose(amount=0.5)
     digits.evaluate()
     qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=30_000)
@@ -44,7 +47,7 @@ def test_a_comparison_has_a_row_for_every_layer(digits: Session, qtbot: object) 
     assert panel.grab().toImage().size().width() > 0
 
 
-def inspected(session: Session, qtbot: object) -> object:
+def inspected(session: Session, qtbot: QtBot) -> Any:
     """The inspector on the heaviest layer, half of it pruned."""
     panel = panels["inspector"](session)
     qtbot.addWidget(panel)
@@ -56,7 +59,7 @@ def inspected(session: Session, qtbot: object) -> object:
     return panel
 
 
-def test_the_histogram_has_a_logarithmic_scale_without_losing_empty_bins(digits: Session, qtbot: object) -> None:
+def test_the_histogram_has_a_logarithmic_scale_without_losing_empty_bins(digits: Session, qtbot: QtBot) -> None:
     panel = inspected(digits, qtbot)
     plain = panel.lines[0].getData()[1]
     panel.log.setChecked(True)
@@ -65,7 +68,7 @@ def test_the_histogram_has_a_logarithmic_scale_without_losing_empty_bins(digits:
     assert panel.counts()[1][2] == digits.snapshot.inspection.before.counts[0]
 
 
-def test_the_map_shows_zeros_or_magnitude_before_or_after_in_the_matrixs_own_places(digits: Session, qtbot: object) -> None:
+def test_the_map_shows_zeros_or_magnitude_before_or_after_in_the_matrixs_own_places(digits: Session, qtbot: QtBot) -> None:
     panel = inspected(digits, qtbot)
     found = digits.snapshot.inspection
     panel.map.setCurrentIndex(panel.map.findData("zeros"))
@@ -80,7 +83,7 @@ def test_the_map_shows_zeros_or_magnitude_before_or_after_in_the_matrixs_own_pla
     assert panel.under(-1, 0) == ""
 
 
-def test_the_channels_show_range_middle_half_and_error(digits: Session, qtbot: object) -> None:
+def test_the_channels_show_range_middle_half_and_error(digits: Session, qtbot: QtBot) -> None:
     panel = inspected(digits, qtbot)
     found = digits.snapshot.inspection
     assert np.array_equal(panel.ranges[2].getData()[1], found.after.channels.low)
@@ -90,14 +93,14 @@ def test_the_channels_show_range_middle_half_and_error(digits: Session, qtbot: o
     assert len(panel.rows()) == 1 + found.shape[0]
 
 
-def test_the_figures_name_statistics_and_the_error_left(digits: Session, qtbot: object) -> None:
+def test_the_figures_name_statistics_and_the_error_left(digits: Session, qtbot: QtBot) -> None:
     panel = inspected(digits, qtbot)
     text = panel.figures.text()
     for word in ("mean", "standard deviation", "kurtosis", "zeros", "outliers", "error left"):
         assert word in text
 
 
-def test_without_a_selected_layer_the_inspector_says_what_to_do(digits: Session, qtbot: object) -> None:
+def test_without_a_selected_layer_the_inspector_says_what_to_do(digits: Session, qtbot: QtBot) -> None:
     panel = inspected(digits, qtbot)
     digits.select([])
     panel.show(digits.snapshot)
@@ -105,7 +108,7 @@ def test_without_a_selected_layer_the_inspector_says_what_to_do(digits: Session,
     assert "Select one layer" in panel.empty.text()
 
 
-def test_a_comparison_sorts_by_its_numbers_and_a_click_selects_the_layer(digits: Session, qtbot: object) -> None:
+def test_a_comparison_sorts_by_its_numbers_and_a_click_selects_the_layer(digits: Session, qtbot: QtBot) -> None:
     from PySide6.QtCore import Qt
 
     from studio.panels.compare import KEY

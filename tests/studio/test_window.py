@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -45,7 +46,7 @@ def window(session: Session, qtbot: QtBot) -> MainWindow:
     return found
 
 
-def action(window: MainWindow, name: str) -> object:
+def action(window: MainWindow, name: str) -> Any:
     return next(q for a, q in window.menus.actions if a.name == name)
 
 
