@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from .preflight import Preflight
 from .prune import pruners
 from .quantize import quantizers
 from .recipe import ORDERS, Recipe, block, load
+from .recover.methods import recoveries
 from .registry import knobs
 from .report import from_json, paid
 from .run import run
@@ -102,6 +103,8 @@ def _exported(e: argparse.ArgumentParser) -> None:
     e.add_argument("--cut", action="append", default=[], metavar="KIND=SHARE", help="ffn, heads or channels=0.5, blocks=2 ...")
     e.add_argument("--rotate", action="store_true", help="turn the residual stream before anything else (RMSNorm decoders)")
     e.add_argument("--tune", default="auto", choices=list(TUNE.values()), help="zero-byte tuning; knobs: --knob tune.steps=112")
+    e.add_argument("--recover", default="", choices=["", *recoveries], help="train what is left; knobs: --knob distil.steps=400")
+    e.add_argument("--train", type=Path, metavar="FILE", help="training data; without it, the calibration data")
     e.add_argument("--format", default="dense", choices=list(targets))
     e.add_argument("--data", type=Path)
     e.add_argument("--limit", type=int)
@@ -202,12 +205,18 @@ def export(args: argparse.Namespace, job: Job) -> None:
     head = f"{args.format}."
     shape = {k.removeprefix(head): v for k, v in given.items() if k.startswith(head)}
     said = Choice(args.prune, args.amount, args.quantize, args.bits, {k: v for k, v in given.items() if not k.startswith(head)})
-    steps = {k.removeprefix("tune."): said.knobs[k] for k in said.knobs if k.startswith("tune.")}
-    said = replace(said, knobs={k: v for k, v in said.knobs.items() if not k.startswith("tune.")})
+    steps, ways = (_taken(said.knobs, head) for head in ("tune", args.recover or "-"))
+    said = replace(said, knobs={k: v for k, v in said.knobs.items() if k.partition(".")[0] not in ("tune", args.recover)})
     cuts = dict(_knob(c) for c in args.cut)
     plan = Plan(said, seed=args.seed, rotate=args.rotate, tune=tuning(args.tune), tuning=steps, cuts=cuts)
-    recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out)
+    plan = replace(plan, recover=args.recover, recovery=ways)
+    recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out, train=args.train)
     tell(run(_calibrated(recipe, args), job).report)
+
+
+def _taken(given: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The knobs of one method, without its name."""
+    return {k.removeprefix(f"{method}."): v for k, v in given.items() if k.startswith(f"{method}.")}
 
 
 def _calibrated(recipe: Recipe, args: argparse.Namespace) -> Recipe:
@@ -309,7 +318,7 @@ def _text(path: Path) -> str:
 
 
 def methods(args: argparse.Namespace, job: Job) -> None:
-    for title, registry in (("prune", pruners), ("quantize", quantizers), ("format", targets)):
+    for title, registry in (("prune", pruners), ("quantize", quantizers), ("recover", recoveries), ("format", targets)):
         for name, method in registry.items():
             print(f"{title} {name}: {(method.__doc__ or '').strip()}")
             for k in knobs(method):

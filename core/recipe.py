@@ -16,6 +16,7 @@ from .formats import targets
 from .plans import TUNE, tuning
 from .prune import pruners
 from .quantize import quantizers
+from .recover.methods import recoveries
 from .recover.tune import Tuning
 from .registry import Registry, knobs, make
 from .search.goal import Goal, goal
@@ -27,12 +28,16 @@ VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
-    "": ("version", "model", "plan", "goal", "calibrate", "evaluate", "export"),
+    "": ("version", "model", "plan", "goal", "calibrate", "train", "evaluate", "export"),
     "model": ("path", "factory"),
-    "plan": ("prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "knobs", "groups", "layers", "cuts"),
+    "plan": (
+        "prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "recover", "recovery", "knobs", "groups", "layers",
+        "cuts",
+    ),
     "calibrate": ("data", "tokens", "order", "block"),
+    "train": ("data", "tokens"),
     "evaluate": ("data", "limit"),
-}
+}  # fmt: skip
 ORDERS = ("parallel", "sequential")
 
 
@@ -53,6 +58,8 @@ class Recipe:
     order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
     goal: Goal | None = None  # what the plan's bits are searched for, before the run; None: the plan is carried out as it is
+    train: Path | None = None  # what recovery learns from; None: the calibration data
+    lessons: int | None = None  # tokens (or sentences, or images) of it
 
 
 def load(path: Path) -> Recipe:
@@ -86,9 +93,11 @@ def loads(text: str, base: Path | None = None) -> Recipe:
     _known("", said)
     if said.get("version") != VERSION:
         raise BadPlan(f"version = {said.get('version')!r}: this studio reads recipes of version {VERSION}; put version = {VERSION} first")
-    model, plan, calibrate, evaluate, export = (_table(said, name) for name in ("model", "plan", "calibrate", "evaluate", "export"))
-    for name, table in (("model", model), ("plan", plan), ("calibrate", calibrate), ("evaluate", evaluate)):
-        _known(name, table)
+    tables = {name: _table(said, name) for name in ("model", "plan", "calibrate", "train", "evaluate", "export")}
+    model, plan, calibrate, train, evaluate, export = tables.values()
+    for name in TABLES:
+        if name in tables:
+            _known(name, tables[name])
     source = _path(model, "path", base, "model")
     if source is None:
         raise BadPlan('The recipe names no model; add [model] path = "…"')
@@ -99,6 +108,7 @@ def loads(text: str, base: Path | None = None) -> Recipe:
         _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),
         _block(calibrate),
         goal(_table(said, "goal")),
+        _path(train, "data", base, "train"), _count(train, "tokens", "train", "train on"),
     )  # fmt: skip
     check(found.plan)
     make(_method(targets, found.target, "export format"), found.target_knobs)
@@ -111,8 +121,9 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     out = ["version = 1"]
     out += lines("model", {"path": relative(recipe.source, base), "factory": recipe.factory or None})
     tune = None if p.tune is None else TUNE[p.tune]
-    out += lines("plan", {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune})
+    out += lines("plan", {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune, "recover": p.recover or None})
     out += lines("plan.tuning", p.tuning)
+    out += lines("plan.recovery", p.recovery)
     out += lines("plan.cuts", p.cuts)
     out += lines("plan.knobs", p.model.knobs)
     for kind, choices in (("groups", p.groups), ("layers", p.layers)):
@@ -122,6 +133,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     out += lines("goal", recipe.goal.table() if recipe.goal else {})
     order = None if recipe.order == ORDERS[0] else recipe.order
     out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
+    out += lines("train", {"data": relative(recipe.train, base), "tokens": recipe.lessons})
     out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})
     out += lines("export", {"format": recipe.target, "path": relative(recipe.out, base), **recipe.target_knobs})
     return "\n".join(out) + "\n"
@@ -138,6 +150,10 @@ def check(plan: Plan) -> None:
     cut_of(plan)
     _known("plan.tuning", plan.tuning, [k.name for k in knobs(Tuning)])
     make(Tuning, plan.tuning)
+    if plan.recover:
+        make(_method(recoveries, plan.recover, "[plan] recover"), plan.recovery)
+    elif plan.recovery:
+        raise BadPlan(f"[plan.recovery] is for a way to train; add recover = one of {', '.join(recoveries)} to [plan]")
 
 
 def _choice_fits(where: str, c: Choice) -> None:
@@ -239,9 +255,10 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     first = Plan().model
     model = Choice(*(getattr(first if getattr(model, f.name) is None else model, f.name) for f in fields(Choice)))
     scopes = {kind: {name: _named(_table(said, kind), kind, name) for name in _table(said, kind)} for kind in ("groups", "layers")}
-    cuts, steps = (_knobs(_table(said, name), f"plan.{name}") for name in ("cuts", "tuning"))
+    cuts, steps, ways = (_knobs(_table(said, name), f"plan.{name}") for name in ("cuts", "tuning", "recovery"))
     rotate = bool(_typed(said, "rotate", bool, "plan", "true or false"))
-    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, rotate, tuning(_text(said, "tune", "plan")), steps, cuts)
+    tune, recover = tuning(_text(said, "tune", "plan")), _text(said, "recover", "plan") or ""
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, rotate, tune, steps, recover, ways, cuts)
 
 
 def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:

@@ -19,7 +19,7 @@ from .ledger import accounted
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
-from .stage import Stage, calibration, data_of, foresee, staged, weights
+from .stage import Stage, calibration, foresee, lessons_of, staged, weights
 from .store import Store
 from .types import Latency, Report, Score, Size, Variant
 
@@ -76,12 +76,12 @@ def _judged(
     from .int8 import running
 
     if not (s.reference and s.network and s.net):
-        if s.recipe.plan.tune:
-            raise BadPlan("Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json")
+        if s.recipe.plan.tune or s.recipe.plan.recover:
+            raise BadPlan("Training needs a network that runs and data to score it on; leave it out, or open the folder with config.json")
         return done, [None, None], None
     network, checkpoint = s.network, s.whole.checkpoint
     made = done.weights(job) if s.changed else weights(done, s.reference)
-    done, made = recovered(done, s.net, made, s.reference, lambda: data_of(s.recipe, network, checkpoint, job).whole, job)
+    done, made = recovered(done, s.net, made, s.reference, lambda: lessons_of(s.recipe, network, checkpoint, job), job)
     runs = running(done, s.net)
     scores: list[Score | None] = [
         evaluate.judge(s.reference, None, job, on=on), evaluate.judge(s.reference, made, job, runs, on)

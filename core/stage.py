@@ -8,7 +8,7 @@ from typing import Any
 
 from . import compress
 from .cut import cut, cut_of, planned
-from .data import default
+from .data import Batches, default
 from .data.calibration import Calibrating
 from .errors import BadPlan, CannotRun, DoesNotFit
 from .formats import open_checkpoint, targets
@@ -158,6 +158,17 @@ def data_of(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> C
     if (said := f"{data.told}: {data.size}") not in job.notes:
         job.note(said)
     return data
+
+
+def lessons_of(recipe: Recipe, network: Network, checkpoint: Checkpoint, job: Job) -> Batches:
+    """What tuning and recovery learn from: the recipe's own training data, or all it is calibrated on."""
+    from .data import load
+
+    if recipe.train is None:
+        return data_of(replace(recipe, tokens=recipe.lessons or recipe.tokens), network, checkpoint, job).whole
+    found = load(recipe.train, network, recipe.lessons, job)
+    job.note(f"Trained on {found.n:,} {found.unit} of {recipe.train.name}")
+    return found
 
 
 def calibration(recipe: Recipe, network: Network | None, found: tuple[Layer, ...], checkpoint: Checkpoint, job: Job) -> Any:

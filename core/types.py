@@ -129,6 +129,8 @@ class Plan:
     rotate: bool = False  # the residual stream turned by a Hadamard matrix before anything else (core/rotate.py)
     tune: bool | None = None  # zero-byte tuning afterwards; None = by itself where it pays (recover/tune.py: wanted)
     tuning: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "steps", "rate"
+    recover: str = ""  # a registered way to train what compression left, "" = none (recover/methods.py)
+    recovery: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "train", "steps", "rate", "share"
     cuts: Mapping[str, Value] = field(default_factory=dict)  # knobs of core.cut.Cut: "ffn": 0.5; {} = nothing is cut out
 
 
@@ -226,6 +228,18 @@ METRICS: Mapping[str, tuple[str, Literal["low", "high"], str]] = {
     "agreement": ("Agreement", "high", "share of tokens or samples whose best answer is the original's"),
     "cosine": ("Cosine to the original", "high", "mean cosine between the embeddings of both models"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One step of training: what the loss was made of, and, now and then, its value on pieces that are never trained on."""
+
+    step: int
+    steps: int
+    terms: Mapping[str, float]  # "task", "teacher": means over the rows of the step
+    rate: float
+    held: float | None  # None: not looked at after this step
+    before: float  # on the same pieces, before the first step
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,23 @@ if TYPE_CHECKING:
 def recovered(
     compressed: Compressed, network: Network, weights: dict[str, Tensor], reference: Reference, data: Callable[[], Batches], job: Job
 ) -> tuple[Compressed, dict[str, Tensor]]:
-    """The compressed model tuned, if its plan wants that, with the weights that run it; `data` loads what it is calibrated on.
+    """The compressed model tuned, then trained by its plan's own method, with the weights that run it; `data` loads what it learns from.
 
-    Raises BadData when the plan insists on tuning and there is nothing to tune on; by itself it is then left out, with a note."""
+    Raises BadData when the plan insists and there is nothing to learn from; tuning by itself is then left out, with a note."""
+    compressed, weights = _tuned(compressed, network, weights, reference, data, job)
+    if not compressed.plan.recover:
+        return compressed, weights
+    from ..evaluate import Reference as Teacher
+    from .train import train
+    from .tune import changed
+
+    trained = train(compressed, network, weights, Teacher(reference.network, reference.weights, data()), job)
+    return trained, ({**weights, **changed(trained)} if trained is not compressed else weights)
+
+
+def _tuned(
+    compressed: Compressed, network: Network, weights: dict[str, Tensor], reference: Reference, data: Callable[[], Batches], job: Job
+) -> tuple[Compressed, dict[str, Tensor]]:
     from ..evaluate import Reference as Teacher
     from .tune import changed, tune, wanted
 

@@ -1,0 +1,212 @@
+"""The training loop: warm-up and cosine, clipping, the best state kept, bad gradients survived, an interrupted run taken up again."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..data import Batches
+from ..errors import Cancelled
+from ..evaluate import Reference, heard
+from ..job import Job
+from ..networks import Network
+from ..store import Store
+from ..types import Lesson
+from .losses import mixed
+from .student import Student
+from .tune import HELD, _order
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECKS = 8  # times the pieces kept apart are looked at during a run
+SAVED = 30.0  # seconds between two states on disk: a crash loses no more than that
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is trained on: the pieces, the teacher's answers to them (None where none are asked for), and what runs the student."""
+
+    network: Network
+    pieces: Batches
+    teacher: Reference | None
+
+    @property
+    def held(self) -> list[int]:
+        """Every eighth piece is never trained on."""
+        return list(range(0, len(self.pieces.items), HELD))
+
+    @property
+    def trained(self) -> list[int]:
+        return [i for i in range(len(self.pieces.items)) if i % HELD]
+
+    def loss(self, weights: dict[str, Tensor], i: int, how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
+        """The mean over the rows of one piece, and its terms."""
+        task, item = self.network.task, self.pieces.items[i]
+        target = self.teacher.answer(i, job).clone() if self.teacher is not None else None  # out of inference mode
+        out = self.network.forward(weights, dict(item)).float()
+        return mixed(task, target, out[0, :-1] if task == "causal-lm" else out, item, how.share, how.temperature)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How training ended: the loss on pieces it never saw, before and at its best."""
+
+    before: float
+    after: float
+    stopped: str = ""  # why it ended early
+
+
+class Fit:
+    """One run of the loop over a student; `at` is its key in the store, where its state is kept while it runs."""
+
+    def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int, store: Store, at: str) -> None:
+        self.student, self.lessons, self.how, self.store, self.at = student, lessons, how, store, at
+        self.params = student.params()
+        self.order = _order(lessons.trained, how.steps * how.batch, seed)
+        self.rate, self.halved, self.step = how.rate, False, 0
+        self.before = self.after = math.inf
+        self.best = self._copy()
+        self._optimizer()
+
+    def run(self, job: Job) -> Learned:
+        """Train to the end; the student is left in its best state. Cancelled: the state is kept, and the next run goes on from it."""
+        if not self._resumed():
+            self.before = self.after = self._checked(job)
+        stopped, saved = "", time.monotonic()
+        try:
+            for _ in job.track(range(self.step, self.how.steps), "Training"):
+                if not self._stepped(job):
+                    if self.halved:
+                        stopped = f"stopped at step {self.step} of {self.how.steps}: the loss was no number twice; the best state is kept"
+                        break
+                    self._slower(job)
+                if time.monotonic() - saved > SAVED:
+                    self._save()
+                    saved = time.monotonic()
+        except Cancelled:
+            self._save()
+            raise
+        self._put(self.best)
+        return Learned(self.before, self.after, stopped)
+
+    def _stepped(self, job: Job) -> bool:
+        """One step of the optimizer; False when a loss or a gradient is not finite."""
+        import torch
+
+        pieces = self.order[self.step * self.how.batch : (self.step + 1) * self.how.batch]
+        terms: dict[str, float] = {}
+        for i in pieces:
+            with heard(self.lessons.network, job), interruptible(self.lessons.network, job):
+                loss, found = self.lessons.loss(self.student.weights(), i, self.how, job)
+                (loss / len(pieces)).backward()
+            terms = {k: terms.get(k, 0.0) + v / len(pieces) for k, v in found.items()}
+        size = torch.nn.utils.clip_grad_norm_(self.params, self.how.clip)
+        if not all(map(math.isfinite, (*terms.values(), float(size)))):
+            self.adam.zero_grad()
+            return False
+        for group in self.adam.param_groups:
+            group["lr"] = self.rate * self._share()
+        self.adam.step()
+        self.adam.zero_grad()
+        self.step += 1
+        self._tell(terms, job)
+        return True
+
+    def _tell(self, terms: dict[str, float], job: Job) -> None:
+        """A point for the chart, with the check on pieces kept apart when it is due."""
+        held = None
+        if self.step % max(1, self.how.steps // CHECKS) == 0 or self.step == self.how.steps:
+            held = self._checked(job)
+            if held < self.after:
+                self.after, self.best = held, self._copy()
+        job.point(Lesson(self.step, self.how.steps, terms, self.rate * self._share(), held, self.before))
+        job.detail(", ".join(f"{k} {v:.3g}" for k, v in terms.items()))
+
+    def _share(self) -> float:
+        """Of the rate: up in a line, then down along a cosine to a tenth."""
+        warm = self.how.warmup * self.how.steps
+        if self.step < warm:
+            return (self.step + 1) / (warm + 1)
+        return 0.55 + 0.45 * math.cos(math.pi * (self.step - warm) / max(1.0, self.how.steps - warm))
+
+    def _checked(self, job: Job) -> float:
+        """The loss on the pieces kept apart, as the model would be stored now."""
+        import torch
+
+        with torch.no_grad(), heard(self.lessons.network, job):
+            weights = self.student.weights()
+            found = [float(self.lessons.loss(weights, i, self.how, job)[0]) for i in self.lessons.held]
+        mean = sum(found) / len(found)
+        return mean if math.isfinite(mean) else math.inf
+
+    def _slower(self, job: Job) -> None:
+        job.note(f"Training met a loss that is not a number at step {self.step}: it goes on from its best state at half the rate")
+        self.halved, self.rate, self.step = True, self.rate / 2, self.step + 1
+        self._put(self.best)
+        self._optimizer()
+
+    def _optimizer(self) -> None:
+        import torch
+
+        self.adam = torch.optim.AdamW(self.params, lr=self.rate, weight_decay=self.how.decay)
+
+    def _copy(self) -> list[Tensor]:
+        return [p.detach().clone() for p in self.params]
+
+    def _put(self, values: list[Tensor]) -> None:
+        import torch
+
+        with torch.no_grad():
+            for p, v in zip(self.params, values, strict=True):
+                p.copy_(v)
+
+    def _save(self) -> None:
+        """Everything the loop needs to go on as if it had never stopped."""
+        moments = self.adam.state_dict()["state"]
+        tensors = {f"value{i}": p.detach() for i, p in enumerate(self.params)}
+        tensors |= {f"best{i}": b for i, b in enumerate(self.best)}
+        tensors |= {f"{k}{i}": t for i, m in moments.items() for k, t in m.items()}
+        said = {"step": self.step, "rate": self.rate, "halved": int(self.halved), "before": self.before, "after": self.after}
+        self.store.keep(self.at, tensors, {k: repr(v) for k, v in said.items()})
+
+    def _resumed(self) -> bool:
+        """Whether an interrupted run was found and taken up."""
+        found = self.store.find(self.at)
+        if found is None or len(self.params) != sum(k.startswith("value") for k in found[0]):
+            return False
+        tensors, said = found
+        self._put([tensors[f"value{i}"] for i in range(len(self.params))])
+        self.best = [tensors[f"best{i}"].clone() for i in range(len(self.params))]
+        self.step, self.halved = int(said["step"]), said["halved"] == "1"
+        self.rate, self.before, self.after = float(said["rate"]), float(said["before"]), float(said["after"])
+        self._optimizer()
+        state = self.adam.state_dict()
+        names = ("step", "exp_avg", "exp_avg_sq")
+        state["state"] = {
+            i: {k: tensors[f"{k}{i}"].clone() for k in names} for i in range(len(self.params)) if f"exp_avg{i}" in tensors
+        }  # fmt: skip
+        self.adam.load_state_dict(state)
+        return True
+
+
+@contextmanager
+def interruptible(network: Network, job: Job) -> Iterator[None]:
+    """While gradients flow back through the network, every module's output asks the job whether to stop."""
+    import torch
+
+    def listening(_m: Any, _i: Any, out: Any) -> None:
+        if isinstance(out, torch.Tensor) and out.requires_grad:
+            out.register_hook(lambda _: job.check())
+
+    modules = list(network.module.modules()) if network.module is not None else []
+    handles = [m.register_forward_hook(listening) for m in modules]
+    try:
+        yield
+    finally:
+        for h in handles:
+            h.remove()
