@@ -181,11 +181,10 @@ class Grid:
         s = rounded(self.of.scale.float() * (1 + self.step).clamp(*BOUNDS), self.of.scale.dtype)
         z = offsets(self.of)
         low, high = self.of.codes.aminmax()
-        x = self.latent().flatten(1).unflatten(1, (s.shape[1], -1))
-        code = through(x / s.where(s != 0, 1).unsqueeze(-1) + z, float(low), float(high)).flatten(1)
-        if self.mask is not None:
-            code = code * self.mask + z.expand(*s.shape, code.shape[1] // s.shape[1]).flatten(1) * (1 - self.mask)
-        return code, s
+        x = self.latent().flatten(1)
+        x = x if self.mask is None else x * self.mask  # zero before it is divided: a group of zeros has a scale near nothing
+        x = x.unflatten(1, (s.shape[1], -1)) / s.where(s != 0, 1).unsqueeze(-1)
+        return through(x + z, float(low), float(high)).flatten(1), s
 
     def value(self) -> Tensor:
         code, s = self._parts()

@@ -2484,6 +2484,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>目标是 {0} 之一；此处写的是 {1}</translation>
     </message>
     <message>
+      <source>A label lies outside 0 to {0}, the classes this network knows; mend the training data</source>
+      <translation>有标签不在 0 到 {0} 之间，超出该网络的类别；请修正训练数据</translation>
+    </message>
+    <message>
       <source>A limit of {0} leaves nothing to score; give at least 2</source>
       <translation>上限为 {0} 时没有可评测的内容；请至少给 2</translation>
     </message>
@@ -2542,6 +2546,14 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Agreement</source>
       <translation>一致率</translation>
+    </message>
+    <message>
+      <source>An encoder has no task of its own here: distil it with λ = 1 (distil.share)</source>
+      <translation>编码器在此没有自己的任务：请用 λ = 1（distil.share）蒸馏</translation>
+    </message>
+    <message>
+      <source>An encoder has no task of its own here; distil it from the original instead</source>
+      <translation>编码器在此没有自己的任务；请改为从原模型蒸馏</translation>
     </message>
     <message>
       <source>Answering for comparison</source>
@@ -3224,6 +3236,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>除评测文本外没有可供校准的文本；请选择校准文件</translation>
     </message>
     <message>
+      <source>These images come without labels; give labelled ones, or distil from the original</source>
+      <translation>这些图片没有标签；请提供带标签的图片，或从原模型蒸馏</translation>
+    </message>
+    <message>
       <source>These weights come without a description of their network: they can be slimmed, inspected and exported, but accuracy can't be measured. Open the folder with its config.json to measure it.</source>
       <translation>这些权重没有附带网络描述：可以压缩、检视和导出，但无法评测精度。打开带 config.json 的文件夹即可评测。</translation>
     </message>
@@ -3272,6 +3288,22 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>Top-1 准确率</translation>
     </message>
     <message>
+      <source>Trained on {0} {1} of {2}</source>
+      <translation>训练数据：{2} 中的 {0} {1}</translation>
+    </message>
+    <message>
+      <source>Training</source>
+      <translation>训练中</translation>
+    </message>
+    <message>
+      <source>Training met a loss that is not a number at step {0}: it goes on from its best state at half the rate</source>
+      <translation>训练在第 {0} 步遇到非数值的损失：将从最佳状态以一半的学习率继续</translation>
+    </message>
+    <message>
+      <source>Training needs a network that runs and data to score it on; leave it out, or open the folder with config.json</source>
+      <translation>训练需要可运行的网络和用于评测的数据；请不要训练，或打开带 config.json 的文件夹</translation>
+    </message>
+    <message>
       <source>True</source>
       <translation>是</translation>
     </message>
@@ -3286,10 +3318,6 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>Tuning met infinite gradients: these weights are broken; use more bits or prune less</source>
       <translation>微调时出现无穷大的梯度：权重已损坏；请提高位数或减少剪枝</translation>
-    </message>
-    <message>
-      <source>Tuning needs a network that runs and data to score it on; switch tune off, or open the folder with config.json</source>
-      <translation>微调需要可运行的网络和用于评测的数据；请关闭 tune，或打开带 config.json 的文件夹</translation>
     </message>
     <message>
       <source>Tuning trains inside the network, and this one can't be looked into; set tune to off</source>
@@ -3402,6 +3430,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>[plan.cuts] {0} = {1}: {2}</source>
       <translation>[plan.cuts] {0} = {1}:{2}</translation>
+    </message>
+    <message>
+      <source>[plan.recovery] is for a way to train; add recover = one of {0} to [plan]</source>
+      <translation>[plan.recovery] 用于训练方式；请在 [plan] 中加入 recover = {0} 之一</translation>
     </message>
     <message>
       <source>[{0}] {1} = {2} leaves nothing to {3}; give at least 2</source>
@@ -4396,6 +4428,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：该网络需要 {1}；请另选</translation>
     </message>
     <message>
+      <source>{0}: too short to train on and to keep a part for the check; choose more data</source>
+      <translation>{0}：太短，无法既训练又留出一部分用于检查；请选择更多数据</translation>
+    </message>
+    <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>
       <translation>{0}：{1} = {2} 超出 {3} 到 {4} 的范围</translation>
     </message>
@@ -4474,6 +4510,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1}; choose another place.</source>
       <translation>{0}：{1}；请换一个位置。</translation>
+    </message>
+    <message>
+      <source>{0}: {1}; loss on data it did not see {2} -&gt; {3}, measured</source>
+      <translation>{0}：{1}；在未见过的数据上的损失 {2} -&gt; {3}，实测</translation>
     </message>
     <message>
       <source>{0}; {1} in {2} layers, whose rows 256 does not divide</source>
