@@ -17,6 +17,8 @@ from .types import Checkpoint, Score
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .networks import Network
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -53,27 +55,35 @@ def _stored(checkpoint: Checkpoint, parts: list[str]) -> int:
 
 def scores(a: Checkpoint, b: Checkpoint, path: Path | None, limit: int | None, job: Job) -> tuple[Score, Score] | None:
     """Both on the data (`path`, else what lies beside A): B against A; None, with a note why, where that can't be."""
-    from . import evaluate, networks
+    from . import evaluate
 
     path = path or data.default(a)
     if path is None:
         job.note("Accuracy was not compared: there is no held-out data; give --data")
         return None
     try:
-        network = networks.attach(a, job)
-        weights = {n: _float(read(t)) for n, t in job.track(a.tensors.items(), "Loading", len(a.tensors))}
+        network, weights, theirs, own = answering(a, b, job)
         reference = evaluate.Reference(network, weights, data.load(path, network, limit, job))
-        theirs = _fitting(b, weights, job)
-        own = None if theirs is not None else networks.attach(b, job)
-        theirs = theirs if theirs is not None else {n: _float(read(t)) for n, t in b.tensors.items()}
-        if own and own.task != network.task:
-            raise CannotRun(f"{a.path.name} and {b.path.name} do different things ({network.task}, {own.task})")
         return evaluate.judge(reference, None, job), evaluate.judge(reference, theirs, job, own)
     except CannotRun as e:
         job.note(f"Accuracy was not compared: {e}")
         return None
     except RuntimeError as e:
         raise BadData(f"{b.path.name} can't be scored on {path.name} ({str(e)[:90]}); compare models of one task") from None
+
+
+def answering(a: Checkpoint, b: Checkpoint, job: Job) -> tuple[Network, dict[str, Tensor], dict[str, Tensor], Network | None]:
+    """A's network and weights, B's weights, and B's own network where A's can't run them; CannotRun where they are for different tasks."""
+    from . import networks
+
+    network = networks.attach(a, job)
+    weights = {n: _float(read(t)) for n, t in job.track(a.tensors.items(), "Loading", len(a.tensors))}
+    theirs = _fitting(b, weights, job)
+    own = None if theirs is not None else networks.attach(b, job)
+    theirs = theirs if theirs is not None else {n: _float(read(t)) for n, t in b.tensors.items()}
+    if own and own.task != network.task:
+        raise CannotRun(f"{a.path.name} and {b.path.name} do different things ({network.task}, {own.task})")
+    return network, weights, theirs, own
 
 
 def _fitting(b: Checkpoint, weights: Mapping[str, Tensor], job: Job) -> dict[str, Tensor] | None:

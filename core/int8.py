@@ -79,13 +79,14 @@ def dynamic(network: Network, layers: Mapping[str, Int8Linear]) -> Network:
     """The network with these weights (by tensor name) in integers; it takes the same weights, whose values there go unread."""
 
     def wrapped(run: Any) -> Any:
-        def forward(weights: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        def forward(weights: dict[str, Tensor], *fed: Any) -> Any:
             with _Replaced({weights[n].data_ptr(): layer for n, layer in layers.items()}):
-                return run(weights, batch)
+                return run(weights, *fed)
 
         return forward
 
-    return replace(network, forward=wrapped(network.forward), raw=wrapped(network.raw))
+    step = wrapped(network.step) if network.step else None
+    return replace(network, forward=wrapped(network.forward), raw=wrapped(network.raw), step=step)
 
 
 def running(compressed: Compressed, network: Network) -> Network:

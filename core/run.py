@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import compress, report
 from .aim import aimed, verified
@@ -22,6 +22,11 @@ from .size import size
 from .stage import Stage, calibration, foresee, lessons_of, staged, weights
 from .store import Store
 from .types import Latency, Report, Score, Size, Variant
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .networks import Network
 
 __all__ = ["Result", "foresee", "run"]
 
@@ -73,22 +78,33 @@ def _judged(
 ) -> tuple[compress.Compressed, list[Score | None], Latency | None]:
     """The variant tuned if its plan wants that, with both scores; and timed where it runs otherwise than the original."""
     from . import evaluate
-    from .int8 import running
 
     if not (s.reference and s.network and s.net):
         if s.recipe.plan.tune or s.recipe.plan.recover:
             raise BadPlan("Training needs a network that runs and data to score it on; leave it out, or open the folder with config.json")
         return done, [None, None], None
-    network, checkpoint = s.network, s.whole.checkpoint
-    made = done.weights(job) if s.changed else weights(done, s.reference)
-    done, made = recovered(done, s.net, made, s.reference, lambda: lessons_of(s.recipe, network, checkpoint, job), job)
-    runs = running(done, s.net)
+    network = s.network
+    done, runs, made = ready(s, done, job)
     scores: list[Score | None] = [
         evaluate.judge(s.reference, None, job, on=on), evaluate.judge(s.reference, made, job, runs, on)
     ]  # fmt: skip
     if not s.changed and runs is s.net:
         return done, scores, None
     return done, scores, latency((network, s.reference.weights), (runs, made), s.reference.batches, job)
+
+
+def ready(s: Stage, done: compress.Compressed, job: Job) -> tuple[compress.Compressed, Network, dict[str, Tensor]]:
+    """What the walk made, tuned if its plan wants that and there is something to score it on: the network that runs it and its weights."""
+    from .int8 import running
+
+    assert s.net is not None
+    assert s.network is not None
+    if s.reference is None:
+        return done, running(done, s.net), done.weights(job)
+    network, checkpoint = s.network, s.whole.checkpoint
+    made = done.weights(job) if s.changed else weights(done, s.reference)
+    done, made = recovered(done, s.net, made, s.reference, lambda: lessons_of(s.recipe, network, checkpoint, job), job)
+    return done, running(done, s.net), made
 
 
 def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:

@@ -22,13 +22,14 @@ from .edit import Edit
 from .engine import Engine
 from .feeding import Feeding
 from .late import Late
+from .playing import Playing
 from .pricing import Pricing
 from .snapshot import Feed, Snapshot, partial, side_by_side
 
 if TYPE_CHECKING:
-    from . import kept, work
+    from . import exportwork, kept, work
 else:
-    kept, work = Late("studio.kept"), Late("studio.work")
+    exportwork, kept, work = Late("studio.exportwork"), Late("studio.kept"), Late("studio.work")
 
 REST = 180  # ms of quiet before the true measurement begins
 
@@ -56,6 +57,7 @@ class Session(QObject):
         self._basis: list[kept.Basis] = []  # what each variant was measured on
         self.feeding = Feeding(self)
         self.pricing = Pricing(self)
+        self.playing = Playing(self)
         engine.changed.connect(self._busy)
 
     @property
@@ -98,7 +100,7 @@ class Session(QObject):
 
     def _show(self, opened: work.Opened) -> None:
         """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export", "zeros", "coverage"):
+        for key in ("preview", "first", "inspect", "export", "zeros", "coverage", "play", "worst"):
             self.engine.cancel(key)
         self._rest.stop()
         self.pricing.forget()
@@ -365,8 +367,8 @@ class Session(QObject):
             self.exported.emit(path, verdict)
 
         self.engine.run(
-            "export", self.tr("Exporting {name}").format(name=path.name), work.export, self._opened, s.original, after, path, s.target,
-            data, s.limit, self.engine.spent, done=done, failed=self._fail,
+            "export", self.tr("Exporting {name}").format(name=path.name), exportwork.export, self._opened, s.original, after, path,
+            s.target, data, s.limit, self.engine.spent, done=done, failed=self._fail,
         )  # fmt: skip
 
     # --- telling

@@ -13,6 +13,7 @@ from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting,
 if TYPE_CHECKING:
     from core.coverage import Coverage
     from core.guilty import Guilt
+    from core.play import Dialogue, Likeness, Looked, Sample
     from core.preflight import Preflight
 
 
@@ -43,6 +44,17 @@ class Fronts:
     def nearest(self, figure: float, of: Callable[[Front], float]) -> int:
         """Where on the front a figure (bytes, joules) is nearest."""
         return min(range(len(self.points)), key=lambda i: abs(of(self.points[i]) - figure))
+
+
+@dataclass(frozen=True)
+class Play:
+    """What the playground shows, and of which plan on which data it speaks; both are kept until something else is asked."""
+
+    found: Dialogue | Looked | Likeness | None = None
+    of: Any = None  # Snapshot.basis when it was asked
+    worst: tuple[Sample, ...] | None = None
+    worst_of: Any = None
+    put: Sample | None = None  # the one that was last put into the playground
 
 
 @dataclass(frozen=True)
@@ -93,12 +105,18 @@ class Snapshot:
     runnable: str = ""  # "" = the network runs; else why not
     task: Task | None = None
     inspection: Any = None
+    play: Play = Play()
     comparison: tuple[Row, ...] | None = None
     undo_text: str = ""
     redo_text: str = ""
     dirty: bool = False
     recipe_path: Path | None = None
     busy: bool = False
+
+    @property
+    def basis(self) -> tuple[Any, ...]:
+        """What a variant's weights hang on, and what they are scored on."""
+        return self.plan, self.data, self.limit, self.feed
 
 
 def partial(s: Snapshot, point: Any) -> Snapshot:

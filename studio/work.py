@@ -19,9 +19,7 @@ from core.energy import Scene, estimate
 from core.errors import BadFile, BadPlan, CannotRun
 from core.formats import open_checkpoint, read
 from core.job import Job
-from core.latency import latency
 from core.layers import layers as layers_of
-from core.ledger import accounted
 from core.networks import Network, attach, runnable
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
@@ -29,7 +27,7 @@ from core.quantize import quantizers
 from core.registry import knobs
 from core.size import size
 from core.store import Store, key
-from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant, Verdict
+from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant
 
 from .scene import scene
 from .snapshot import Calibrated, Feed
@@ -71,10 +69,14 @@ class Opened:
         if self._kept.get("stamp") != stamp:
             network = self.network(job)
             batches = load(data, network, limit, job)
-            if "weights" not in self._kept:
-                self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
-            self._kept["reference"], self._kept["stamp"] = Reference(network, self._kept["weights"], batches), stamp
+            self._kept["reference"], self._kept["stamp"] = Reference(network, self.weights(job), batches), stamp
         return self._kept["reference"]
+
+    def weights(self, job: Job) -> dict[str, Any]:
+        """The original's, in float32, read once."""
+        if "weights" not in self._kept:
+            self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
+        return self._kept["weights"]
 
     def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
         """What the plan's methods must have seen; None when they need nothing. Nothing is computed before a layer asks."""
@@ -247,6 +249,15 @@ def forecast(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
 
 
+def allowed(opened: Opened, plan: Plan, scored: bool, job: Job) -> Preflight:
+    """The forecast, told to the job; BadPlan where the plan would not fit this machine."""
+    flight = forecast(opened, plan, scored)
+    job.point(flight)
+    if not flight.fits:
+        raise BadPlan(f"This plan {flight.told}: {flight.proposal}")
+    return flight
+
+
 def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """The same at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
     return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
@@ -292,10 +303,7 @@ def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | No
     """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points."""
     _threads()
     scored = data is not None and not runnable(opened.checkpoint)
-    flight = forecast(opened, plan, scored)
-    job.point(flight)
-    if not flight.fits:
-        raise BadPlan(f"This plan {flight.told}: {flight.proposal}")
+    flight = allowed(opened, plan, scored, job)
     slim = opened.made(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
@@ -336,34 +344,6 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     else:
         found = compress(opened.checkpoint, (layer,), plan, opened.calibration(plan, data, limit, job), opened.store, job)
     return look(layer, before, found.stored(layer).dense(), job)
-
-
-def export(
-    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: float, job: Job
-) -> Verdict:
-    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: s of work before."""
-    from core import report
-    from core.export import export as write
-    from core.int8 import running
-    from core.recover import recovered
-    from core.types import Report
-
-    _threads()
-    start, slim = time.monotonic(), opened.made(after.plan, data, limit, job)
-    found = _compressed(slim, after.plan, data, limit, job)
-    network, batches, timed = None, None, None
-    if data is not None and not runnable(opened.checkpoint):
-        reference, network = opened.reference(data, limit, job), slim.network(job)
-        batches, weights = reference.batches, found.weights(job)
-        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
-        runs = running(found, network)
-        if slim is not opened or runs is not network:
-            timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
-    verdict = write(found, path, target, network, batches, job)
-    said = replace(after, outcomes=found.outcomes)
-    told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
-    report.write(accounted(replace(told, latency=timed), spent + time.monotonic() - start), path)
-    return verdict
 
 
 def zeros(opened: Opened, job: Job) -> None:

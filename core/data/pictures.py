@@ -55,6 +55,15 @@ def load(path: Path, network: Fed, limit: int | None, job: Job) -> Batches:
     return Batches("images", items, len(y), "images", path.name, seen.hexdigest())
 
 
+def one(file: Path, said: Mapping[str, Any], beside: Path | None) -> Tensor:
+    """A single picture (channels, height, width), prepared as `said`, or as the card beside the held-out data says."""
+    try:
+        raw = file.read_bytes()
+    except OSError as e:
+        raise BadData(f"{file}: can't be read ({e.strerror}); choose another picture") from None
+    return _prepared(file, raw, _how(beside or file, said))
+
+
 def labelled(path: Path, folders: list[str], labels: tuple[str, ...]) -> dict[str, int]:
     """Folder -> class, by the network's label (or one of its comma-separated names), by number, or all ImageNet synsets in order."""
     if not labels:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 networks = Registry("core.networks")
 Run = Callable[[dict[str, "Tensor"], dict[str, "Tensor"]], "Tensor"]
+Step = Callable[[dict[str, "Tensor"], "Tensor", Any], tuple["Tensor", Any]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Network:
     module: nn.Module | None = None  # the skeleton, for hooks that watch inputs or hear a cancel
     names: Mapping[str, str] = field(default_factory=dict)  # module's parameter or buffer -> tensor name
     pictures: Mapping[str, Any] = field(default_factory=dict)  # how pictures become its input, see core/data/pictures.py
+    # (weights, ids (1, n), cache of what came before or None) -> (logits (1, n, vocabulary), cache); None: it keeps no keys and values
+    step: Step | None = None
 
 
 def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:

@@ -10,7 +10,7 @@ from ..errors import CannotRun, DoesNotFit
 from ..formats.folder import table
 from ..job import Job
 from ..types import Checkpoint, Task
-from . import Network, Run, networks
+from . import Network, Run, Step, networks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,8 @@ class TransformersFolder:
         raw = _raw(module, names, task)
         forward = _pooling(raw) if task == "encoder" else raw
         reads = tokenizer(checkpoint, task)
-        return Network(task, forward, raw, reads, labels(checkpoint), context(checkpoint), module, names, pictures(checkpoint))
+        step = _stepping(module, names) if task == "causal-lm" else None
+        return Network(task, forward, raw, reads, labels(checkpoint), context(checkpoint), module, names, pictures(checkpoint), step)
 
 
 def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
@@ -134,12 +135,35 @@ def _raw(module: nn.Module, names: dict[str, str], task: Task) -> Run:
 
     def forward(weights: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
         inputs = {k: v for k, v in batch.items() if k in INPUTS}
-        found = {n: weights[t].float() if weights[t].is_floating_point() else weights[t] for n, t in names.items()}
+        found = _placed(weights, names)
         extra = {"return_dict": True} | ({"use_cache": False} if task == "causal-lm" else {})
         out = torch.func.functional_call(module, found, kwargs={**inputs, **extra}, tie_weights=False)
         return out.last_hidden_state if task == "encoder" else out.logits
 
     return forward
+
+
+def _placed(weights: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+    """Weights by the module's names, in float32."""
+    return {n: weights[t].float() if weights[t].is_floating_point() else weights[t] for n, t in names.items()}
+
+
+def _stepping(module: nn.Module, names: dict[str, str]) -> Step | None:
+    """The skeleton reading a few tokens behind those it has read already; None where the architecture keeps no such cache, or one
+    (of Mamba and its like) behind which it reads single tokens only."""
+    import inspect
+
+    import torch
+
+    if "cache" not in inspect.signature(module.forward).parameters or getattr(module, "_is_stateful", False):
+        return None
+
+    def step(weights: dict[str, Tensor], ids: Tensor, past: Any) -> tuple[Tensor, Any]:
+        kwargs = {"input_ids": ids, "cache": past, "use_cache": True, "return_dict": True}
+        out = torch.func.functional_call(module, _placed(weights, names), kwargs=kwargs, tie_weights=False)
+        return out.logits, out.cache
+
+    return step
 
 
 def _pooling(raw: Run) -> Run:

@@ -571,6 +571,17 @@
     </message>
   </context>
   <context>
+    <name>Frame</name>
+    <message>
+      <source>Drop a picture here</source>
+      <translation>将图片拖放到此处</translation>
+    </message>
+    <message>
+      <source>The picture both look at</source>
+      <translation>两者所看的图片</translation>
+    </message>
+  </context>
+  <context>
     <name>FrontPanel</name>
     <message>
       <source>Best under it</source>
@@ -1091,6 +1102,95 @@
     </message>
   </context>
   <context>
+    <name>Legend</name>
+    <message>
+      <source>Colours of the strip, in nats</source>
+      <translation>色带的颜色，单位为奈特</translation>
+    </message>
+    <message>
+      <source>KL of a token in nats, on a logarithmic scale that is the same for every plan</source>
+      <translation>词元的 KL，单位为奈特，采用对数刻度，所有方案相同</translation>
+    </message>
+    <message>
+      <source>nats</source>
+      <translation>奈特</translation>
+    </message>
+  </context>
+  <context>
+    <name>Liken</name>
+    <message>
+      <source>Compare</source>
+      <translation>对比</translation>
+    </message>
+    <message>
+      <source>How alike both hold them</source>
+      <translation>两者认为它们有多相似</translation>
+    </message>
+    <message>
+      <source>First sentence</source>
+      <translation>第一句</translation>
+    </message>
+    <message>
+      <source>Second sentence</source>
+      <translation>第二句</translation>
+    </message>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
+    </message>
+    <message>
+      <source>cosine</source>
+      <translation>余弦</translation>
+    </message>
+    <message>
+      <source>Each sentence's own embedding has kept a cosine of {a} and {b} to the original's, measured</source>
+      <translation>两句各自的嵌入与原模型嵌入的余弦为 {a} 和 {b}（实测）</translation>
+    </message>
+  </context>
+  <context>
+    <name>Look</name>
+    <message>
+      <source>Picture…</source>
+      <translation>图片…</translation>
+    </message>
+    <message>
+      <source>Next sample</source>
+      <translation>下一个样本</translation>
+    </message>
+    <message>
+      <source>The likeliest classes of both</source>
+      <translation>两者最可能的类别</translation>
+    </message>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
+    </message>
+    <message>
+      <source>Drop a picture here</source>
+      <translation>将图片拖放到此处</translation>
+    </message>
+    <message>
+      <source>KL {kl} nats, measured</source>
+      <translation>KL {kl} 奈特（实测）</translation>
+    </message>
+    <message>
+      <source>Pictures ({suffixes})</source>
+      <translation>图片（{suffixes}）</translation>
+    </message>
+    <message>
+      <source>Choose a picture…</source>
+      <translation>选择图片…</translation>
+    </message>
+  </context>
+  <context>
     <name>MainWindow</name>
     <message>
       <source>nothing leaves this machine</source>
@@ -1365,6 +1465,84 @@
     </message>
   </context>
   <context>
+    <name>Playground</name>
+    <message>
+      <source>This was said under another plan or on other data.</source>
+      <translation>这是在另一方案或另一数据下得到的。</translation>
+    </message>
+    <message>
+      <source>The samples on which both differ most</source>
+      <translation>两者差别最大的样本</translation>
+    </message>
+    <message>
+      <source>This network is for none of what can be tried here: prompts, pictures, sentences.</source>
+      <translation>此网络不适用于这里能试的内容：提示、图片、句子。</translation>
+    </message>
+    <message>
+      <source>Choose held-out data first, under Run.</source>
+      <translation>请先在“运行”中选择留出数据。</translation>
+    </message>
+    <message>
+      <source>Stop</source>
+      <translation>停止</translation>
+    </message>
+    <message>
+      <source>Find the worst samples</source>
+      <translation>查找最差的样本</translation>
+    </message>
+    <message>
+      <source>Runs original and variant over the held-out data and lists where they differ most</source>
+      <translation>在留出数据上运行原模型与变体，列出差别最大之处</translation>
+    </message>
+    <message>
+      <source>Ask both</source>
+      <translation>询问两者</translation>
+    </message>
+    <message>
+      <source>What the average hides: single samples may suffer most. A click puts one into the playground.</source>
+      <translation>平均值会掩盖问题：个别样本可能受损最重。点击即可放入试验场。</translation>
+    </message>
+    <message>
+      <source>KL a token, passages of 32 tokens</source>
+      <translation>每词元 KL，每段 32 个词元</translation>
+    </message>
+    <message>
+      <source>{unit}, dearest first</source>
+      <translation>{unit}，损失最大者在前</translation>
+    </message>
+    <message>
+      <source>KL a picture</source>
+      <translation>每张图片的 KL</translation>
+    </message>
+    <message>
+      <source>of another plan</source>
+      <translation>属于另一方案</translation>
+    </message>
+  </context>
+  <context>
+    <name>Playing</name>
+    <message>
+      <source>Asking both</source>
+      <translation>正在询问两者</translation>
+    </message>
+    <message>
+      <source>Looking at {name}</source>
+      <translation>正在查看 {name}</translation>
+    </message>
+    <message>
+      <source>Looking at a sample</source>
+      <translation>正在查看样本</translation>
+    </message>
+    <message>
+      <source>Comparing two sentences</source>
+      <translation>正在比较两个句子</translation>
+    </message>
+    <message>
+      <source>Looking for the worst samples</source>
+      <translation>正在查找最差的样本</translation>
+    </message>
+  </context>
+  <context>
     <name>Pricing</name>
     <message>
       <source>Sensing the layers</source>
@@ -1582,6 +1760,104 @@
     <message>
       <source>{n} others</source>
       <translation>其他 {n} 个</translation>
+    </message>
+  </context>
+  <context>
+    <name>Strip</name>
+    <message>
+      <source>KL per token</source>
+      <translation>每词元 KL</translation>
+    </message>
+    <message>
+      <source>One cell a token of the prompt (low) and of the original's answer (high): how far the variant's guess at it is from the original's, both reading the original's text.</source>
+      <translation>提示（矮格）与原模型回答（高格）的每个词元一格：两者读同样的原文时，变体对该词元的预测与原模型相差多远。</translation>
+    </message>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
+    </message>
+  </context>
+  <context>
+    <name>Talk</name>
+    <message>
+      <source>Ask both</source>
+      <translation>询问两者</translation>
+    </message>
+    <message>
+      <source>The beginning of a text, from which both go on</source>
+      <translation>一段文字的开头，由两者续写</translation>
+    </message>
+    <message>
+      <source>Prompt</source>
+      <translation>提示</translation>
+    </message>
+    <message>
+      <source>0: always the likeliest token. Above, tokens are drawn with the same noise for both.</source>
+      <translation>0：总取最可能的词元。大于 0 时按同样的随机噪声为两者抽取词元。</translation>
+    </message>
+    <message>
+      <source>How long an answer may be</source>
+      <translation>回答的最大长度</translation>
+    </message>
+    <message>
+      <source>Another number draws other tokens, where the temperature is above 0</source>
+      <translation>温度大于 0 时，换一个数就会抽到别的词元</translation>
+    </message>
+    <message>
+      <source>temp. </source>
+      <translation>温度 </translation>
+    </message>
+    <message>
+      <source> tokens</source>
+      <translation> 词元</translation>
+    </message>
+    <message>
+      <source>seed </source>
+      <translation>种子 </translation>
+    </message>
+    <message>
+      <source>Temperature</source>
+      <translation>温度</translation>
+    </message>
+    <message>
+      <source>Tokens</source>
+      <translation>词元数</translation>
+    </message>
+    <message>
+      <source>Seed</source>
+      <translation>种子</translation>
+    </message>
+    <message>
+      <source>Original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>Variant</source>
+      <translation>变体</translation>
+    </message>
+    <message>
+      <source>Stop</source>
+      <translation>停止</translation>
+    </message>
+    <message>
+      <source>{n} of {m} tokens differ</source>
+      <translation>{m} 个词元中有 {n} 个不同</translation>
+    </message>
+    <message>
+      <source>every token the same</source>
+      <translation>所有词元相同</translation>
+    </message>
+    <message>
+      <source>KL {kl} a token of the answer, measured</source>
+      <translation>回答每词元 KL {kl}（实测）</translation>
+    </message>
+    <message>
+      <source>of the prompt {kl}</source>
+      <translation>提示 {kl}</translation>
     </message>
   </context>
   <context>
@@ -1929,6 +2205,14 @@ reopened in a fresh process by {tool}</source>
       <translation>空闲时改进预测</translation>
     </message>
     <message>
+      <source>Playground</source>
+      <translation>试验场</translation>
+    </message>
+    <message>
+      <source>Worst samples</source>
+      <translation>最差的样本</translation>
+    </message>
+    <message>
       <source>Space</source>
       <translation>空格</translation>
     </message>
@@ -2187,6 +2471,10 @@ reopened in a fresh process by {tool}</source>
       <translation>方案</translation>
     </message>
     <message>
+      <source>Playground</source>
+      <translation>试验场</translation>
+    </message>
+    <message>
       <source>Sensitivity</source>
       <translation>敏感度</translation>
     </message>
@@ -2247,6 +2535,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>All docks back to where they were at first</source>
       <translation>所有面板恢复到最初的位置</translation>
+    </message>
+    <message>
+      <source>Ask the original and the variant the same thing: a prompt, a picture or two sentences of your own</source>
+      <translation>用同样的内容询问原模型与变体：您自己的提示、图片或两个句子</translation>
     </message>
     <message>
       <source>At the next start, open what was open; without the tick the studio starts empty</source>
@@ -2319,6 +2611,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Light or dark as the system is</source>
       <translation>随系统选择浅色或深色</translation>
+    </message>
+    <message>
+      <source>List the held-out samples on which the original and the variant differ most</source>
+      <translation>列出原模型与变体差别最大的留出样本</translation>
     </message>
     <message>
       <source>Measure what an error of each layer costs; then every setting shows its predicted price at once</source>
@@ -2556,6 +2852,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>编码器在此没有自己的任务；请改为从原模型蒸馏</translation>
     </message>
     <message>
+      <source>Answering</source>
+      <translation>正在回答</translation>
+    </message>
+    <message>
       <source>Answering for comparison</source>
       <translation>计算对照输出</translation>
     </message>
@@ -2630,6 +2930,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Comparing</source>
       <translation>对比</translation>
+    </message>
+    <message>
+      <source>Comparing token by token</source>
+      <translation>正在逐词元比较</translation>
     </message>
     <message>
       <source>Compressed layers</source>
@@ -2910,6 +3214,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Looking for the guilty layers</source>
       <translation>正在查找问题层</translation>
+    </message>
+    <message>
+      <source>Looking for the worst samples</source>
+      <translation>正在查找最差的样本</translation>
     </message>
     <message>
       <source>More and more samples</source>
@@ -3200,6 +3508,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>{0} 的进程意外停止（{1}）；没有改动任何内容，请关闭其他程序后重试</translation>
     </message>
     <message>
+      <source>The prompt has {0} tokens; both were given its last {1}</source>
+      <translation>提示有 {0} 个词元；只给了两者最后 {1} 个</translation>
+    </message>
+    <message>
       <source>The recipe is not valid TOML: {0}</source>
       <translation>配方不是有效的 TOML:{0}</translation>
     </message>
@@ -3214,6 +3526,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
+    </message>
+    <message>
+      <source>The temperature is 0 to 5 and the answer has one token at least; give other numbers</source>
+      <translation>温度须在 0 到 5 之间，回答至少一个词元；请换其他数值</translation>
+    </message>
+    <message>
+      <source>There are no held-out samples to look through; give --data</source>
+      <translation>没有可查看的留出样本；请给出 --data</translation>
     </message>
     <message>
       <source>There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model</source>
@@ -3234,6 +3554,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>There is no text to calibrate on apart from the scored one; choose a calibration file</source>
       <translation>除评测文本外没有可供校准的文本；请选择校准文件</translation>
+    </message>
+    <message>
+      <source>There is nothing to go on from; write the beginning of a text first</source>
+      <translation>没有可续写的内容；请先写下一段文字的开头</translation>
     </message>
     <message>
       <source>These images come without labels; give labelled ones, or distil from the original</source>
@@ -3268,12 +3592,28 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>无法在该网络运行时观察它，因此收集不到统计量；请选择不需要数据的方法</translation>
     </message>
     <message>
+      <source>This network is for {0} and doesn't go on from a prompt; open a language model</source>
+      <translation>此网络用于 {0}，不能续写提示；请打开语言模型</translation>
+    </message>
+    <message>
+      <source>This network is for {0} and embeds no sentences; open a sentence encoder</source>
+      <translation>此网络用于 {0}，不能嵌入句子；请打开句子编码器</translation>
+    </message>
+    <message>
+      <source>This network reads {0} tokens at most, and the answer alone may have {1}; ask for fewer</source>
+      <translation>此网络最多读 {0} 个词元，而回答就可能有 {1} 个；请减少词元数</translation>
+    </message>
+    <message>
       <source>This plan can't be packed: {0}</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>This plan can't be packed: {0}.</source>
       <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This recipe has a goal and no plan yet; let slim plan -o write the plan that meets it, and give that</source>
+      <translation>此配方只有目标而没有方案；请用 slim plan -o 写出满足目标的方案，再给出该方案</translation>
     </message>
     <message>
       <source>This report was written by a newer studio; open it there</source>
@@ -3334,6 +3674,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>Tuning was {0}: distance to the original on calibration data it did not see {1} -&gt; {2}, measured</source>
       <translation>微调{0}：在未参与微调的校准数据上，与原模型的距离 {1} -&gt; {2}，实测</translation>
+    </message>
+    <message>
+      <source>Two sentences are compared; write both</source>
+      <translation>需要比较两个句子；请都写上</translation>
     </message>
     <message>
       <source>Two tensors of this model would be called {0} in GGUF; export it dense or packed</source>
@@ -4256,6 +4600,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：无法读取（{1}）；请检查路径</translation>
     </message>
     <message>
+      <source>{0}: can't be read ({1}); choose another picture</source>
+      <translation>{0}：无法读取（{1}）；请选择另一张图片</translation>
+    </message>
+    <message>
       <source>{0}: cut off or not a safetensors file (header of {1} bytes, file of {2}); download it again</source>
       <translation>{0}：文件被截断或不是 safetensors 文件（文件头 {1} 字节，文件 {2} 字节）；请重新下载</translation>
     </message>
@@ -4422,6 +4770,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: this export is one file; choose a name that ends in {1}.</source>
       <translation>{0}：此导出是单个文件；请选择以 {1} 结尾的名称。</translation>
+    </message>
+    <message>
+      <source>{0}: this network is for {1} and can't look at pictures; open a classifier</source>
+      <translation>{0}：此网络用于 {1}，不能看图片；请打开分类器</translation>
     </message>
     <message>
       <source>{0}: this network needs a {1}; choose another</source>

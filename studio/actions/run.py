@@ -73,6 +73,19 @@ def refines(window: Any) -> None:
     settings.set_refines(not settings.refines())
 
 
+@action(QT_TRANSLATE_NOOP("actions", "Playground"), "F8", "Run", why=_measurable)
+def playground(window: Any) -> None:
+    """Ask the original and the variant the same thing: a prompt, a picture or two sentences of your own"""
+    window.tabs.setCurrentWidget(window.parts["playground"])
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Worst samples"), "Shift+F8", "Run", why=_sensible)
+def worst(window: Any) -> None:
+    """List the held-out samples on which the original and the variant differ most"""
+    window.session.playing.find()
+    window.tabs.setCurrentWidget(window.parts["playground"])
+
+
 SPACE: Any = QT_TRANSLATE_NOOP("actions", "Space")
 
 

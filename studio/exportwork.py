@@ -1,0 +1,44 @@
+"""What runs on the worker for an export: written, verified in a fresh process, reported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.job import Job
+from core.latency import latency
+from core.ledger import accounted
+from core.networks import runnable
+from core.types import Variant, Verdict
+
+from .work import Opened, _compressed, _threads
+
+
+def export(
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: float, job: Job
+) -> Verdict:
+    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: s of work before."""
+    from core import report
+    from core.export import export as write
+    from core.int8 import running
+    from core.recover import recovered
+    from core.types import Report
+
+    _threads()
+    start, slim = time.monotonic(), opened.made(after.plan, data, limit, job)
+    found = _compressed(slim, after.plan, data, limit, job)
+    network, batches, timed = None, None, None
+    if data is not None and not runnable(opened.checkpoint):
+        reference, network = opened.reference(data, limit, job), slim.network(job)
+        batches, weights = reference.batches, found.weights(job)
+        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+        runs = running(found, network)
+        if slim is not opened or runs is not network:
+            timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
+    verdict = write(found, path, target, network, batches, job)
+    said = replace(after, outcomes=found.outcomes)
+    told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
+    report.write(accounted(replace(told, latency=timed), spent + time.monotonic() - start), path)
+    return verdict
