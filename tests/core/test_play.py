@@ -17,7 +17,7 @@ from core import cli
 from core.compress import compress
 from core.errors import BadData, Cancelled
 from core.evaluate import Reference, answer, compare, losses
-from core.formats import open_checkpoint
+from core.formats import open_checkpoint, read
 from core.int8 import running
 from core.job import Job
 from core.layers import layers
@@ -190,7 +190,6 @@ def test_a_network_is_only_asked_what_it_is_for(both: tuple[Side, Side]) -> None
 @pytest.mark.real
 def test_minilm_holds_two_sentences_as_alike_as_transformers_does() -> None:
     from core.networks import attach
-    from tests.core.test_evaluate import read
 
     checkpoint = open_checkpoint(minilm())
     network = attach(checkpoint)
