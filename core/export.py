@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .compress import Compressed
+from .compress import Compressed, original
 from .errors import BadFile, CannotRun, CannotWrite, NotVerified
 from .formats.folder import SIDES
 from .formats.gguf_header import parse
@@ -20,11 +20,14 @@ from .formats.gguf_write import write as write_gguf
 from .formats.safetensors_write import write
 from .formats.shards import INDEX, index, limit, shards
 from .job import Job
+from .onnx_trace import trace
+from .onnx_write import MODEL, write_onnx
 from .plans import resolve
 from .size import size
 from .types import Setting, Verdict
 from .verify import Written, checksum, verify
 from .verify_gguf import verify_gguf
+from .verify_onnx import verify_onnx
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from .networks import Network
 
 MARK = "slim-studio.json"  # in every folder we write: what may be replaced later
-OURS = (MARK, "config.json", "*.safetensors", INDEX, "report.json", "report.html", "recipe.toml", *SIDES)
+OURS = (MARK, "config.json", "*.safetensors", MODEL, INDEX, "report.json", "report.html", "recipe.toml", *SIDES)
 SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, directory blocks
 
 
@@ -41,6 +44,7 @@ def save(compressed: Compressed, path: Path, target: Any, job: Job) -> Path:
     """Write without reopening; the path appears only when everything is on the disk."""
     path = _allowed(compressed, path, target)
     with _beside(path) as aside:
+        _traced(compressed, target, None, job)
         _write(compressed, aside, path, target, job)
         _place(aside, path)
     return path
@@ -50,11 +54,9 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
     """Write, reopen in a fresh process, give it its name. On failure, cancel or a full disk nothing is left."""
     path = _allowed(compressed, path, target)
     with _beside(path) as aside:
+        _traced(compressed, target, batches, job)
         written = _write(compressed, aside, path, target, job)
-        if suffix(target):
-            verdict = verify_gguf(aside / path.name, written, compressed, settings_of(compressed), target, network, batches, job)
-        else:
-            verdict = verify(aside, written, compressed, target, network, batches, job)
+        verdict = _verdict(aside, path, written, compressed, target, network, batches, job)
         if not verdict.passed:
             bad = next(c for c in verdict.checks if not c.passed)
             raise NotVerified(
@@ -63,6 +65,37 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
         job.check()
         _place(aside, path)
     return verdict
+
+
+def _verdict(
+    aside: Path, path: Path, written: Written, compressed: Compressed, target: Any,
+    network: Network | None, batches: Batches | None, job: Job,
+) -> Verdict:  # fmt: skip
+    """What the tool the file is for says of it."""
+    settings = settings_of(compressed)
+    if suffix(target):
+        return verify_gguf(aside / path.name, written, compressed, settings, target, network, batches, job)
+    if target.key != "onnx":
+        return verify(aside, written, compressed, target, network, batches, job)
+    plain = _plain(compressed, aside, target, job) if network and batches and compressed.outcomes else None
+    verdict = verify_onnx(aside / MODEL, plain, written, compressed, settings, target, network, batches, job)
+    if plain:
+        plain.unlink()
+    return verdict
+
+
+def _plain(compressed: Compressed, aside: Path, target: Any, job: Job) -> Path:
+    """The original in float32, in the same format: what speed is measured against, and whether the graph is the network."""
+    whole, kind = original(compressed.checkpoint, compressed.layers, compressed.store), type(target)(dtype="F32")
+    settings, file = settings_of(whole), aside / f".float32.{MODEL}"
+    write_onnx(whole, file, kind, settings, _layerwise(whole, settings, kind, {}), job)
+    return file
+
+
+def _traced(compressed: Compressed, target: Any, batches: Batches | None, job: Job) -> None:
+    """The graph a format needs before anything can be written in it."""
+    if target.key == "onnx":
+        trace(compressed.checkpoint, batches, job)
 
 
 def suffix(target: Any) -> str:
@@ -79,7 +112,7 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
     """The absolute path, when writing there destroys nothing and fits; CannotWrite otherwise."""
     path = Path(path).expanduser().absolute()
     source = compressed.checkpoint.path.resolve()
-    if suffix(target) and (why := target.unfit(compressed.checkpoint)):
+    if hasattr(target, "unfit") and (why := target.unfit(compressed.checkpoint)):
         raise CannotWrite(why)
     if suffix(target) and path.suffix != suffix(target):
         raise CannotWrite(f"{path.name}: this export is one file; choose a name that ends in {suffix(target)}.")
@@ -89,10 +122,14 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
         raise CannotWrite(f"This plan can't be packed: {why}.")
     if path.resolve() == source or path.resolve() in source.parents or source in path.resolve().parents:
         raise CannotWrite(f"{path.name}: the opened model lies there; choose another place, an export never overwrites its source.")
-    if path.suffix == ".safetensors" and not path.is_dir() and compressed.checkpoint.config:
-        raise CannotWrite(f"{path.name}: this export is a folder (config and weights); choose a folder's name without .safetensors.")
+    single = ".onnx" if target.key == "onnx" else ".safetensors" if compressed.checkpoint.config else ""
+    if single and path.suffix == single and not path.is_dir():
+        raise CannotWrite(f"{path.name}: this export is a folder (config and weights); choose a folder's name without {single}.")
     _replaceable(path)
-    _roomy(path, size(compressed.checkpoint, compressed.layers, settings_of(compressed), target).total + SPARE)
+    total = size(compressed.checkpoint, compressed.layers, settings_of(compressed), target).total
+    if total > (most := getattr(target, "most", total)):
+        raise CannotWrite(f"An ONNX file ends at {most / 1e9:g} GB and this one needs {total / 1e9:.2f}; quantize more layers.")
+    _roomy(path, total + SPARE)
     return path
 
 
@@ -182,6 +219,9 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
         _text(folder / "config.json", config | target.config(checkpoint, compressed.layers, settings, names))
     if not single_file(compressed, path):
         _text(folder / MARK, {"made_by": "Slim Studio", "target": target.key, "source": checkpoint.path.name})
+    if target.key == "onnx":
+        job.note(target.detail(compressed.layers, settings))
+        return write_onnx(compressed, folder / MODEL, target, settings, _layerwise(compressed, settings, target, {}), job)
     sums: dict[str, int] = {}
     entries = target.entries(checkpoint, compressed.layers, settings)
     found = shards(entries, limit(checkpoint, target))

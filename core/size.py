@@ -36,6 +36,9 @@ class Form:
 def size(checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], target: Any) -> Size:
     """Bytes of the weight files with headers and index, and of each layer within them; the original is what the opened files take."""
     found = tuple(layers)
+    if hasattr(target, "nbytes"):  # a format that counts for itself (ONNX)
+        total, per = target.nbytes(checkpoint, found, settings)
+        return Size(total, per, _opened(checkpoint))
     forms = _forms(checkpoint, found, settings, target)
     if hasattr(target, "head"):
         total = _single(checkpoint, found, forms, settings, target)

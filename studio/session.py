@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,7 @@ class Session(QObject):
 
     def _show(self, opened: work.Opened) -> None:
         """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export", "zeros", "coverage", "play", "worst"):
+        for key in ("preview", "first", "inspect", "export", "trace", "zeros", "coverage", "play", "worst"):
             self.engine.cancel(key)
         self._rest.stop()
         self.pricing.forget()
@@ -255,6 +255,15 @@ class Session(QObject):
             s = replace(s, variants=again, **work.priced(s.checkpoint, s.layers, s.plan, target, s.task or "other"))
         self._set(s)
         self.pricing.edited()
+
+    def trace(self) -> None:
+        """Trace the network where the target wants its graph and there is none yet; then sizes are exact."""
+        s = self._shot
+        if s.checkpoint is not None and hasattr(s.target, "pending") and s.target.pending(s.checkpoint):
+            self.engine.run(
+                "trace", self.tr("Tracing the network"), work.trace, self._opened, None if s.runnable else s.data, s.limit,
+                done=lambda _: self.set_target(self._shot.target.key, **asdict(self._shot.target)), failed=self._fail,
+            )  # fmt: skip
 
     def set_data(self, path: Path | None, limit: int | None = None) -> None:
         """Held-out data to score on; the original is scored again, then the plan."""

@@ -346,6 +346,13 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     return look(layer, before, found.stored(layer).dense(), job)
 
 
+def trace(opened: Opened, data: Path | None, limit: int | None, job: Job) -> None:
+    """The network's graph, which an ONNX file carries and whose bytes its exact size needs; kept in the cache."""
+    from core.onnx_trace import trace as traced
+
+    traced(opened.checkpoint, opened.reference(data, limit, job).batches if data is not None else None, job)
+
+
 def zeros(opened: Opened, job: Job) -> None:
     """Stream {layer: share of exact zeros as stored}, a few layers at a time; tensors are read in pieces of their mapped file."""
     found: dict[str, float] = {}

@@ -486,6 +486,10 @@
       <translation>导出并验证</translation>
     </message>
     <message>
+      <source>{size} and the network's graph, which is being traced</source>
+      <translation>{size}，另加网络的计算图（正在追踪）</translation>
+    </message>
+    <message>
       <source>Folder to export into</source>
       <translation>导出到的文件夹</translation>
     </message>
@@ -1723,6 +1727,10 @@
       <translation>重置</translation>
     </message>
     <message>
+      <source>Tracing the network</source>
+      <translation>追踪网络</translation>
+    </message>
+    <message>
       <source>Measuring the plan</source>
       <translation>评测方案</translation>
     </message>
@@ -2776,6 +2784,14 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>PUE 不可能为 {0}；笔记本为 1，数据中心为 1.1 至 2</translation>
     </message>
     <message>
+      <source>A folder with model.onnx, config and tokenizer: 2 to 4 bits stand in MatMulNBits, dynamic int8 in MatMulInteger, other codes take one byte each and become floats when the file is loaded.
+
+Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round the inputs of every quantized linear layer to 8 bits, which is where its speed comes from.</source>
+      <translation>一个含 model.onnx、配置和分词器的文件夹：2 到 4 位存于 MatMulNBits，动态 int8 存于 MatMulInteger，其他编码各占一个字节，加载文件时变为浮点数。
+
+激活：“plan”与方案测量时一致；“dynamic”让 onnxruntime 把每个量化线性层的输入舍入到 8 位，它的速度由此而来。</translation>
+    </message>
+    <message>
       <source>A goal is one of {0}; this one says {1}</source>
       <translation>目标是 {0} 之一；此处写的是 {1}</translation>
     </message>
@@ -2840,8 +2856,16 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
 原方法将显著输入通道乘以 s_j = a_j^alpha，并把 1 / s_j 折入前面的归一化层。这会改动另一层，而单层方案不应如此；因此这里用 a_j^(2 alpha) 对各组缩放因子、零点和截断搜索中的误差加权，只在该层自己的网格内进行。没有校准数据时 alpha 为 0。</translation>
     </message>
     <message>
+      <source>Activations</source>
+      <translation>激活</translation>
+    </message>
+    <message>
       <source>Agreement</source>
       <translation>一致率</translation>
+    </message>
+    <message>
+      <source>An ONNX file ends at {0} GB and this one needs {1}; quantize more layers.</source>
+      <translation>ONNX 文件最大 {0} GB，而此文件需要 {1}；请量化更多层。</translation>
     </message>
     <message>
       <source>An encoder has no task of its own here: distil it with λ = 1 (distil.share)</source>
@@ -3252,6 +3276,14 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>没有问题层：方案的代价为 {0}，在评测噪声之内</translation>
     </message>
     <message>
+      <source>ONNX (onnxruntime)</source>
+      <translation>ONNX（onnxruntime）</translation>
+    </message>
+    <message>
+      <source>ONNX holds a network, and these weights come without a description of theirs; open the folder with its config.json</source>
+      <translation>ONNX 保存的是网络，而这些权重没有网络描述；请打开带 config.json 的文件夹</translation>
+    </message>
+    <message>
       <source>One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors in F32, and what the plan leaves alone as it is.</source>
       <translation>一个自带分词器的 GGUF 文件：量化器 `ggml` 的层按其块保存，均匀网格在可精确转换时重新编码，向量为 F32，方案未改动的部分保持原样。</translation>
     </message>
@@ -3524,16 +3556,25 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>配方要求运行 Python 代码（{0}）；请先查看，信任则加上 --trust</translation>
     </message>
     <message>
+      <source>The size of its pictures is not known; choose held-out pictures, which say it, and export again</source>
+      <translation>不知道它的图片大小；请选择能说明大小的留出图片，然后重新导出</translation>
+    </message>
+    <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
     </message>
     <message>
+<<<<<<< HEAD
       <source>The temperature is 0 to 5 and the answer has one token at least; give other numbers</source>
       <translation>温度须在 0 到 5 之间，回答至少一个词元；请换其他数值</translation>
     </message>
     <message>
       <source>There are no held-out samples to look through; give --data</source>
       <translation>没有可查看的留出样本；请给出 --data</translation>
+=======
+      <source>The traced network is gone from the cache; export again</source>
+      <translation>追踪得到的网络已不在缓存中；请重新导出</translation>
+>>>>>>> e071aad (ONNX: every layer in the operators that hold exactly what the plan made of it, run and verified by onnxruntime)
     </message>
     <message>
       <source>There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model</source>
@@ -3626,6 +3667,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>Top-1 accuracy</source>
       <translation>Top-1 准确率</translation>
+    </message>
+    <message>
+      <source>Tracing the network</source>
+      <translation>追踪网络</translation>
     </message>
     <message>
       <source>Trained on {0} {1} of {2}</source>
@@ -3800,6 +3845,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>名称重复出现</translation>
     </message>
     <message>
+      <source>a sound ONNX graph</source>
+      <translation>ONNX 图完整</translation>
+    </message>
+    <message>
       <source>activations</source>
       <translation>激活读写</translation>
     </message>
@@ -3876,6 +3925,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>config.json 缺少 GGUF 描述网络所需的内容（{0}）；请从原模型恢复</translation>
     </message>
     <message>
+      <source>cosine {0}, at least {1} wanted; activations are integers there</source>
+      <translation>余弦 {0}，要求至少 {1}；激活在那里是整数</translation>
+    </message>
+    <message>
       <source>cut off</source>
       <translation>文件被截断</translation>
     </message>
@@ -3902,6 +3955,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>dtype</source>
       <translation>数据类型</translation>
+    </message>
+    <message>
+      <source>dynamic</source>
+      <translation>动态</translation>
     </message>
     <message>
       <source>dynamic int8 has 8 bits, not {0}; set bits to 8 or choose another quantizer</source>
@@ -4088,6 +4145,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>不是权重矩阵</translation>
     </message>
     <message>
+      <source>not run: there is no data to run it on</source>
+      <translation>未运行：没有可用的数据</translation>
+    </message>
+    <message>
       <source>not tried: {0} doesn't know {1}</source>
       <translation>未尝试：{0} 不认识 {1}</translation>
     </message>
@@ -4110,6 +4171,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>only in {0}</source>
       <translation>仅在 {0} 中</translation>
+    </message>
+    <message>
+      <source>onnxruntime; files without 2 to 4-bit layers also in other ONNX runtimes</source>
+      <translation>onnxruntime；没有 2 到 4 位层的文件也能在其他 ONNX 运行时中使用</translation>
+    </message>
+    <message>
+      <source>opens in onnxruntime</source>
+      <translation>在 onnxruntime 中打开</translation>
     </message>
     <message>
       <source>opens in transformers</source>
@@ -4142,6 +4211,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>pattern</source>
       <translation>模式</translation>
+    </message>
+    <message>
+      <source>plan</source>
+      <translation>方案</translation>
     </message>
     <message>
       <source>preprocessor_config.json doesn't say how to prepare pictures ({0}); restore it from where you got the model</source>
@@ -4242,6 +4315,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>tokens</source>
       <translation>个词元</translation>
+    </message>
+    <message>
+      <source>torch can't turn this network into an ONNX graph ({0}); export it in another format</source>
+      <translation>torch 无法把此网络转换为 ONNX 图（{0}）；请以其他格式导出</translation>
     </message>
     <message>
       <source>transformers and everything that reads safetensors</source>
@@ -4464,6 +4541,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 中有 {1} 无法表示的值（F16 最大为 65504）；请导出为 BF16 或 F32。</translation>
     </message>
     <message>
+      <source>{0} inputs, {1}</source>
+      <translation>{0} 个输入，{1}</translation>
+    </message>
+    <message>
       <source>{0} is empty, there is nothing to look at; choose another layer</source>
       <translation>{0} 是空的，没有可看的内容；请选择其他层</translation>
     </message>
@@ -4518,6 +4599,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} missing or not wanted</source>
       <translation>{0} 个缺失或多余</translation>
+    </message>
+    <message>
+      <source>{0} ms for {1} {2}{3}, {4}</source>
+      <translation>{1} {2} 用时 {0} 毫秒{3}，{4}</translation>
     </message>
     <message>
       <source>{0} must be a table like [plan.{1}.{2}] (names with dots stand in quotes)</source>
@@ -4764,8 +4849,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：该路径不存在；请检查路径</translation>
     </message>
     <message>
-      <source>{0}: this export is a folder (config and weights); choose a folder's name without .safetensors.</source>
-      <translation>{0}：该导出是一个文件夹（配置和权重）；请使用不带 .safetensors 的文件夹名。</translation>
+      <source>{0}: this export is a folder (config and weights); choose a folder's name without {1}.</source>
+      <translation>{0}：此导出是一个文件夹（配置和权重）；请选择不带 {1} 的文件夹名。</translation>
     </message>
     <message>
       <source>{0}: this export is one file; choose a name that ends in {1}.</source>

@@ -98,6 +98,7 @@ class ExportDialog(QDialog):
         suffix, path = getattr(self.session.snapshot.target, "suffix", ""), Path(self.path.text())
         if suffix or path.suffix in self._single():
             self.path.setText(str(path.with_suffix(suffix or self._proposed().suffix)))
+        self.session.trace()
 
     def _single(self) -> set[str]:
         return {getattr(t, "suffix", "") for t in targets.values()} - {""}
@@ -112,7 +113,9 @@ class ExportDialog(QDialog):
             return
         self.knobs.show_knobs(type(s.target), asdict(s.target))
         self.runs_in.setText(word(s.target.runs_in))
-        self.exact.setText(f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}")
+        exact = f"{numbers.change(s.size.original, s.size.total)}   {numbers.exact(s.size.total)}"
+        pending = hasattr(s.target, "pending") and s.target.pending(s.checkpoint)
+        self.exact.setText(self.tr("{size} and the network's graph, which is being traced").format(size=exact) if pending else exact)
         detail = said(s.target.detail(s.layers, s.settings)) if hasattr(s.target, "detail") else ""
         self.detail.setText(detail)
         for part in (self.detail, self.detail_label):
@@ -129,7 +132,8 @@ class ExportDialog(QDialog):
         folder = Path.home() / f"{name}-slim"
         if suffix := getattr(self.session.snapshot.target, "suffix", ""):
             return folder.with_suffix(suffix)
-        return folder if not checkpoint or checkpoint.config else folder.with_suffix(".safetensors")
+        named = not checkpoint or checkpoint.config or hasattr(self.session.snapshot.target, "pending")
+        return folder if named else folder.with_suffix(".safetensors")
 
     def _browse(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, self.tr("Folder to export into"), str(Path(self.path.text()).parent)):

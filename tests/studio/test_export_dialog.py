@@ -57,3 +57,17 @@ def test_gguf_is_one_file_whose_exact_size_the_dialog_shows(session: Any, qtbot:
     assert "choose the quantizer GGUF blocks" in dialog.refused.toPlainText()
     dialog.format.setCurrentIndex(dialog.format.findData("packed"))
     assert dialog.path.text() == folder
+
+
+def test_onnx_is_traced_when_it_is_chosen_and_then_has_an_exact_size(digits: Any, qtbot: Any) -> None:
+    dialog = ExportDialog(digits)
+    qtbot.addWidget(dialog)
+    dialog.format.setCurrentIndex(dialog.format.findData("onnx"))
+    assert list(dialog.knobs.fields) == ["dtype", "activations"]
+    target, checkpoint = digits.snapshot.target, digits.snapshot.checkpoint
+    qtbot.waitUntil(lambda: not target.pending(checkpoint), timeout=120_000)
+    qtbot.waitUntil(lambda: "traced" not in dialog.exact.text() and not digits.snapshot.busy, timeout=20_000)
+    assert numbers.exact(digits.snapshot.size.total) in dialog.exact.text()
+    weights = sum(digits.snapshot.size.layers.values())
+    assert weights + 10_000 < digits.snapshot.size.total < weights + 40_000  # with the graph
+    assert "77 × F32" in dialog.detail.text()
