@@ -3564,17 +3564,16 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
     </message>
     <message>
-<<<<<<< HEAD
       <source>The temperature is 0 to 5 and the answer has one token at least; give other numbers</source>
       <translation>温度须在 0 到 5 之间，回答至少一个词元；请换其他数值</translation>
     </message>
     <message>
-      <source>There are no held-out samples to look through; give --data</source>
-      <translation>没有可查看的留出样本；请给出 --data</translation>
-=======
       <source>The traced network is gone from the cache; export again</source>
       <translation>追踪得到的网络已不在缓存中；请重新导出</translation>
->>>>>>> e071aad (ONNX: every layer in the operators that hold exactly what the plan made of it, run and verified by onnxruntime)
+    </message>
+    <message>
+      <source>There are no held-out samples to look through; give --data</source>
+      <translation>没有可查看的留出样本；请给出 --data</translation>
     </message>
     <message>
       <source>There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model</source>
