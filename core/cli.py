@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     for x in (r, e):
         x.add_argument("--calibrate", type=Path, metavar="FILE", help="calibration data; without it, what the evaluation leaves over")
         x.add_argument("--tokens", type=int, help="calibration tokens (or sentences, or images)")
-        x.add_argument("--order", choices=ORDERS, help="sequential: each block is calibrated behind the compressed blocks before it")
+        x.add_argument("--order", choices=ORDERS, help="what each layer is calibrated behind (see the README)")
         x.add_argument("--block", type=int, help="inputs that share one matrix of second moments (8192 at most): fewer, less memory")
     e.add_argument("--seed", type=int, default=0)
     commands_measure.options(_command(sub, "measure", commands_measure.measure, "how long one pass takes on this machine, and its joules"))

@@ -19,6 +19,7 @@ from .prune import pruners
 from .prune.keep import histogram, spread
 from .quantize import quantizers
 from .registry import make
+from .solve.correct import corrected
 from .store import Store, key
 from .stored import Dense, Quantized, Stored
 from .types import Calibration, Checkpoint, Layer, Outcome, Plan, Seen, Setting
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROWS = 1 << 20  # weights decoded at once to see what compression left of a layer
-TENSORS = ("grads", "hessian", "held", "mean")  # of Seen
+TENSORS = ("grads", "hessian", "held", "mean", "drift", "held_drift")  # of Seen
 SCALES = {"F16": "float16", "BF16": "bfloat16", "F64": "float32", "F32": "float32"}
 
 
@@ -150,21 +151,21 @@ class _Walk:
         self._made: dict[str, str] = {}  # tensor name -> key of what stands for it
         seen: Mapping[str, Seen] = calibration.seen if calibration else {}
         self.seen = seen.under(job, self._changed) if isinstance(seen, Statistics) else seen
-        self.sequential = isinstance(seen, Statistics) and seen.order == "sequential"
+        self.sequential = isinstance(seen, Statistics) and seen.order != "parallel"
 
     def _changed(self, tensor: str) -> Tensor | None:
         found = self.store.get(self._made[tensor]) if tensor in self._made else None
         return None if found is None else found.dense()
 
-    def place(self, x: Layer) -> int:
-        return self.seen.place(x.name) if isinstance(self.seen, Statistics) else 0
+    def place(self, x: Layer) -> tuple[int, int]:
+        return self.seen.turn(x.name) if isinstance(self.seen, Statistics) else (0, 0)
 
     def keys(self, busy: list[Layer], settings: Mapping[str, Setting]) -> dict[str, str]:
-        """The store's key of every layer; in sequential order it takes in what stands before the layer's block."""
+        """The store's key of every layer; in any order but parallel it takes in what stands before the layer."""
         if not self.sequential:
             return {x.name: self._key(x, settings[x.name], self.calibration) for x in busy}
         out: dict[str, str] = {}
-        before, prefix, at = "", self.calibration, -1
+        before, prefix, at = "", self.calibration, (-1, 0)
         for x in sorted(busy, key=self.place):
             if self.place(x) != at:
                 at, prefix = self.place(x), f"{self.calibration}:{sha256(before.encode()).hexdigest()}"
@@ -185,11 +186,11 @@ class _Walk:
     def all(
         self, ordered: list[Layer], settings: Mapping[str, Setting], keys: Mapping[str, str], on: Cluster | None
     ) -> Iterator[tuple[Layer, Outcome]]:
-        """Every layer through the store: one after the other, or many at a time on a cluster; in sequential order block after block."""
+        """Every layer through the store: one after the other, or many at a time on a cluster; in any order but parallel turn after turn."""
         if on is None:
             yield from ((x, self.one(x, settings[x.name], keys[x.name])) for x in ordered)
             return
-        for _, block in groupby(ordered, self.place if self.sequential else lambda x: 0):
+        for _, block in groupby(ordered, self.place if self.sequential else lambda x: (0, 0)):
             missing: dict[str, Layer] = {}
             for x in block:
                 if self._said(keys[x.name]) is None:
@@ -204,7 +205,7 @@ class _Walk:
     def _sent(self, layers: Iterable[Layer], settings: Mapping[str, Setting], on: Cluster) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """What each task needs: its weight and its statistics; what layers of one block share is sent once."""
         shared: dict[int, tuple[Tensor, Any]] = {}
-        at = -1
+        at = (-1, 0)
         for x in layers:
             if self.place(x) != at:
                 at = self.place(x)
@@ -305,9 +306,10 @@ def weight_of(x: Layer) -> Tensor:
 
 
 def _make(w: Tensor, x: Layer, setting: Setting, seen: Seen, job: Job) -> Stored:
-    """Pruned, then quantized: a quantizer keeps the zeros it is given, and the pruned weights are the best on their mask already, so that
-    rounding against them is rounding against the original."""
+    """Corrected, pruned, then quantized: a quantizer keeps the zeros it is given, and the pruned weights are the best on their mask
+    already, so that rounding against them is rounding against the original."""
     said = len(job.notes)
+    w = corrected(w, seen, job)
     if setting.prune:
         pruner = make(pruners[setting.prune], setting.prune_knobs)
         w = replace(pruner, amount=setting.amount, seed=_seed(setting.seed, x.name))(w, seen, job)

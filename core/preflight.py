@@ -40,6 +40,20 @@ APART = 12.0  # bytes a weight of a layer solved in parts: its float32 rows, cod
 DECODE = 15  # bytes a weight while the largest quantized layer is decoded for an export
 ROUND = 1000  # multiply-adds' time a weight takes to be ranked or rounded: between rtn's 400 and the 2000 of a sort, measured
 SPEED = 30e9  # multiply-adds a second, before the machine has been measured
+HOW = "quickest"  # of many rounds of a product: what else runs at the time must not be taken for the machine (9e9 was, of 38e9)
+# Multiply-adds' time a solver takes: (per input column cubed of every matrix of moments, per weight and column), and seconds a column of
+# its loop, from the CPU seconds of SmolLM2 and MiniLM in tests/benchmarks/results (slim 21.6 s, admm 272 and 26 s) and of the samples.
+WORK = {
+    "gptq": (3.0, 1.0), "slim": (4.0, 2.5), "sparsegpt": (3.0, 1.0), "admm": (4.0, 120.0), "awq": (0.0, 12.0), "wanda": (0.0, 0.0),
+}  # fmt: skip
+SCORED = 6 * PREVIEW["causal-lm"]  # tokens of a full evaluation
+# forward passes of every block, and products of the size of its moments, by the order of the calibration: sequential runs each block once
+# more; corrected both networks up to each of some four inputs, with a product that is no square beside
+PASSES = {"parallel": (1.0, 1.0), "sequential": (2.0, 1.0), "corrected": (6.5, 3.0)}
+SOLVING = (4.0, 3.0)  # of a method with moments that is not listed
+LOOP = 30e-6  # seconds a column of a solver's loop takes beside its arithmetic
+TUNED = 256  # tokens of a tuning step (core/recover/tune.py): the original's answer, the variant's, and two for its gradient
+TUNING = 4.7  # forward passes a step takes with its checks: 264 s of 56 steps on SmolLM2
 MARGIN = 0.95  # of what is free
 
 
@@ -68,31 +82,35 @@ class Preflight:
 
 def preflight(
     checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, tokens: int | None = None, runs: bool = True,
-    available: int | None = None, speed: float | None = None, block: int | None = None,
+    available: int | None = None, speed: float | None = None, block: int | None = None, order: str = "parallel", limit: int | None = None,
+    steps: int = 0,
 ) -> Preflight:  # fmt: skip
-    """Peak memory and time of a run; `runs`: the network can be scored. `available` bytes default to what the machine has free; `block`
-    inputs of a layer share one matrix of second moments at most."""
+    """Peak memory and time of a run; `runs`: the network can be scored, on `limit` tokens. `available` bytes default to what the machine
+    has free; `block` inputs of a layer share one matrix of second moments at most. `order` of the calibration; `steps` of tuning."""
     found = tuple(layers)
     settings = resolve(plan, found)
     free = free_bytes() if available is None else available
     asked = needs(plan, found)
     tokens, most = TOKENS if tokens is None else tokens, block or MOST
-    parts, how = _walk(checkpoint, found, plan, tokens, most), cut_of(plan)
+    parts, how = _walk(checkpoint, found, plan, tokens, most, order), cut_of(plan)
     if runs:
         parts["scoring"] = _scoring(checkpoint, found, settings)
     scores = runs and parts["scoring"] <= MARGIN * free
     counted = {k: v for k, v in parts.items() if k != "scoring" or scores}
     peak = max(counted.values())
     fits = peak <= MARGIN * free
-    seconds = (_work(found, settings, asked, tokens, scores, most) + cost.work(checkpoint, how, tokens)) / (speed or known_speed())
+    read = SCORED if limit is None else min(limit, SCORED)
+    done = _passes(found, asked, tokens, most, order) + _solving(found, settings, most) + cost.work(checkpoint, how, tokens)
+    done += _running(found) * ((2 * read if scores else 0) + TUNING * TUNED * steps)
+    seconds = done / (speed or known_speed()) + LOOP * _columns(found, settings)
     stage = max(counted, key=lambda k: counted[k])
-    fewer, smaller, proposal = (0, 0, "") if fits else _proposal(checkpoint, found, plan, tokens, most, free, stage)
+    fewer, smaller, proposal = (0, 0, "") if fits else _proposal(checkpoint, found, plan, tokens, most, free, stage, order)
     return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer, smaller)
 
 
-def _walk(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int) -> dict[str, int]:
+def _walk(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int, order: str) -> dict[str, int]:
     """Stage -> bytes of all but the scoring."""
-    parts, how = _parts(layers, resolve(plan, layers), needs(plan, layers), tokens, most), cut_of(plan)
+    parts, how = _parts(layers, resolve(plan, layers), needs(plan, layers), tokens, most, order), cut_of(plan)
     return parts if how.idle else {**parts, "cutting": ENGINE + NETWORK + cost.memory(checkpoint, how, tokens)}
 
 
@@ -110,13 +128,16 @@ def free_bytes() -> int:
     return free + psutil.Process().memory_info().rss
 
 
-def _parts(layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, most: int) -> dict[str, int]:
+def _parts(
+    layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, most: int, order: str
+) -> dict[str, int]:
     busy = [x for x in layers if not settings[x.name].idle]
     base = ENGINE + (NETWORK if asked else 0)
     blocks = _blocks(layers)
-    moments = {b: _moments(members, most) for b, members in blocks.items()} if "inputs" in asked else {}
+    both = 2 if order == "corrected" else 1  # the original's hidden states too, and how the inputs of both differ
+    moments = {b: both * _moments(members, most) for b, members in blocks.items()} if "inputs" in asked else {}
     # before and after the block that runs; one of the two while layers are compressed
-    hidden = 2 * tokens * 4 * _width(layers) if "inputs" in asked and len(blocks) > 1 else 0
+    hidden = both * 2 * tokens * 4 * _width(layers) if "inputs" in asked and len(blocks) > 1 else 0
     out = {"compressing": base + max((_one(x, settings[x.name], moments.get(_block(x), 0), most) for x in busy), default=0) + hidden // 2}
     if moments:
         held = [
@@ -179,8 +200,7 @@ def _moments(members: list[Layer], most: int) -> int:
     total, met = 0, set()
     for x in members:
         width = _inputs(x)
-        together = next((t[0] for t in TOGETHER if x.role in t), x.role)
-        shared = (x.name.removesuffix(x.role), together, width)
+        shared = _shared(x)
         total += 4 * width * span(width, most) * (1 if shared in met else 2)
         met.add(shared)
     return total
@@ -202,39 +222,62 @@ def _scoring(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mappin
     whole = sum(x.tensor.parameters for x in layers)
     changed = sum(x.tensor.parameters for x in layers if not settings[x.name].idle)
     vocabulary = int(checkpoint.config.get("vocab_size") or 0)
-    rows = PREVIEW["causal-lm"] * 6 if vocabulary else 0  # a full evaluation: some 12 000 tokens
+    rows = SCORED if vocabulary else 0
     return ENGINE + NETWORK + 4 * (whole + changed) + min(KEEP, 4 * vocabulary * rows) + 5 * 4 * vocabulary * WINDOW
 
 
-def _work(
-    layers: tuple[Layer, ...], settings: Mapping[str, Setting], asked: frozenset[str], tokens: int, scores: bool, most: int
-) -> float:
-    """Multiply-adds: forward passes, moments, and what the methods do to each layer."""
-    total = 0.0
-    weights = sum(x.tensor.parameters for x in layers if x.kind in ("linear", "conv", "head"))
-    blocks = _blocks(layers)
+def _passes(layers: tuple[Layer, ...], asked: frozenset[str], tokens: int, most: int, order: str) -> float:
+    """Multiply-adds of the passes over the calibration data, with their moments."""
+    total, blocks = 0.0, _blocks(layers)
     if "inputs" in asked:
-        total += tokens * sum(x.tensor.parameters for m in blocks.values() for x in m)
-        total += tokens / 2 * sum(_moments(m, most) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
+        forward, moments = PASSES[order]
+        total += forward * tokens * sum(x.tensor.parameters for m in blocks.values() for x in m)
+        total += moments * tokens / 2 * sum(_moments(m, most) / 4 for m in blocks.values()) * (EVERY - 1) / EVERY
     if asked & {"grads", "fisher"}:
-        total += 3 * tokens * weights
-    if scores:
-        total += 2 * 6 * PREVIEW["causal-lm"] * weights
+        total += 3 * tokens * _running(layers)
+    return total
+
+
+def _running(layers: tuple[Layer, ...]) -> int:
+    """Multiply-adds of one token through the network."""
+    return sum(x.tensor.parameters for x in layers if x.kind in ("linear", "conv", "head"))
+
+
+def _solving(layers: tuple[Layer, ...], settings: Mapping[str, Setting], most: int) -> float:
+    """Multiply-adds of what the methods do to each layer; the factors of one matrix of moments are made once for all that share it."""
+    total, met = 0.0, set()
     for x in layers:
         width = _inputs(x) if x.tensor.shape else 0
         b = span(width, most)
         for m in _methods(settings[x.name]):
-            total += ROUND * x.tensor.parameters + ((6 * width * b**2 + 8 * b * x.tensor.parameters) if _memory(m)[1] else 0)
+            each, weight = _solver(m)
+            shared = (m.key, *_shared(x))
+            total += (ROUND + weight * b) * x.tensor.parameters + (0 if shared in met else each * width * b**2)
+            met.add(shared)
     return total
 
 
+def _columns(layers: tuple[Layer, ...], settings: Mapping[str, Setting]) -> int:
+    """Steps of all solvers' loops: their time is what a small layer takes."""
+    return sum(_inputs(x) for x in layers if x.tensor.shape for m in _methods(settings[x.name]) if _solver(m)[0])
+
+
+def _solver(method: Any) -> tuple[float, float]:
+    return WORK.get(method.key, SOLVING if "inputs" in method.needs else (0.0, 0.0))
+
+
+def _shared(x: Layer) -> tuple[str, str, int]:
+    """Layers that are alike here are given the same input."""
+    return x.name.removesuffix(x.role), next((t[0] for t in TOGETHER if x.role in t), x.role), _inputs(x)
+
+
 def _proposal(
-    checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int, free: int, stage: str
+    checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int, free: int, stage: str, order: str
 ) -> tuple[int, int, str]:
     """The first change that would fit: the tokens or the block it takes (0 = it is another change), and in words."""
 
     def fits(plan: Plan, tokens: int, most: int) -> bool:
-        return max(_walk(checkpoint, layers, plan, tokens, most).values()) <= MARGIN * free
+        return max(_walk(checkpoint, layers, plan, tokens, most, order).values()) <= MARGIN * free
 
     if stage == "cutting" and fits(replace(plan, cuts={}), tokens, most):
         return 0, 0, "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
@@ -254,27 +297,31 @@ def _proposal(
 
 def known_speed() -> float:
     """Multiply-adds a second as last measured on this machine; a cautious constant before that."""
+    return _noted() or SPEED
+
+
+def _noted() -> float:
+    """The speed as measured in today's way by a process on this many cores; 0 where none is."""
     try:
         found = json.loads((cache_root() / "speed.json").read_text(encoding="utf-8"))
-        return float(found["rate"]) if found["cores"] == os.cpu_count() else SPEED
+        return float(found["rate"]) if (found["cores"], found["how"]) == (os.cpu_count(), HOW) else 0.0
     except (OSError, ValueError, KeyError, TypeError):
-        return SPEED
+        return 0.0
 
 
 def measured_speed() -> float:
     """Measure for a fifth of a second (float32 products) what `known_speed` will say from now on; once a machine."""
-    path = cache_root() / "speed.json"
-    if path.exists():
-        return known_speed()
+    if known := _noted():
+        return known
     import torch
 
-    a, rounds, start = torch.ones(512, 512), 0, time.perf_counter()
-    while time.perf_counter() - start < 0.2:
+    a, least, start = torch.ones(512, 512), float("inf"), time.perf_counter()
+    while (begun := time.perf_counter()) - start < 0.2:
         a @ a
-        rounds += 1
-    rate = rounds * 512**3 / (time.perf_counter() - start)
+        least = min(least, time.perf_counter() - begun)
+    path, rate = cache_root() / "speed.json", 512**3 / least
     aside = path.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps({"rate": rate, "cores": os.cpu_count()}), encoding="utf-8")
+    aside.write_text(json.dumps({"rate": rate, "cores": os.cpu_count(), "how": HOW}), encoding="utf-8")
     os.replace(aside, path)
     return rate
 

@@ -38,7 +38,7 @@ TABLES = {
     "train": ("data", "tokens"),
     "evaluate": ("data", "limit"),
 }  # fmt: skip
-ORDERS = ("parallel", "sequential")
+ORDERS = ("parallel", "sequential", "corrected")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Recipe:
     factory: str = ""  # "file.py:function"
     calibrate: Path | None = None  # None: what the evaluation leaves over, or the bundled text
     tokens: int | None = None  # of calibration data; None: 16384 tokens, 512 sentences or 256 images
-    order: str = "parallel"  # "sequential": each block's statistics come from the compressed blocks before it
+    # "sequential": each block's statistics come from the compressed blocks before it; "corrected": each layer's from all that is compressed
+    # before it, and it makes up for what that has done to its inputs
+    order: str = "parallel"
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
     goal: Goal | None = None  # what the plan's bits are searched for, before the run; None: the plan is carried out as it is
     train: Path | None = None  # what recovery learns from; None: the calibration data

@@ -18,6 +18,7 @@ from .networks import Network, runnable
 from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
 from .recipe import Recipe, check
+from .recover.tune import steps
 from .registry import make
 from .rotate import price, rotated
 from .search.table import rounding
@@ -54,7 +55,11 @@ def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> P
     """What the run will take of this machine; from headers alone. With a goal, as if every layer were quantized."""
     scored = not runnable(checkpoint) and (recipe.data or default(checkpoint)) is not None
     plan = rounding(recipe.plan) if recipe.goal else recipe.plan
-    return preflight(checkpoint, found, plan, recipe.tokens, scored, block=recipe.block)
+    layers = tuple(found)
+    return preflight(
+        checkpoint, layers, plan, recipe.tokens, scored, block=recipe.block, order=recipe.order, limit=recipe.limit,
+        steps=steps(plan, layers),
+    )  # fmt: skip
 
 
 def staged(recipe: Recipe, job: Job, store: Store | None = None) -> Stage:

@@ -166,6 +166,9 @@ class Seen:
     mean: Tensor | None = None  # (in,) = E[x] over the solver's half
     samples: int = 0  # tokens, positions or images behind `hessian` or `grads`
     fisher: Tensor | None = None  # (out, in ...) = mean over windows or images of (dL/dw)^2, labels drawn from the model itself
+    # (in, in) = E[(x0 - x) xT], x0 what the original's layer is given where this one is given x; weighted as in `hessian` and as in `held`
+    drift: Tensor | None = None
+    held_drift: Tensor | None = None
 
     @property
     def norms(self) -> Tensor | None:

@@ -20,7 +20,7 @@ from core.types import Calibration, Plan, Score, Task
 
 from .scene import scene
 from .snapshot import Fronts
-from .work import Opened, _threads, forecast, preview, priced
+from .work import Opened, _threads, foretold, preview, priced
 
 if TYPE_CHECKING:
     from core.guilty import Guilt
@@ -59,7 +59,7 @@ def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job)
     _threads()
     network = opened.network(job)
     some = replace(asked.plan, model=replace(asked.plan.model, bits=3, amount=0.5))
-    fits = forecast(opened, some, True).scores  # where both models don't, prices stay what their types are known to cost
+    fits = foretold(opened, some, True).scores  # where both models don't, prices stay what their types are known to cost
     reference = opened.reference(data, limit, job) if fits else None
     calibration = _moments(opened, some, data, limit, job)
     due = [0.0]

@@ -23,7 +23,7 @@ class Feed:
 
     path: Path | None = None  # None: what the scoring leaves over, or the bundled text
     tokens: int | None = None  # None: 16384 tokens, 512 sentences or 256 images
-    order: Literal["parallel", "sequential"] = "parallel"
+    order: Literal["parallel", "sequential", "corrected"] = "parallel"
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
 
 

@@ -24,6 +24,7 @@ from core.networks import Network, attach, runnable
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.quantize import quantizers
+from core.recover.tune import steps
 from core.registry import knobs
 from core.size import size
 from core.store import Store, key
@@ -243,15 +244,10 @@ def first_score(opened: Opened, data: Path, limit: int | None, job: Job) -> Any:
     return judge(opened.reference(data, limit, job), None, job)
 
 
-def forecast(opened: Opened, plan: Plan, scored: bool) -> Preflight:
-    """Memory and time the plan will take; the machine's speed is measured once."""
-    measured_speed()
-    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
-
-
 def allowed(opened: Opened, plan: Plan, scored: bool, job: Job) -> Preflight:
-    """The forecast, told to the job; BadPlan where the plan would not fit this machine."""
-    flight = forecast(opened, plan, scored)
+    """What the plan will take, at this machine's speed, told to the job; BadPlan where it would not fit this machine."""
+    measured_speed()
+    flight = foretold(opened, plan, scored)
     job.point(flight)
     if not flight.fits:
         raise BadPlan(f"This plan {flight.told}: {flight.proposal}")
@@ -259,8 +255,9 @@ def allowed(opened: Opened, plan: Plan, scored: bool, job: Job) -> Preflight:
 
 
 def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
-    """The same at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
-    return preflight(opened.checkpoint, opened.layers, plan, opened.feed.tokens, scored, block=opened.feed.block)
+    """Memory and time the plan will take, at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
+    x, feed = opened, opened.feed
+    return preflight(x.checkpoint, x.layers, plan, feed.tokens, scored, block=feed.block, order=feed.order, steps=steps(plan, x.layers))
 
 
 def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name: str, reach: bool, job: Job) -> Coverage:
@@ -278,7 +275,7 @@ def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name
 def in_store(opened: Opened, x: Layer, setting: Setting, calibrated: str, order: str) -> bool | None:
     """Whether the layer store has a layer's result under a setting; None where its key is known only while measuring."""
     looks = bool(layer_needs(setting))
-    if setting.prune_knobs.get("scope") == "global" or (looks and (order == "sequential" or not calibrated)):
+    if setting.prune_knobs.get("scope") == "global" or (looks and (order != "parallel" or not calibrated)):
         return None
     return opened.store.has(key(x.tensor, setting, calibrated if looks else ""))
 

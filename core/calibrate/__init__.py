@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Order", "Statistics", "observe"]
 
 CODE = "4"  # raise it when statistics change
-Order = Literal["parallel", "sequential"]
+Order = Literal["parallel", "sequential", "corrected"]
 Changed = Callable[[str], "Tensor | None"]  # tensor name -> its compressed values; None where it is as it was
 
 
@@ -73,7 +73,9 @@ class _Work:
     modules: dict[str, tuple[str, nn.Module]] = field(default_factory=dict)  # layer -> where its weight runs
     chain: blocks.Chain | None = None
     scouted: bool = False
+    turns: dict[str, int] = field(default_factory=dict)  # in corrected order: layer -> which of its block's inputs it is given
     calls: list[blocks.Call] = field(default_factory=list)  # of the batches, solver's first
+    firsts: list[blocks.Call] = field(default_factory=list)  # in corrected order: the same batches in the original
     at: int = -1  # the block whose inputs `calls` hold
     seen: dict[str, Seen] = field(default_factory=dict)  # of the block last asked for
     grads: dict[str, Tensor] = field(default_factory=dict)
@@ -92,18 +94,21 @@ class Statistics(Mapping[str, Seen]):
         self._work, self._job, self._changed = work, job, changed
 
     def under(self, job: Job, changed: Changed | None = None) -> Statistics:
-        """The same statistics reporting to another job; in sequential order `changed` gives what is compressed already."""
+        """The same statistics reporting to another job; in any order but parallel `changed` gives what is compressed already."""
         if self.order == "parallel":
             return Statistics(self._work, job)
         w = self._work  # what was collected behind another prefix is of no use
-        fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.fingerprint, None, w.modules, w.chain, w.scouted)
+        fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.fingerprint, None, w.modules, w.chain, w.scouted, w.turns)
         return Statistics(fresh, job, self.order, changed)
 
     def handed_on(self, to: _Work) -> _Work:
         """Another plan's work on the same data goes on from here."""
         w = self._work
         grads = w.grads if to.wanted.keys() <= w.grads.keys() else {}
-        return replace(to, modules=w.modules, chain=w.chain, scouted=w.scouted, calls=w.calls, at=w.at, seen=w.seen, grads=grads)
+        return replace(
+            to, modules=w.modules, chain=w.chain, scouted=w.scouted, turns=w.turns, calls=w.calls, firsts=w.firsts, at=w.at, seen=w.seen,
+            grads=grads,
+        )  # fmt: skip
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._work.wanted)
@@ -128,6 +133,11 @@ class Statistics(Mapping[str, Seen]):
         c, found = self._work.chain, self._work.modules.get(name)
         k = c.of(found[0]) if c and found else None
         return k if k is not None else len(c.blocks) if c else 0
+
+    def turn(self, name: str) -> tuple[int, int]:
+        """What stands before a layer when its statistics are collected: all earlier blocks, and in corrected order the layers of its own
+        block that were given an earlier input."""
+        return self.place(name), self._work.turns.get(name, 0)
 
     def growing(self, name: str, shares: Iterable[float]) -> list[Seen]:
         """What a layer has met after each of these rising shares (0 to 1) of the solver's batches; [] for one that is not watched."""
@@ -205,28 +215,46 @@ class Statistics(Mapping[str, Seen]):
         w.modules.update(_modules(w.network, w.checkpoint))
         w.chain = blocks.chain(w.network, self._source, w.items[0], self._job)
         w.scouted = True
+        if self.order == "corrected":
+            w.turns.update(self._turns())
+
+    def _turns(self) -> dict[str, int]:
+        """Every block runs as the first one does."""
+        import torch
+
+        w, c = self._work, self._work.chain
+        if c is None:
+            self._job.note("Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side")
+            return {}
+        inside = {n: (path, m) for n, (path, m) in w.modules.items() if c.of(path) is not None}
+        first = {path.removeprefix(c.head(0)): m for path, m in inside.values() if c.of(path) == 0}
+        with torch.no_grad():
+            found = blocks.turns(w.network, c, self._source, w.items[0], first, self._job)
+        last = max(found.values(), default=0) + 1
+        return {n: found.get(path.removeprefix(c.head(c.of(path) or 0)), last) for n, (path, _) in inside.items()}
 
     def _moments(self, name: str) -> Seen:
-        w, k = self._work, self.place(name)
+        w = self._work
+        self._scout()
         if name not in w.modules:
             return Seen()
         if name not in w.seen:
             w.seen.clear()
-            w.seen.update(self._collected(k))
+            w.seen.update(self._collected(self.turn(name)))
         return w.seen.get(name, Seen())
 
-    def _collected(self, k: int) -> dict[str, Seen]:
-        """The statistics of block k (or of the layers outside), from the disk if they are there."""
+    def _collected(self, turn: tuple[int, int]) -> dict[str, Seen]:
+        """The statistics of a block (of its layers of one turn), or of the layers outside; from the disk if they are there."""
         import torch
 
-        w = self._work
+        w, k = self._work, turn[0]
         block = w.chain is not None and k < len(w.chain.blocks)
-        names = sorted(n for n in w.modules if self.place(n) == k and (block or n in w.wanted))
+        names = sorted(n for n in w.modules if self.turn(n) == turn and (block or n in w.wanted))
         at = kept.key(w.fingerprint, k, names)
         found = kept.load(w.store, at) if w.store else None
         if found is None:
             with torch.no_grad():
-                found = self._block(k) if block else self._outside(names)
+                found = self._block(k, names) if block else self._outside(names)
             if w.store:
                 kept.save(w.store, at, found, len(w.chain.blocks) if w.chain else 1)
         return found
@@ -246,14 +274,28 @@ class Statistics(Mapping[str, Seen]):
                     w.network.forward(weights, item)
         return watching.seen()
 
-    def _block(self, k: int) -> dict[str, Seen]:
-        """Every layer of block k, whether the plan asks for it now or later."""
+    def _block(self, k: int, names: list[str]) -> dict[str, Seen]:
+        """Every layer of block k (of one turn), whether the plan asks for it now or later."""
         w, c = self._work, self._work.chain
         assert c is not None
         self._reach(k)
-        watching = Moments({n: m for n, (path, m) in w.modules.items() if c.of(path) == k}, most=w.data.block)
-        self._pass(c, k, watching)
+        watching = Moments({n: w.modules[n][1] for n in names}, most=w.data.block)
+        if self.order == "corrected":
+            self._compare(c, k, watching)
+        else:
+            self._pass(c, k, watching)
         return watching.seen()
+
+    def _compare(self, c: blocks.Chain, k: int, watching: Moments) -> None:
+        """All batches up to the layers of one turn, in the original and behind what is compressed; their own weights as they were."""
+        w, modules = self._work, list(watching.modules.values())
+        own = {w.network.names[f"{w.modules[n][0]}.weight"] for n in watching.modules}
+        plain = blocks.block_weights(w.network, c, k, self._source)
+        now = blocks.block_weights(w.network, c, k, lambda t: self._source(t) if t in own else self._settled(t))
+        for i, solver, item in self._batches(f"Statistics, block {k + 1} of {len(c.blocks)}"):
+            original = blocks.given(c, k, plain, w.firsts[i], modules)
+            with watching.watching(item.get("attention_mask"), solver, self._job, original):
+                blocks.given(c, k, now, w.calls[i], modules)
 
     def _reach(self, k: int) -> None:
         """Bring the hidden states to the input of block k."""
@@ -262,6 +304,7 @@ class Statistics(Mapping[str, Seen]):
         if w.at < 0 or w.at > k:
             weights = blocks.outside(w.network, c, self._source, w.items)
             w.calls = [self._enter(c, weights, item) for item in self._job.track(w.items, "Reading the calibration data")]
+            w.firsts = [blocks.Call(call.hidden, call.beside) for call in w.calls] if self.order == "corrected" else []
             w.at = 0
         while w.at < k:
             self._pass(c, w.at, None)
@@ -286,7 +329,9 @@ class Statistics(Mapping[str, Seen]):
                     after.append(blocks.passed(c, k, weights, w.calls[i]))
         if watching is not None and self.order == "sequential":
             return
-        for call, hidden in zip(w.calls, after, strict=True):  # all at once: a cancelled pass leaves every batch where it was
+        plain = blocks.block_weights(w.network, c, k, self._source) if w.firsts else {}
+        before = [blocks.passed(c, k, plain, call) for call in self._job.track(w.firsts, "Running the original")] if w.firsts else []
+        for call, hidden in zip((*w.calls, *w.firsts), (*after, *before), strict=True):  # all at once: a cancelled pass moves no batch
             call.hidden = hidden
         w.at = k + 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,52 @@ def passed(c: Chain, k: int, weights: Mapping[str, Tensor], call: Call) -> Tenso
     args, kwargs = call.beside[k]
     out = torch.func.functional_call(c.blocks[k], dict(weights), (call.hidden, *args), kwargs, tie_weights=False)
     return out[0] if isinstance(out, tuple) else out
+
+
+def given(c: Chain, k: int, weights: Mapping[str, Tensor], call: Call, modules: Collection[nn.Module]) -> dict[nn.Module, Tensor]:
+    """What each of these modules of block k is given; the block is left once all have run."""
+    found: dict[nn.Module, Tensor] = {}
+
+    def heard(module: nn.Module, args: tuple[Any, ...], _: Any) -> None:
+        found[module] = args[0].clone()  # it may be written in place later
+        if len(found) == len(modules):
+            raise Caught
+
+    handles = [m.register_forward_hook(heard) for m in modules]
+    try:
+        passed(c, k, weights, call)
+    except Caught:
+        pass
+    finally:
+        for h in handles:
+            h.remove()
+    return found
+
+
+def turns(
+    network: Network, c: Chain, source: Source, item: dict[str, Tensor], modules: Mapping[str, nn.Module], job: Job
+) -> dict[str, int]:  # fmt: skip
+    """The first block's `modules` by their path within it -> which of the block's inputs each is given, in the order they are made."""
+    call = entered(network, c, outside(network, c, source, [item]), item, job)
+    met: list[Tensor] = []
+    out: dict[str, int] = {}
+
+    def watch(path: str) -> Callable[..., None]:
+        def heard(_m: nn.Module, args: tuple[Any, ...], _: Any) -> None:
+            at = next((i for i, x in enumerate(met) if x is args[0]), len(met))
+            met.extend([args[0]] if at == len(met) else [])
+            out.setdefault(path, at)
+
+        return heard
+
+    handles = [m.register_forward_hook(watch(path)) for path, m in modules.items()]
+    try:
+        if call is not None:
+            passed(c, 0, block_weights(network, c, 0, source), call)
+    finally:
+        for h in handles:
+            h.remove()
+    return out
 
 
 def left(network: Network, c: Chain, weights: dict[str, Tensor], call: Call, item: dict[str, Tensor]) -> Tensor:

@@ -29,10 +29,14 @@ class Sums:
     first: Tensor
     n: int = 0
     mass: float = 0.0  # the tokens' weights in `second`, summed
+    drift: Tensor | None = None  # of rows x0 - x with x, where the original's inputs x0 are told
 
-    def add(self, x: Tensor, job: Job, weight: Tensor | None = None) -> None:
-        """Rows x (tokens, in); `weight` (tokens,) counts for the second moments alone."""
+    def add(self, x: Tensor, job: Job, weight: Tensor | None = None, gap: Tensor | None = None) -> None:
+        """Rows x and gap (tokens, in); `weight` (tokens,) counts for the second moments alone."""
         add_outer(self.second, x if weight is None else x * weight.sqrt().unsqueeze(1), job)
+        if gap is not None and self.second.ndim == 2:
+            self.drift = x.new_zeros(self.second.shape) if self.drift is None else self.drift
+            add_product(self.drift, gap if weight is None else gap * weight.unsqueeze(1), x, job)
         self.first += x.sum(0)
         self.n += len(x)
         self.mass += len(x) if weight is None else float(weight.sum(dtype=_double()))
@@ -50,8 +54,11 @@ class Moments:
     most: int = MOST  # inputs that share one matrix
 
     @contextmanager
-    def watching(self, mask: Tensor | None, solver: bool, job: Job) -> Iterator[None]:
-        """While a forward runs inside, note what each layer meets; add it up afterwards. `mask` (batch, tokens) drops padding."""
+    def watching(
+        self, mask: Tensor | None, solver: bool, job: Job, original: Mapping[nn.Module, Tensor] | None = None
+    ) -> Iterator[None]:
+        """While a forward runs inside, note what each layer meets; add it up afterwards. `mask` (batch, tokens) drops padding;
+        `original` is what each linear is given in the network as it was."""
         met: dict[tuple[Any, ...], tuple[Tensor, Tensor, nn.Module, dict[str, Tensor]]] = {}
 
         def hook(name: str) -> Any:
@@ -72,23 +79,27 @@ class Moments:
             for h in handles:
                 h.remove()
         for _, x, module, energies in met.values():
+            gap = None if original is None or module not in original else (original[module] - x).reshape(-1, x.shape[-1]).float()
             for rows, part in _pieces(module, x):
-                self._add(rows, {n: e.flatten()[part] for n, e in energies.items()}, _kept(mask, x), solver, job)
+                self._add(rows, {n: e.flatten()[part] for n, e in energies.items()}, _kept(mask, x), solver, job, gap)
 
-    def _add(self, x: Tensor, energies: dict[str, Tensor], keep: Tensor | None, solver: bool, job: Job) -> None:
+    def _add(
+        self, x: Tensor, energies: dict[str, Tensor], keep: Tensor | None, solver: bool, job: Job, gap: Tensor | None = None
+    ) -> None:
         if keep is not None:
-            x, energies = x[keep], {n: e[keep] for n, e in energies.items()}
+            x, energies, gap = x[keep], {n: e[keep] for n, e in energies.items()}, None if gap is None else gap[keep]
         if solver:
-            self._sums(self.shared, tuple(energies), x).add(x, job, self._weight(energies))
+            self._sums(self.shared, tuple(energies), x).add(x, job, self._weight(energies), gap)
             for n, e in energies.items():
                 self.energy[n] = self.energy.get(n, 0.0) + float(e.sum(dtype=_double()))
             return
         if len(x) >= MANY and self._tokens(energies):
-            x, energies = x[::2], {n: e[::2] for n, e in energies.items()}
+            x, energies, gap = x[::2], {n: e[::2] for n, e in energies.items()}, None if gap is None else gap[::2]
         for n, e in energies.items():
             mean = self._mean(n)
             if mean > 0:
-                self._sums(self.held, n, x).add(x * (mean / e.clamp(min=FLOOR * mean)).sqrt().unsqueeze(1), job)
+                root = (mean / e.clamp(min=FLOOR * mean)).sqrt().unsqueeze(1)
+                self._sums(self.held, n, x).add(x * root, job, None, None if gap is None else gap * root)
 
     def _weight(self, energies: dict[str, Tensor]) -> Tensor | None:
         """(tokens,) what each token counts for the solver: 1 / |Wx|^2, averaged over the layers that meet it; None for convolutions.
@@ -143,7 +154,8 @@ class Moments:
         held = self.held.get(name)
         if not bool(one.first.isfinite().all()) or not bool(diagonal(one.second).isfinite().all()):
             return Seen()
-        return Seen(hessian=one.second, held=held.second if held else None, mean=one.first, samples=n)
+        scored, apart = (held.second, held.drift) if held else (None, None)
+        return Seen(hessian=one.second, held=scored, mean=one.first, samples=n, drift=one.drift, held_drift=apart)
 
 
 def add_outer(into: Tensor, x: Tensor, job: Job) -> None:
@@ -157,12 +169,22 @@ def add_outer(into: Tensor, x: Tensor, job: Job) -> None:
             part[a : a + step, a:].addmm_(y[:, a : a + step].T, y[:, a:])
 
 
+def add_product(into: Tensor, a: Tensor, b: Tensor, job: Job) -> None:
+    """into += aT b, in steps short enough to hear a cancel."""
+    step = max(16, min(STRIP, STEP // max(1, b.numel())))
+    for i in range(0, len(into), step):
+        job.check()
+        into[i : i + step].addmm_(a[:, i : i + step].T, b)
+
+
 def _finish(s: Sums) -> None:
     """Sums become means; the lower triangle is the upper's mirror, tile by tile, so that no second matrix is held."""
     if not s.n:
         return
     s.second.div_(s.mass)
     s.first.div_(s.n)
+    if s.drift is not None:
+        s.drift.div_(s.mass)
     for _, h in each(s.second):
         for a in range(0, len(h), 512):
             tile = h[a : a + 512, a : a + 512]
@@ -176,7 +198,9 @@ def _joined(parts: list[Sums], n: int) -> Sums:
 
     share = [s.n / n for s in parts]
     second, first = ([getattr(s, of) * f for s, f in zip(parts, share)] for of in ("second", "first"))
-    return Sums(torch.stack(second).sum(0), torch.stack(first).sum(0), n)
+    drift = [s.drift * f for s, f in zip(parts, share) if s.drift is not None]
+    whole = torch.stack(drift).sum(0) if len(drift) == len(parts) else None
+    return Sums(torch.stack(second).sum(0), torch.stack(first).sum(0), n, drift=whole)
 
 
 def _double() -> Any:

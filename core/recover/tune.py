@@ -73,6 +73,11 @@ def wanted(plan: Plan, layers: tuple[Layer, ...]) -> bool:
     return any(s.bits <= LOW_BITS or s.amount >= MUCH for s in settings) and not too_large(layers)
 
 
+def steps(plan: Plan, layers: tuple[Layer, ...]) -> int:
+    """How many steps this plan is tuned for."""
+    return make(Tuning, plan.tuning).steps if wanted(plan, layers) else 0
+
+
 def too_large(layers: tuple[Layer, ...]) -> str:
     """Why tuning is not on by itself ("" = it is): both models lie in memory as float32, beside the activations of one step."""
     import psutil

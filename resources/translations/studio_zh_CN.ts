@@ -116,10 +116,6 @@
       <translation>测量</translation>
     </message>
     <message>
-      <source>Behind compressed blocks</source>
-      <translation>在已压缩块之后</translation>
-    </message>
-    <message>
       <source>Error against samples</source>
       <translation>误差与样本数</translation>
     </message>
@@ -176,10 +172,6 @@
       <translation>一层中一起求解的输入数，通常为 8192：更少则在宽层上节省内存和时间</translation>
     </message>
     <message>
-      <source>Each block's statistics come from the compressed blocks before it: slower, and not cached</source>
-      <translation>每个块的统计来自其前面已压缩的块：较慢，且不缓存</translation>
-    </message>
-    <message>
       <source>Layer</source>
       <translation>层</translation>
     </message>
@@ -202,6 +194,34 @@
     <message>
       <source>Measured: the error left on inputs the solver never sees, for an eighth to all of its samples.</source>
       <translation>实测：求解器从未见过的输入上剩余的误差，样本从八分之一到全部。</translation>
+    </message>
+    <message>
+      <source>Original's inputs</source>
+      <translation>原模型的输入</translation>
+    </message>
+    <message>
+      <source>Layers are compressed side by side; statistics are cached</source>
+      <translation>各层并行压缩；统计会缓存</translation>
+    </message>
+    <message>
+      <source>Behind compressed blocks</source>
+      <translation>在已压缩块之后</translation>
+    </message>
+    <message>
+      <source>Each block's statistics come from the compressed blocks before it: slower, and not cached</source>
+      <translation>每个块的统计来自其前面已压缩的块：较慢，且不缓存</translation>
+    </message>
+    <message>
+      <source>Layer by layer, corrected</source>
+      <translation>逐层校正</translation>
+    </message>
+    <message>
+      <source>Each layer makes up for what the compressed layers before it did to its inputs: best and slowest, and not cached</source>
+      <translation>每一层弥补其前面已压缩的层对其输入造成的改变：效果最好但最慢，且不缓存</translation>
+    </message>
+    <message>
+      <source>What layers are calibrated behind</source>
+      <translation>各层校准所处的位置</translation>
     </message>
     <message>
       <source>Text or images ({suffixes})</source>
@@ -3276,6 +3296,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>没有问题层：方案的代价为 {0}，在评测噪声之内</translation>
     </message>
     <message>
+      <source>Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side</source>
+      <translation>未作校正：该网络不是由块串成的链，其各层并行压缩</translation>
+    </message>
+    <message>
       <source>ONNX (onnxruntime)</source>
       <translation>ONNX（onnxruntime）</translation>
     </message>
@@ -3408,6 +3432,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>运行</translation>
     </message>
     <message>
+      <source>Running the original</source>
+      <translation>正在运行原模型</translation>
+    </message>
+    <message>
       <source>Scope</source>
       <translation>范围</translation>
     </message>
@@ -3442,6 +3470,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>Statistics</source>
       <translation>统计</translation>
+    </message>
+    <message>
+      <source>Statistics, block {0} of {1}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Steps</source>

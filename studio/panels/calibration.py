@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QEvent, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QCheckBox,
+    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -55,7 +55,7 @@ class Calibration(QWidget):
         self.dealt, self.summary = QLabel(), QLabel()
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
         self.back, self.measure = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Measure"))
-        self.tokens, self.order = QSpinBox(), QCheckBox(self.tr("Behind compressed blocks"))
+        self.tokens, self.order = QSpinBox(), QComboBox()
         self.block = QSpinBox()
         self.table = QTreeWidget()
         self.plot = Plot(self.tr("Error against samples"), self.tr("samples seen"), self.tr("held-out error, % of the output"), zoom=True)
@@ -89,7 +89,7 @@ class Calibration(QWidget):
         self.block.setPrefix(self.tr("H of "))
         self.block.setAccessibleName(self.tr("Inputs that share second moments"))
         self.block.setToolTip(self.tr("Inputs of a layer solved together, 8192 as usual: fewer take less memory and time on wide layers"))
-        self.order.setToolTip(self.tr("Each block's statistics come from the compressed blocks before it: slower, and not cached"))
+        self._order()
         self.table.setHeaderLabels([self.tr("Layer"), self.tr("Samples"), self.tr("What happens")])
         self.table.headerItem().setToolTip(1, self.tr("Samples it met, and how many times its inputs that is"))
         self.table.setRootIsDecorated(False)
@@ -102,6 +102,19 @@ class Calibration(QWidget):
         self.plot.setWhatsThis(self.tr("Measured: the error left on inputs the solver never sees, for an eighth to all of its samples."))
         for quiet in (self.dealt, self.summary):
             quiet.setWordWrap(True)
+
+    def _order(self) -> None:
+        """What a layer's inputs come from, each choice with what it does."""
+        for key, label, does in (
+            ("parallel", self.tr("Original's inputs"), self.tr("Layers are compressed side by side; statistics are cached")),
+            ("sequential", self.tr("Behind compressed blocks"),
+             self.tr("Each block's statistics come from the compressed blocks before it: slower, and not cached")),
+            ("corrected", self.tr("Layer by layer, corrected"),
+             self.tr("Each layer makes up for what the compressed layers before it did to its inputs: best and slowest, and not cached")),
+        ):  # fmt: skip
+            self.order.addItem(label, key)
+            self.order.setItemData(self.order.count() - 1, does, Qt.ItemDataRole.ToolTipRole)
+        self.order.setAccessibleName(self.tr("What layers are calibrated behind"))
 
     def _lay(self) -> None:
         top, under = QHBoxLayout(), QSplitter(Qt.Orientation.Horizontal)
@@ -130,7 +143,7 @@ class Calibration(QWidget):
         self.back.clicked.connect(lambda: self._feed(path=None))
         self.tokens.valueChanged.connect(lambda n: self._feed(tokens=n or None))
         self.block.valueChanged.connect(lambda n: self._feed(block=max(NARROW, n) if n else None))
-        self.order.clicked.connect(lambda on: self._feed(order="sequential" if on else "parallel"))
+        self.order.activated.connect(lambda n: self._feed(order=self.order.itemData(n)))
         self.measure.clicked.connect(lambda: self.session.feeding.cover(self._selected(self.session.snapshot)))
         self.table.itemClicked.connect(lambda item, _: self.session.select((item.data(0, Qt.ItemDataRole.UserRole),)))
 
@@ -196,7 +209,8 @@ class Calibration(QWidget):
             box.blockSignals(True)
             box.setValue(n or 0)
             box.blockSignals(False)
-        self.order.setChecked(feed.order == "sequential")
+        self.order.setCurrentIndex(self.order.findData(feed.order))
+        self.order.setToolTip(self.order.currentData(Qt.ItemDataRole.ToolTipRole))
         self.back.setEnabled(feed.path is not None)
         for w in (self.file, self.folder, self.tokens, self.block, self.order, self.measure):
             w.setEnabled(can)

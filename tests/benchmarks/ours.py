@@ -30,6 +30,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     plan = Plan(Choice(**asked["choice"]), tune=asked.get("tune", False), cuts=asked.get("cuts", {}))
     recipe = Recipe(Path(asked["source"]), plan, target="dense", target_knobs={"dtype": asked["dtype"]}, out=Path(asked["out"]))
     recipe = replace(recipe, data=_path(asked, "data"), limit=asked["limit"], calibrate=_path(asked, "calibrate"), tokens=asked["tokens"])
+    recipe = replace(recipe, order=asked.get("order", recipe.order))
     phases: dict[str, float] = {}
     last = [time.process_time()]
 

@@ -43,15 +43,17 @@ class Method:
     script: str = ""  # "" = ours
     how: dict[str, Any] = field(default_factory=dict)
     tune: bool = False
+    order: str = "parallel"  # of our calibration
 
 
-def quantized(bits: int, tuned: bool) -> list[Method]:
-    """The field at one number of bits, then ours."""
+def quantized(bits: int, tuned: bool, orders: tuple[str, ...] = ()) -> list[Method]:
+    """The field at one number of bits, then ours, also in other `orders` of the calibration."""
     field_ = [Method(n, s, {"method": n, "bits": bits}) for n, s in (("rtn", "llmc"), ("hqq", "hqqlib"), ("gptq", "llmc"))]
     if bits == 3 and tuned:
         field_.append(Method("auto-round light", "autoround", {"bits": 3, "iters": 50, "batch": 1}))
     plan = {"quantize": "slim", "bits": bits, "knobs": {f"slim.{k}": v for k, v in GRID.items()}}
-    return [*field_, Method("slim", how=plan), *([Method("slim + tuning", how=plan, tune=True)] if tuned else [])]
+    ours = [Method("slim", how=plan), *(Method(f"slim, {o}", how=plan, order=o) for o in orders)]
+    return [*field_, *ours, *([Method("slim + tuning", how=plan, tune=True)] if tuned else [])]
 
 
 def pruned(pattern: str, tuned: bool) -> list[Method]:
@@ -67,9 +69,10 @@ def cut(kind: str) -> list[Method]:
     return [Method("torch-pruning L2 groups", "channels", {"amount": 0.5}), Method("cut (obs)", how={"cuts": {kind: 0.5}})]
 
 
+CORRECTED = ("corrected",)
 SETTINGS: dict[str, dict[str, list[Method]]] = {
     "smollm2": {"3bit": quantized(3, True), "2bit": quantized(2, True), "50%": pruned("", True), "2:4": pruned("2:4", True)},
-    "minilm": {"4bit": quantized(4, False), "3bit": quantized(3, False), "50%": pruned("", False)},
+    "minilm": {"4bit": quantized(4, False, CORRECTED), "3bit": quantized(3, False, CORRECTED), "50%": pruned("", False)},
     "digits-cnn": {"channels": cut("channels")},
     "fashion-vit": {"channels": cut("ffn")},
 }
@@ -122,11 +125,11 @@ def by_peer(stage: Stage, m: Method) -> tuple[Path, Row]:
 
 def by_us(stage: Stage, m: Method) -> tuple[Path, Row]:
     """The folder our recipe exported; layers and statistics that an earlier row made are reused, and the row says how many."""
-    out = stage.home / "ours" / f"{stage.model.name}-{hashlib.sha256(json.dumps([m.how, m.tune]).encode()).hexdigest()[:12]}"
+    out = stage.home / "ours" / f"{stage.model.name}-{hashlib.sha256(json.dumps([m.how, m.tune, m.order]).encode()).hexdigest()[:12]}"
     result = out.with_suffix(".json")
     told = {
         "source": str(stage.source), "out": str(out), "result": str(result), "data": str(stage.scored), "calibrate": stage.calibrate,
-        "limit": stage.limit_of_run, "tokens": stage.tokens, "dtype": "F32", "tune": m.tune, "cuts": m.how.get("cuts", {}),
+        "limit": stage.limit_of_run, "tokens": stage.tokens, "dtype": "F32", "tune": m.tune, "cuts": m.how.get("cuts", {}), "order": m.order,
         "choice": {k: v for k, v in m.how.items() if k != "cuts"},
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)

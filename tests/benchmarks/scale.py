@@ -131,49 +131,59 @@ def first_block(layers: Any) -> dict[str, Any]:
     return {x.name: Choice(amount=0.0, bits=16) for x in layers if ".layers." in x.name and ".layers.0." not in x.name}
 
 
+def asked(folder: Path, how: str, hidden: int) -> tuple[Any, int | None]:
+    """What a command line of the table asks for: its plan and its block."""
+    from core.cli import _knob, parser
+    from core.types import Choice, Plan
+
+    said = parser().parse_args(["export", str(folder), "--out", "-", *how.replace("HIDDEN", str(hidden)).split()])
+    return Plan(Choice(said.prune, said.amount, said.quantize, said.bits, dict(_knob(k) for k in said.knob))), said.block
+
+
+def watched(checkpoint: Any, found: Any, plan: Any, tokens: int, block: int | None, job: Any) -> Any:
+    """The calibration the plan's methods ask for; None where they look at nothing."""
+    from core.calibrate import observe
+    from core.compress import needs
+    from core.data.calibration import calibrating
+    from core.networks import attach
+
+    if not needs(plan, found):
+        return None
+    network = attach(checkpoint)
+    data = calibrating(None, network, None, None, tokens, block)
+    return observe(network, checkpoint, data, [x for x in found if not x.protected], needs(plan, found), job)
+
+
 def walk(folder: Path, how: str, tokens: int) -> dict[str, Any]:
     """In the child: the prediction, then the walk, then the peak the kernel counted for this process."""
     import torch
 
     from core import environment
-    from core.cli import _knob, parser
     from core.compress import compress, needs
-    from core.data.calibration import calibrating
     from core.formats import open_checkpoint
     from core.job import Job
     from core.layers import layers
     from core.preflight import measured_speed, preflight
     from core.store import Store
-    from core.types import Choice, Plan
 
     environment.prepare()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     checkpoint = open_checkpoint(folder)
     found = layers(checkpoint)
-    args = how.replace("HIDDEN", str(checkpoint.config["hidden_size"])).split()
-    said = parser().parse_args(["export", str(folder), "--out", "-", *args])
-    plan = Plan(Choice(said.prune, said.amount, said.quantize, said.bits, dict(_knob(k) for k in said.knob)))
+    plan, block = asked(folder, how, checkpoint.config["hidden_size"])
     measured_speed()
     big = headers(TRUE, folder / "config.json")
-    whole = preflight(big, layers(big), plan, tokens, runs=False, block=said.block)
+    whole = preflight(big, layers(big), plan, tokens, runs=False, block=block)
     if needs(plan, found):
         plan = replace(plan, layers=first_block(found))
-    told = preflight(checkpoint, found, plan, tokens, runs=False, block=said.block)
+    told = preflight(checkpoint, found, plan, tokens, runs=False, block=block)
     job, start, cpu = Job(point=grown), time.monotonic(), time.process_time()
-    calibration = None
-    if asked := needs(plan, found):
-        from core.calibrate import observe
-        from core.networks import attach
-
-        network = attach(checkpoint)
-        data = calibrating(None, network, None, None, tokens, said.block)
-        calibration = observe(network, checkpoint, data, [x for x in found if not x.protected], asked, job)
-    done = compress(checkpoint, found, plan, calibration, Store.default(), job)
+    done = compress(checkpoint, found, plan, watched(checkpoint, found, plan, tokens, block, job), Store.default(), job)
     counted, foreseen = ({k: v for k, v in f.parts.items() if k != "exporting"} for f in (told, whole))
     return {
         "predicted_mb": max(counted.values()) / 1e6, "peak_mb": peak() / 1e6, "seconds": time.monotonic() - start,
         "cpu_seconds": time.process_time() - cpu, "predicted_seconds": told.seconds, "layers": len(done.outcomes),
-        "predicted_mb_of_8b": max(foreseen.values()) / 1e6, "predicted_seconds_of_8b": whole.seconds, "block": said.block,
+        "predicted_mb_of_8b": max(foreseen.values()) / 1e6, "predicted_seconds_of_8b": whole.seconds, "block": block,
         "parts_mb": {k: v / 1e6 for k, v in counted.items()},
     }  # fmt: skip
 

@@ -121,7 +121,7 @@ def test_statistics_are_collected_for_the_one_layer_the_store_lacks(sotu: tuple[
     assert sum(p.startswith("Statistics") for p in set(phases)) == 1
 
 
-@pytest.mark.parametrize("order", ["parallel", "sequential"])
+@pytest.mark.parametrize("order", ["parallel", "sequential", "corrected"])
 def test_an_interrupted_calibrated_walk_ends_like_one_that_was_not(
     sotu: tuple[Network, Checkpoint, Calibrating], store: Store, order: str
 ) -> None:

@@ -121,7 +121,7 @@ def test_the_command_line_exports_the_same_bytes_and_scores_on_a_cluster(
     assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("order", ["parallel", "sequential"])
+@pytest.mark.parametrize("order", ["parallel", "corrected"])
 def test_a_calibrated_language_model_gives_the_same_layers_and_scores_on_a_cluster(order: str, tmp_path: Path, on: Cluster) -> None:
     recipe = Recipe(SAMPLES / "sotu-lm", Plan(Choice("sparsegpt", 0.3, "gptq", 4)), limit=600, tokens=1024, order=order)
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,8 +146,51 @@ def test_the_machine_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
     measured = preflight.measured_speed()
     assert measured > 1e8
     assert preflight.known_speed() == measured == preflight.measured_speed()
+    (tmp_path / "speed.json").write_text(json.dumps({"rate": 9e9, "cores": os.cpu_count()}), encoding="utf-8")
+    assert preflight.known_speed() == preflight.SPEED, "from before it was the quickest round that counts"
     (tmp_path / "speed.json").write_text("{}", encoding="utf-8")
     assert preflight.known_speed() == preflight.SPEED
+
+
+def seconds(checkpoint: Checkpoint, plan: Plan, tokens: int, **more: Any) -> float:
+    return preflight.preflight(checkpoint, layers(checkpoint), plan, tokens, False, speed=38e9, **more).seconds
+
+
+@pytest.mark.parametrize(
+    ("method", "took"), [({"quantize": "slim", "bits": 3}, 108), ({"prune": "admm", "amount": 0.5, "bits": 16}, 358)]
+)
+def test_the_time_of_smollm2_is_foreseen_as_it_was_measured(method: dict[str, Any], took: float) -> None:
+    """CPU seconds of statistics and layers in tests/benchmarks/results (86.4 + 21.6 in time.json; 86.4 + 272 with quality.json), on a core
+    of 38e9 multiply-adds a second; its shapes."""
+    smollm2 = llama(576, 1536, 30, 49_152)
+    assert seconds(smollm2, edit(Plan(), MODEL, **method), 16_384) == pytest.approx(took, rel=0.2)
+
+
+def test_tuning_and_other_orders_of_the_calibration_are_foreseen_with_their_passes() -> None:
+    smollm2, slim = llama(576, 1536, 30, 49_152), edit(Plan(), MODEL, quantize="slim", bits=3)
+    plain, *orders = (seconds(smollm2, slim, 16_384, order=o) for o in ("parallel", "sequential", "corrected"))
+    assert plain < orders[0] < orders[1]
+    assert seconds(smollm2, slim, 16_384, steps=56) - plain == pytest.approx(264, rel=0.25), "as in time.json"
+    checkpoint = open_checkpoint(SAMPLE)
+    tuned, not_tuned = (foresee(Recipe(SAMPLE, replace(slim, tune=t)), checkpoint, layers(checkpoint)).seconds for t in (True, False))
+    assert tuned > not_tuned
+
+
+@pytest.mark.parametrize("method", ["slim", "gptq", "awq"])
+def test_the_time_of_the_sample_is_foreseen(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a factor of three: a busy machine's caches make CPU seconds half as long again, and a run may be a second in all."""
+    import torch
+
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path))
+    plan = edit(Plan(), MODEL, quantize=method, bits=4, knobs={f"{method}.group_size": 32})
+    recipe = Recipe(SAMPLE, replace(plan, tune=False), limit=256, tokens=8192)
+    points: list[object] = []
+    torch.set_num_threads(1)
+    start = time.process_time()
+    run(recipe, Job(point=points.append))
+    took = time.process_time() - start
+    told = next(p.seconds for p in points if isinstance(p, Preflight))
+    assert told / 3 < took < told * 3 + 2
 
 
 def test_the_sample_is_foreseen_with_its_own_data() -> None:
