@@ -125,7 +125,7 @@ def by_peer(stage: Stage, m: Method) -> tuple[Path, Row]:
 
 def by_us(stage: Stage, m: Method) -> tuple[Path, Row]:
     """The folder our recipe exported; layers and statistics that an earlier row made are reused, and the row says how many."""
-    out = stage.home / "ours" / f"{stage.model.name}-{hashlib.sha256(json.dumps([m.how, m.tune, m.order]).encode()).hexdigest()[:12]}"
+    out = stage.home / "ours" / f"{stage.model.name}-{hashlib.sha256(json.dumps([m.how, m.tune, m.order]).encode()).hexdigest()[:9]}"
     result = out.with_suffix(".json")
     told = {
         "source": str(stage.source), "out": str(out), "result": str(result), "data": str(stage.scored), "calibrate": stage.calibrate,
