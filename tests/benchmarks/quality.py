@@ -129,8 +129,8 @@ def by_us(stage: Stage, m: Method) -> tuple[Path, Row]:
     result = out.with_suffix(".json")
     told = {
         "source": str(stage.source), "out": str(out), "result": str(result), "data": str(stage.scored), "calibrate": stage.calibrate,
-        "limit": stage.limit_of_run, "tokens": stage.tokens, "dtype": "F32", "tune": m.tune, "cuts": m.how.get("cuts", {}), "order": m.order,
-        "choice": {k: v for k, v in m.how.items() if k != "cuts"},
+        "limit": stage.limit_of_run, "tokens": stage.tokens, "dtype": "F32", "tune": m.tune, "cuts": m.how.get("cuts", {}),
+        "choice": {k: v for k, v in m.how.items() if k != "cuts"}, "order": m.order,
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, str(ROOT / "tests" / "benchmarks" / "ours.py"), json.dumps(told)], out.with_suffix(".log"))
