@@ -246,6 +246,18 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a federation: each client's own loss, the server's on pieces nobody trains on, and what was sent."""
+
+    round: int
+    rounds: int
+    losses: Mapping[str, float]  # client -> mean over its samples in its last epoch
+    held: float
+    before: float
+    sent: int  # bytes from all clients to the server
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One tensor as an export will store it; a list of them fixes the file's bytes exactly."""
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data import Batches
@@ -44,6 +44,24 @@ class Lessons:
     def trained(self) -> list[int]:
         return [i for i in range(len(self.pieces.items)) if i % HELD]
 
+    def of(self, chosen: list[int]) -> Batches:
+        """Some of the pieces."""
+        return replace(self.pieces, items=tuple(self.pieces.items[i] for i in chosen))
+
+    def taught(self, pieces: Batches) -> Reference | None:
+        """The teacher of other pieces."""
+        return Reference(self.teacher.network, self.teacher.weights, pieces) if self.teacher is not None else None
+
+    def checked(self, student: Student, how: Any, job: Job) -> float:
+        """The loss on the pieces kept apart, as the model would be stored now; infinite where it is no number."""
+        import torch
+
+        with torch.no_grad(), heard(self.network, job):
+            weights = student.weights()
+            found = [float(self.loss(weights, i, how, job)[0]) for i in self.held]
+        mean = sum(found) / len(found)
+        return mean if math.isfinite(mean) else math.inf
+
     def loss(self, weights: dict[str, Tensor], i: int, how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
         """The mean over the rows of one piece, and its terms."""
         task, item = self.network.task, self.pieces.items[i]
@@ -76,7 +94,7 @@ class Fit:
     def run(self, job: Job) -> Learned:
         """Train to the end; the student is left in its best state. Cancelled: the state is kept, and the next run goes on from it."""
         if not self._resumed():
-            self.before = self.after = self._checked(job)
+            self.before = self.after = self.lessons.checked(self.student, self.how, job)
         stopped, saved = "", time.monotonic()
         try:
             for _ in job.track(range(self.step, self.how.steps), "Training"):
@@ -121,7 +139,7 @@ class Fit:
         """A point for the chart, with the check on pieces kept apart when it is due."""
         held = None
         if self.step % max(1, self.how.steps // CHECKS) == 0 or self.step == self.how.steps:
-            held = self._checked(job)
+            held = self.lessons.checked(self.student, self.how, job)
             if held < self.after:
                 self.after, self.best = held, self._copy()
         job.point(Lesson(self.step, self.how.steps, terms, self.rate * self._share(), held, self.before))
@@ -133,16 +151,6 @@ class Fit:
         if self.step < warm:
             return (self.step + 1) / (warm + 1)
         return 0.55 + 0.45 * math.cos(math.pi * (self.step - warm) / max(1.0, self.how.steps - warm))
-
-    def _checked(self, job: Job) -> float:
-        """The loss on the pieces kept apart, as the model would be stored now."""
-        import torch
-
-        with torch.no_grad(), heard(self.lessons.network, job):
-            weights = self.student.weights()
-            found = [float(self.lessons.loss(weights, i, self.how, job)[0]) for i in self.lessons.held]
-        mean = sum(found) / len(found)
-        return mean if math.isfinite(mean) else math.inf
 
     def _slower(self, job: Job) -> None:
         job.note(f"Training met a loss that is not a number at step {self.step}: it goes on from its best state at half the rate")

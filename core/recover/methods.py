@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from ..errors import BadPlan
 from ..registry import Registry, knob
+
+if TYPE_CHECKING:
+    from .federated import Federation
+    from .fit import Fit
 
 recoveries = Registry("core.recover")
 WHAT = ("scales", "lora", "all")
@@ -23,6 +28,12 @@ class Training:
     clip: float = knob(1.0, 0.1, 10.0, 0.1, label="Gradient clipping")
     batch: int = knob(1, 1, 32, 1, label="Pieces a step")
     rank: int = knob(8, 1, 64, 1, label="LoRA rank")
+
+    @staticmethod
+    def loop() -> type[Fit]:
+        from .fit import Fit
+
+        return Fit
 
 
 @recoveries("finetune")
@@ -45,3 +56,42 @@ class Distil(Training):
     title: ClassVar[str] = "Distil"
     share: float = knob(1.0, 0.0, 1.0, 0.05, label="λ, weight of the teacher")
     temperature: float = knob(1.0, 1.0, 10.0, 0.5, label="Temperature")
+
+
+@recoveries("federated")
+@dataclass(frozen=True, slots=True)
+class Federated:
+    """Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples
+    (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged."""
+
+    title: ClassVar[str] = "Federated"
+    train: str = knob("all", choices=WHAT, label="What is trained")
+    clients: int = knob(10, 2, 200, 1)
+    rounds: int = knob(20, 1, 500, 1)
+    epochs: int = knob(1, 1, 20, 1, label="Local epochs")
+    alpha: float = knob(0.3, 0.0, 10.0, 0.1, label="Dirichlet α (0: even)")
+    participation: float = knob(1.0, 0.1, 1.0, 0.05)
+    weighted: bool = knob(True, label="Weighted by samples")
+    local: str = knob("adam", choices=("adam", "sgd"), label="Local optimizer")
+    rate: float = knob(0.004, 0.0001, 1.0, 0.0001, label="Learning rate")
+    batch: int = knob(1, 1, 10_000, 1, label="Pieces a step")
+    server: str = knob("fedavg", choices=("fedavg", "fedavgm", "fedadam"))
+    server_rate: float = knob(0.02, 0.001, 1.0, 0.001, label="Server's rate (FedAdam)")
+    prox: float = knob(0.0, 0.0, 10.0, 0.01, label="FedProx μ")
+    trim: float = knob(0.0, 0.0, 0.45, 0.05, label="Trimmed on either side")
+    limit: float = knob(0.0, 0.0, 100.0, 0.1, label="Longest change")
+    noise: float = knob(0.0, 0.0, 20.0, 0.1, label="Noise, of the longest change")
+    update: str = knob("float32", choices=("float32", "int8", "top"), label="Sent as")
+    share: float = knob(0.0, 0.0, 1.0, 0.05, label="λ, weight of the teacher")
+    temperature: float = knob(1.0, 1.0, 10.0, 0.5, label="Temperature")
+    rank: int = knob(8, 1, 64, 1, label="LoRA rank")
+
+    def __post_init__(self) -> None:
+        if self.noise and not self.limit:
+            raise BadPlan("Noise hides a client only if its change has a longest size: set federated.limit, too")
+
+    @staticmethod
+    def loop() -> type[Federation]:
+        from .federated import Federation
+
+        return Federation

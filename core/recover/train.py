@@ -20,7 +20,7 @@ from ..registry import make
 from ..store import key
 from ..stored import Dense
 from ..types import Layer, Outcome, Plan, Setting
-from .fit import Fit, Learned, Lessons
+from .fit import Learned, Lessons
 from .methods import recoveries
 from .student import Student, student
 from .tune import cut
@@ -52,7 +52,7 @@ def train(compressed: Compressed, network: Network, weights: Mapping[str, Tensor
     found = _known(compressed, learner, base)
     if found is None:
         lessons = Lessons(network, pieces, teacher)
-        learned = Fit(learner, lessons, how, compressed.plan.seed, compressed.store, _hash(base, "state")).run(job)
+        learned = how.loop()(learner, lessons, how, compressed.plan.seed, compressed.store, _hash(base, "state")).run(job)
         found = _kept(compressed, learner, base, learned), learned
     done, learned = found
     word = "kept" if done is not compressed else "refused, as it was no better"

@@ -1,0 +1,121 @@
+"""Who holds which samples of a federation, and what a client sends back: its change, clipped, noised or packed as it was asked to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..data import Batches
+from ..errors import BadData
+from .tune import SAMPLES
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+TOP = 0.1  # share of the numbers sent when only the largest are
+DELTA = 1e-5  # the chance that the promise of privacy does not hold
+
+
+@dataclass
+class Client:
+    """One holder of data; what packing took off its last change it adds to the next (error feedback, Seide et al. 2014)."""
+
+    name: str
+    pieces: Batches
+    kept: list[Tensor] = field(default_factory=list)
+
+    @property
+    def samples(self) -> int:
+        return sum(rows(x) for x in self.pieces.items)
+
+
+def rows(item: dict[str, Tensor]) -> int:
+    """Scored tokens or samples of one piece: what its mean loss is a mean over."""
+    if "labels" in item:
+        return len(item["labels"])
+    return item["input_ids"].shape[1] - 1 if len(item["input_ids"]) == 1 else len(item["input_ids"])
+
+
+def dealt(pieces: Batches, count: int, alpha: float, seed: int) -> list[Client]:
+    """The samples among `count` clients: each class by shares drawn from Dirichlet(alpha), the smaller the more unlike and unequal (Hsu et
+    al. 2019); alpha 0 deals evenly. Samples without labels are one class. A client may end with nothing."""
+    import numpy as np
+
+    if count > len(units := _units(pieces)):
+        raise BadData(f"{len(units)} samples can't be dealt to {count} clients; choose fewer clients or more data")
+    g = np.random.default_rng(seed)
+    kinds: dict[int, list[int]] = {}
+    for i, u in enumerate(units):
+        kinds.setdefault(int(u["labels"][0]) if "labels" in u else 0, []).append(i)
+    held: list[list[int]] = [[] for _ in range(count)]
+    for members in kinds.values():
+        mixed = g.permutation(members)
+        share = g.dirichlet([alpha] * count) if alpha > 0 else np.full(count, 1 / count)
+        for own, part in zip(held, np.split(mixed, (share.cumsum()[:-1] * len(mixed)).round().astype(int))):
+            own.extend(part.tolist())
+    return [Client(f"client {k + 1}", _gathered(pieces, [units[i] for i in sorted(own)])) for k, own in enumerate(held)]
+
+
+def _units(pieces: Batches) -> list[dict[str, Tensor]]:
+    """What is dealt: single images or sentences, or whole windows of a text."""
+    if pieces.kind == "text":
+        return list(pieces.items)
+    return [{k: v[i : i + 1] for k, v in x.items()} for x in pieces.items for i in range(len(next(iter(x.values()))))]
+
+
+def _gathered(pieces: Batches, units: Sequence[dict[str, Tensor]]) -> Batches:
+    """A client's samples as pieces of one forward pass each; sentences of different lengths stay alone."""
+    import torch
+
+    alike = pieces.kind == "images"
+    size = SAMPLES if alike else 1
+    runs = [units[i : i + size] for i in range(0, len(units), size)]
+    items = tuple({k: torch.cat([u[k] for u in run]) for k in run[0]} for run in runs)
+    return replace(pieces, items=items, n=sum(map(rows, items)), nbytes=())
+
+
+def packed(change: list[Tensor], client: Client, how: str) -> tuple[list[Tensor], int]:
+    """What arrives of a change, and the bytes it took: "float32", "int8" (one scale a tensor) or "top" (the largest tenth, with places)."""
+    if how == "float32":
+        return change, sum(4 * t.numel() for t in change)
+    owed = [t + k for t, k in zip(change, client.kept)] if client.kept else change
+    sent = [_int8(t) if how == "int8" else _top(t) for t in owed]
+    client.kept = [t - s for t, s in zip(owed, sent)]
+    if how == "int8":
+        return sent, sum(t.numel() + 4 for t in sent)
+    return sent, sum(8 * max(1, math.ceil(TOP * t.numel())) for t in sent)
+
+
+def _int8(t: Tensor) -> Tensor:
+    scale = t.abs().max() / 127
+    return t if not float(scale) else (t / scale).round() * scale
+
+
+def _top(t: Tensor) -> Tensor:
+    import torch
+
+    flat = t.flatten()
+    at = flat.abs().topk(max(1, math.ceil(TOP * flat.numel()))).indices
+    return torch.zeros_like(flat).scatter(0, at, flat[at]).view_as(t)
+
+
+def clipped(change: list[Tensor], most: float) -> list[Tensor]:
+    """A change no longer than `most` over all its tensors together."""
+    size = math.sqrt(sum(float(t.square().sum()) for t in change))
+    return change if size <= most else [t * (most / size) for t in change]
+
+
+def noised(mean: list[Tensor], deviation: float, g: torch.Generator) -> list[Tensor]:
+    import torch
+
+    return [t + deviation * torch.randn(t.shape, generator=g) for t in mean]
+
+
+def epsilon(noise: float, rounds: int, delta: float = DELTA) -> float:
+    """ε of (ε, δ)-differential privacy of a client after `rounds` Gaussian mechanisms of noise multiplier `noise`, every client in every
+    round: ρ = rounds / (2 noise²) by composition, ε = ρ + 2 sqrt(ρ ln(1/δ)) (Bun and Steinke 2016, zero-concentrated privacy)."""
+    rho = rounds / (2 * noise**2)
+    return rho + 2 * math.sqrt(rho * math.log(1 / delta))

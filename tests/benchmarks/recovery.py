@@ -1,0 +1,163 @@
+"""What training gives back of a slimmed model, at equal bytes: a cut convolutional network, a language model of few bits, SmolLM2.
+
+The Fashion-MNIST network is trained here once (four epochs) and kept in the cache with its data; the addresses up to 1999 are the sample
+language model's own training text. `--quick` takes the bundled digits and a few steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "resources" / "samples")]
+
+from core import environment
+
+environment.prepare()
+
+from core.job import Job
+from core.recipe import Recipe
+from core.resources import cache_root
+from core.run import run
+from core.types import Choice, Plan
+from tests.benchmarks.table import write
+
+Row = dict[str, Any]
+SAMPLES = ROOT / "resources" / "samples"
+SEEDS = (0, 1, 2)
+WORDS = 200_000  # tokens of the addresses that are trained on
+STAGES = (
+    ("free recovery", {}, True),
+    ("fine-tune", {"recover": "finetune", "recovery": {"train": "all", "steps": 600, "batch": 4, "rate": 0.01}}, False),
+    ("distil", {"recover": "distil", "recovery": {"train": "all", "steps": 600, "batch": 4, "rate": 0.01, "temperature": 2.0}}, False),
+)
+
+
+def fashion() -> Path:
+    """A ResNet of 16, 32 and 64 channels trained on Fashion-MNIST, with 2000 test images beside it and 12 800 to train on."""
+    import numpy as np
+    import sources
+    import torch
+    import vision
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    folder = cache_root() / "benchmarks" / "fashion-cnn"
+    if (folder / "model.safetensors").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (images, labels), (held, truth) = sources.fashion("train"), sources.fashion("t10k")
+    images, held, labels, truth = images[:, None], held[:, None], labels.astype(np.int64), truth.astype(np.int64)
+    torch.manual_seed(SEEDS[0])
+    config = ResNetConfig(
+        num_channels=1, embedding_size=16, hidden_sizes=[16, 32, 64], depths=[2, 2, 2], layer_type="basic",
+        id2label={i: str(i) for i in range(10)},
+    )  # fmt: skip
+    model, normalise = ResNetForImageClassification(config), vision.statistics(images)
+    how = vision.Recipe(seed=0, epochs=4, batch=64, peak=3e-3, weight_decay=0.02, turn_degrees=3, shift=0.04, zoom=0.05, mirror=True)
+    vision.fit(model, torch.from_numpy(images), torch.from_numpy(labels), normalise, how)
+    card = {"task": "image-classification", "data": "heldout.npz", "normalise": normalise.card()}
+    (folder / "sample.json").write_text(json.dumps(card), encoding="utf-8")
+    vision.save_held_out(folder, held[:2000], truth[:2000])
+    vision.save_calibration(folder, images, labels)
+    (folder / "train").mkdir(exist_ok=True)
+    (folder / "train" / "sample.json").write_text(json.dumps(card), encoding="utf-8")
+    vision.save_held_out(folder / "train", images[:12_800], labels[:12_800])
+    model.save_pretrained(folder)
+    return folder
+
+
+def addresses() -> Path:
+    """The end of the text the sample language model was trained on."""
+    import sources
+
+    path = cache_root() / "benchmarks" / "addresses.txt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = [a.text for a in sources.addresses() if a.year <= 1999]
+        path.write_text("\n\n".join(reversed(found)), encoding="utf-8")
+    return path
+
+
+def one(recipe: Recipe, case: str, stage: str, metric: str, dense: Recipe | None = None) -> Row:
+    """One recipe carried out and scored."""
+    start = time.process_time()
+    found = run(recipe, Job())
+    a, b = found.report.original.score, found.report.variant.score
+    assert a is not None
+    assert b is not None
+    row = {
+        "case": case, "stage": stage, "seed": recipe.plan.seed, "metric": metric, "score": b.metrics[metric].value,
+        "dense": a.metrics[metric].value, "bytes": found.report.variant.size.total, "cpu_s": round(time.process_time() - start, 1),
+        "notes": [n for n in found.report.notes if "loss on data" in n or "distance to" in n],
+    }  # fmt: skip
+    return row | ({"speedup": found.report.latency.ratio.value} if found.report.latency else {})
+
+
+def cut(source: Path, data: Path | None, share: float, seeds: tuple[int, ...], steps: int, limit: int | None) -> Iterator[Row]:
+    """Channels cut, then each way to recover; accuracy of the labels."""
+    name = f"{source.name}, {share:.0%} of channels cut"
+    base = Recipe(source, Plan(Choice("magnitude", 0.0, "rtn", 16), tune=False, cuts={"channels": share}), limit=limit, train=data)
+    yield one(base, name, "cut", "top1")
+    for seed in seeds:
+        for stage, said, tune in STAGES:
+            how = {**said, "recovery": {**said["recovery"], "steps": steps}} if said else {}
+            yield one(replace(base, plan=replace(base.plan, seed=seed, tune=tune, **how)), name, stage, "top1")
+
+
+def words(source: Path, data: Path | None, bits: int, ways: dict[str, dict[str, Any]], tokens: int | None, limit: int) -> Iterator[Row]:
+    """Few bits, then trained: distance to the original in KL."""
+    name = f"{source.name}, {bits} bits g64"
+    plan = Plan(Choice("magnitude", 0.0, "slim", bits, {"slim.group_size": 64}), tune=False)
+    base = Recipe(source, plan, limit=limit, target="dense", train=data, lessons=tokens)
+    yield one(base, name, "solved", "kl")
+    for stage, how in ways.items():
+        yield one(replace(base, plan=replace(plan, recover="distil", recovery=how)), name, stage, "kl")
+
+
+def rows(quick: bool, only: str) -> Iterator[Row]:
+    if quick:
+        yield from cut(SAMPLES / "digits-cnn", None, 0.8, SEEDS[:1], 24, 200)
+        return
+    if only in ("", "cnn"):
+        yield from cut(fashion(), fashion() / "train" / "heldout.npz", 0.7, SEEDS, 600, None)
+    for bits in (2, 3) if only in ("", "lm") else ():
+        ways = {"scales distilled": {"train": "scales", "steps": 600, "rate": 0.006}}
+        ways |= {"QAT distilled": {"train": "all", "steps": 800, "rate": 0.003}} if bits == 2 else {}
+        yield from words(SAMPLES / "sotu-lm", addresses(), bits, ways, WORDS, 4096)
+    if only in ("", "smollm2"):
+        from tests.real import smollm2
+
+        yield from words(smollm2(), None, 2, {"scales distilled": {"train": "scales", "steps": 56}}, None, 2048)
+
+
+def show(r: Row) -> str:
+    back = f"   {1 - r['score'] / r['solved']:6.1%} recovered" if r["metric"] == "kl" and r["solved"] else ""
+    speed = f"   {r['speedup']:.2f}x faster" if "speedup" in r else ""
+    said = f"{r['case']:40} {r['stage']:18} seed {r['seed']}   {r['metric']} {r['score']:.4g} of {r['dense']:.4g}"
+    return f"{said}{back}{speed}   {r['bytes']:,} bytes   {r['cpu_s']} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2"))
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    found: list[Row] = []
+    for r in rows(asked.quick, asked.only):
+        r["solved"] = next((x["score"] for x in found if x["case"] == r["case"] and x["stage"] == "solved"), None)
+        found.append(r)
+        print(show(r), flush=True)
+    if asked.json:
+        write(asked.json, found, asked.quick)
+
+
+if __name__ == "__main__":
+    main()
