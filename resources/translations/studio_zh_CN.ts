@@ -3044,6 +3044,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>稠密 safetensors</translation>
     </message>
     <message>
+      <source>Differential privacy of each client: ε = {0} at δ = 1e-05, all rounds together</source>
+      <translation>每个客户端的差分隐私：所有轮次合计 ε = {0}，δ = 1e-05</translation>
+    </message>
+    <message>
       <source>Dtype</source>
       <translation>数据类型</translation>
     </message>
@@ -3086,6 +3090,10 @@ A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the ta
     <message>
       <source>False</source>
       <translation>否</translation>
+    </message>
+    <message>
+      <source>Federated rounds</source>
+      <translation>联邦训练轮次</translation>
     </message>
     <message>
       <source>Feed-forward channels</source>
@@ -3296,6 +3304,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>没有问题层：方案的代价为 {0}，在评测噪声之内</translation>
     </message>
     <message>
+      <source>Noise hides a client only if its change has a longest size: set federated.limit, too</source>
+      <translation>只有限制了更新的最大长度，噪声才能隐藏客户端：请同时设置 federated.limit</translation>
+    </message>
+    <message>
       <source>Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side</source>
       <translation>未作校正：该网络不是由块串成的链，其各层并行压缩</translation>
     </message>
@@ -3426,6 +3438,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>Round to nearest</source>
       <translation>就近舍入（RTN）</translation>
+    </message>
+    <message>
+      <source>Round {0}: {1} sent numbers that are not finite and was left out</source>
+      <translation>第 {0} 轮：{1} 发来的数值不是有限数，已被排除</translation>
     </message>
     <message>
       <source>Running</source>
@@ -4556,6 +4572,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 个头共享一个键值头，须一起裁剪</translation>
     </message>
     <message>
+      <source>{0} hold no samples and change nothing</source>
+      <translation>{0} 没有样本，不产生任何影响</translation>
+    </message>
+    <message>
       <source>{0} holds NaN or infinite weights; repair the checkpoint or choose another layer</source>
       <translation>{0} 含有 NaN 或无穷大的权重；请修复模型文件或选择其他层</translation>
     </message>
@@ -4654,6 +4674,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} of {1} layers were taken from the layer store</source>
       <translation>{1} 层中有 {0} 层取自层缓存</translation>
+    </message>
+    <message>
+      <source>{0} samples can't be dealt to {1} clients; choose fewer clients or more data</source>
+      <translation>{0} 个样本无法分给 {1} 个客户端；请减少客户端或增加数据</translation>
     </message>
     <message>
       <source>{0} should be {1} and is {2} in the file; check that the factory builds this model</source>
