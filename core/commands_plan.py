@@ -80,7 +80,7 @@ def _wanted(args: argparse.Namespace) -> Recipe:
         recipe = replace(recipe, goal=goal or recipe.goal)
     else:
         model = open_checkpoint(args.path)
-        target = args.format or ("packed" if model.config else "dense")
+        target = args.format or ("packed" if model.config else "pt2" if model.format == "pt2" else "dense")
         method = args.quantize or ("ggml" if target == "gguf" else "slim")
         plan = Plan(Choice("magnitude", 0.0, method, 16, GROUPS if method == "slim" else {}))
         recipe = Recipe(args.path.absolute(), plan, target=target, goal=goal)

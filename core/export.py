@@ -17,6 +17,7 @@ from .formats.folder import SIDES
 from .formats.gguf_header import parse
 from .formats.gguf_metadata import MADE_BY
 from .formats.gguf_write import write as write_gguf
+from .formats.pt2_target import ours as our_program
 from .formats.safetensors_write import write
 from .formats.shards import INDEX, index, limit, shards
 from .job import Job
@@ -24,10 +25,12 @@ from .onnx_trace import trace
 from .onnx_write import MODEL, write_onnx
 from .plans import resolve
 from .size import size
+from .traced import prepare
 from .types import Setting, Verdict
 from .verify import Written, checksum, verify
 from .verify_gguf import verify_gguf
 from .verify_onnx import verify_onnx
+from .verify_pt2 import verify_pt2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +76,8 @@ def _verdict(
 ) -> Verdict:  # fmt: skip
     """What the tool the file is for says of it."""
     settings = settings_of(compressed)
+    if target.key == "pt2":
+        return verify_pt2(aside / path.name, written, compressed, settings, target, network, batches, job)
     if suffix(target):
         return verify_gguf(aside / path.name, written, compressed, settings, target, network, batches, job)
     if target.key != "onnx":
@@ -96,6 +101,8 @@ def _traced(compressed: Compressed, target: Any, batches: Batches | None, job: J
     """The graph a format needs before anything can be written in it."""
     if target.key == "onnx":
         trace(compressed.checkpoint, batches, job)
+    if target.key == "pt2":
+        prepare(compressed.checkpoint, job)
 
 
 def suffix(target: Any) -> str:
@@ -137,7 +144,7 @@ def _replaceable(path: Path) -> None:
     """Nothing there, an empty folder, or an earlier export of ours and nothing else."""
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
-    if path.is_file() and path.suffix == ".gguf" and _ours(path):
+    if path.is_file() and path.suffix in (".gguf", ".pt2") and _ours(path):
         return
     names = [p.name for p in path.iterdir()] if path.is_dir() else []
     foreign = next((n for n in names if not any(fnmatchcase(n, o) for o in OURS)), "")
@@ -147,8 +154,10 @@ def _replaceable(path: Path) -> None:
 
 
 def _ours(path: Path) -> bool:
-    """Whether a GGUF file says that we made it."""
+    """Whether a GGUF file or a program says that we made it."""
     try:
+        if path.suffix == ".pt2":
+            return our_program(path)
         return parse(path)[0].get("general.quantized_by") == MADE_BY
     except BadFile:
         return False
@@ -237,11 +246,15 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
 
 
 def _one(compressed: Compressed, file: Path, target: Any, settings: dict[str, Setting], job: Job) -> Written:
-    """The one file of a target that carries config and tokenizer in itself."""
+    """The one file of a target that carries config and tokenizer, or the network's graph, in itself."""
     checkpoint, sums = compressed.checkpoint, dict[str, int]()
     entries = target.entries(checkpoint, compressed.layers, settings)
     job.note(target.detail(compressed.layers, settings))
-    write_gguf(file, target.head(checkpoint, entries), entries, _layerwise(compressed, settings, target, sums), job)
+    tensors = _layerwise(compressed, settings, target, sums)
+    if target.key == "pt2":
+        target.write(file, checkpoint, entries, tensors, job)
+    else:
+        write_gguf(file, target.head(checkpoint, entries), entries, tensors, job)
     file.chmod(0o644)
     return Written((file.name,), tuple(entries), size(checkpoint, compressed.layers, settings, target).total, sums)
 

@@ -37,7 +37,9 @@ def layer(info: TensorInfo, checkpoint: Checkpoint) -> Layer:
 
 
 def kind_of(info: TensorInfo, checkpoint: Checkpoint) -> Kind:
-    """What the tensor does, from its name and shape."""
+    """What the tensor does: by its graph where there is one, else by its name and shape."""
+    if told := checkpoint.kinds.get(info.name):
+        return told
     name = info.name.removesuffix(".weight")
     if info.name.endswith("bias"):
         return "bias"

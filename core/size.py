@@ -40,6 +40,8 @@ def size(checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str,
         total, per = target.nbytes(checkpoint, found, settings)
         return Size(total, per, _opened(checkpoint))
     forms = _forms(checkpoint, found, settings, target)
+    if hasattr(target, "total"):
+        return Size(target.total(checkpoint, found, settings), {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
     if hasattr(target, "head"):
         total = _single(checkpoint, found, forms, settings, target)
         return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
@@ -101,7 +103,7 @@ def _form(checkpoint: Checkpoint, x: Layer, settings: Mapping[str, Setting], tar
     """Sums over the entries of one layer."""
     entries = target.entries(checkpoint, (x,), settings)
     known: dict[Any, Any] = checkpoint.kept.setdefault("ends", {})
-    own = hasattr(target, "head")  # such a target names tensors in its own way, and sorts none
+    own = hasattr(target, "head") or hasattr(target, "total")  # such a target names tensors in its own way, and sorts none
     if stray := "" if own else next((e.name for e in entries if not e.name.startswith(x.name)), ""):
         raise ValueError(f"{type(target).__name__} stores {x.name} as {stray}: a tensor's name must begin with its layer's")
     ends = () if own else tuple((-ITEM_BYTES[e.dtype], e.name.removeprefix(x.name)) for e in entries)

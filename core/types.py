@@ -44,6 +44,7 @@ class TensorInfo:
     file: Path
     offset: int = 0  # absolute, in the file
     heads: int = 0  # GGUF only: rows are permuted per head and must be un-permuted with this many heads
+    strides: tuple[int, ...] = ()  # exported programs only: of dimensions in another order (channels_last); () = rows behind rows
 
     @property
     def parameters(self) -> int:
@@ -66,6 +67,7 @@ class Checkpoint:
     sides: tuple[Path, ...] = ()  # tokenizer, generation and preprocessor files to carry over
     tied: Mapping[str, str] = field(default_factory=dict)  # name that is not stored -> stored name it shares
     weights: Path | None = None  # the folder of a derived checkpoint's own weights; None = at `path`
+    kinds: Mapping[str, Kind] = field(default_factory=dict)  # tensor name -> what its graph says it is, where there is a graph
 
     @cached_property
     def parameters(self) -> int:

@@ -108,8 +108,9 @@ class Session(QObject):
         checkpoint = opened.checkpoint
         task, why = work.runs(checkpoint)
         before = work.original_variant(checkpoint, opened.layers, task)
-        target = self._shot.target if checkpoint.config else targets["dense"]()
-        target = targets["packed"]() if hasattr(target, "unfit") and target.unfit(checkpoint) else target
+        target = self._shot.target if checkpoint.config else targets["pt2" if checkpoint.format == "pt2" else "dense"]()
+        if hasattr(target, "unfit") and target.unfit(checkpoint):
+            target = targets["packed" if checkpoint.config else "dense"]()
         self._set(
             Snapshot(checkpoint, opened.layers, target=target, energy_original=before.energy, original=before, runnable=why, task=task,
                      data=default_data(checkpoint), busy=self._shot.busy)

@@ -39,6 +39,8 @@ def read(info: TensorInfo) -> Tensor:
         raise BadFile(
             f"{info.file.name}: {info.name} can't be read any more ({str(e).splitlines()[0][:120]}); open the file again"
         ) from None
+    if info.strides:
+        return found.as_strided(info.shape, info.strides).contiguous()
     return unpermuted(found, info.heads) if info.heads else found
 
 
