@@ -165,10 +165,11 @@ def runs(checkpoint: Checkpoint) -> tuple[Task, str]:
         return "other", why
     if checkpoint.factory:
         return "image-classification", ""
-    from core.networks.transformers_folder import task_of
+    from core.networks import program, transformers_folder
 
+    of = program.task_of if checkpoint.format == "pt2" else transformers_folder.task_of
     try:
-        return task_of(checkpoint), ""
+        return of(checkpoint), ""
     except CannotRun as e:
         return "other", str(e)
 

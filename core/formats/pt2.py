@@ -93,7 +93,8 @@ class Pt2:
                 tensors[name] = t
         if not tensors:
             raise BadFile(f"{path.name}: this program has no weights, so there is nothing to slim; export a network that has some")
-        made = Checkpoint(path, "pt2", tensors, tied=tied, kinds=kinds(found.program, {n: t.shape for n, t in tensors.items()}))
+        does = kinds(found.program, {n: t.shape for n, t in tensors.items()}, tied)
+        made = Checkpoint(path, "pt2", tensors, tied=tied, kinds=does)
         made.kept[KEPT] = found
         return made
 
@@ -139,6 +140,8 @@ def _odd(records: Mapping[str, Record], models: list[str]) -> str:
         return f"written by torch 2.8 or older, whose weights are a pickle; {AGAIN}"
     if not models and any(n.startswith("data/aotinductor/") for n in records):
         return "compiled for one machine (AOTInductor): it holds machine code and no graph; open the program it was compiled from"
+    if not models:
+        raise ValueError("no graph in it")
     if len(models) != 1:
         return f"holds {len(models)} programs and I open files with one; save the one you want with torch.export.save"
     if f"data/weights/{models[0]}.pt" in records:

@@ -78,16 +78,16 @@ def turns(node: Mapping[str, Any]) -> bool:
     return op(node) in TURNS
 
 
-def kinds(program: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Kind]:
+def kinds(program: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], tied: Mapping[str, str]) -> dict[str, Kind]:
     """Weight -> what it does in the graph, whatever its name is; weights that no known operation takes are not in it."""
     try:
-        return _kinds(program, shapes)
+        return _kinds(program, shapes, tied)
     except (KeyError, TypeError, AttributeError, IndexError, StopIteration):
         return {}  # a graph that can't be followed: names and shapes tell, as for a file of weights alone
 
 
-def _kinds(program: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Kind]:
-    straight = {p: name for p, (_, name) in lifted(program).items() if name in shapes}
+def _kinds(program: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], tied: Mapping[str, str]) -> dict[str, Kind]:
+    straight = {p: at for p, (_, name) in lifted(program).items() if (at := tied.get(name, name)) in shapes}
     turned: dict[str, str] = {}
     makers: dict[str, Any] = {}
     out: dict[str, Kind] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,14 +52,10 @@ class ExportedProgram:
         from ..program import Program
 
         found = archive_of(checkpoint)
-        try:
+        with _following(checkpoint.path.name):
             slots = _slots(found)
             module = Program(found.program, {name: read(found.place("constants", name)) for name in found.constants})
             task, which, pooled = _task(found, slots)
-        except BadFile as e:
-            raise CannotRun(f"A constant of the graph can't be read: {e}") from None
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration, RuntimeError, OverflowError) as e:
-            raise CannotRun(f"The graph of {checkpoint.path.name} can't be followed ({type(e).__name__}: {str(e)[:80]}); {ELSE}") from None
         names = {at: checkpoint.tied.get(n, n) for at, n in module.names.items()}
         missing = next((n for n in names.values() if n not in checkpoint.tensors), None)
         if missing:
@@ -72,6 +69,24 @@ class ExportedProgram:
         if task == "causal-lm":
             _checked(network, checkpoint, job)
         return network
+
+
+def task_of(checkpoint: Checkpoint) -> Task:
+    """What a program is for, from the shapes of its inputs and outputs alone; torch-free. CannotRun says why it can't be scored."""
+    with _following(checkpoint.path.name):
+        found = archive_of(checkpoint)
+        return _task(found, _slots(found))[0]
+
+
+@contextmanager
+def _following(name: str) -> Iterator[None]:
+    """A graph that is not what it should be becomes one sentence."""
+    try:
+        yield
+    except BadFile as e:
+        raise CannotRun(f"A constant of the graph can't be read: {e}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration, RuntimeError, OverflowError) as e:
+        raise CannotRun(f"The graph of {name} can't be followed ({type(e).__name__}: {str(e)[:80]}); {ELSE}") from None
 
 
 def _slots(found: Archive) -> list[Slot]:

@@ -1924,8 +1924,8 @@ reopened in a fresh process by {tool}</source>
       <translation>打开文件…</translation>
     </message>
     <message>
-      <source>or drop a model here: a transformers folder, .safetensors, .gguf, .pt</source>
-      <translation>或将模型拖到这里：transformers 文件夹、.safetensors、.gguf、.pt</translation>
+      <source>or drop a model here: a transformers folder, .safetensors, .gguf, .pt, .pt2</source>
+      <translation>或将模型拖到这里：transformers 文件夹、.safetensors、.gguf、.pt、.pt2</translation>
     </message>
     <message>
       <source>Recent</source>
@@ -2756,6 +2756,10 @@ reopened in a fresh process by {tool}</source>
       <translation>--cap 只针对缓存的一部分：请指明，例如 slim cache --only layers --cap 20</translation>
     </message>
     <message>
+      <source>0 bit-identical to the source</source>
+      <translation>0 个与源文件逐位相同</translation>
+    </message>
+    <message>
       <source>1 - cosine</source>
       <translation>1 - 余弦</translation>
     </message>
@@ -2804,6 +2808,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>PUE 不可能为 {0}；笔记本为 1，数据中心为 1.1 至 2</translation>
     </message>
     <message>
+      <source>A constant of the graph can't be read: {0}</source>
+      <translation>无法读取计算图中的一个常量：{0}</translation>
+    </message>
+    <message>
       <source>A folder with model.onnx, config and tokenizer: 2 to 4 bits stand in MatMulNBits, dynamic int8 in MatMulInteger, other codes take one byte each and become floats when the file is loaded.
 
 Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round the inputs of every quantized linear layer to 8 bits, which is where its speed comes from.</source>
@@ -2830,6 +2838,10 @@ Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round t
     <message>
       <source>A machine of the cluster has another version of slim-studio, torch or numpy; install the same on all of them</source>
       <translation>集群中有机器的 slim-studio、torch 或 numpy 版本不同；请在所有机器上安装相同版本</translation>
+    </message>
+    <message>
+      <source>A program needs a graph, and these are weights alone; open the folder with config.json, or the program itself</source>
+      <translation>导出程序需要计算图，而这里只有权重；请打开含 config.json 的文件夹，或程序文件本身</translation>
     </message>
     <message>
       <source>A recipe is written for a goal; say --under, --worse, --kl, --energy, --time or --weights</source>
@@ -2894,6 +2906,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>An encoder has no task of its own here; distil it from the original instead</source>
       <translation>编码器在此没有自己的任务；请改为从原模型蒸馏</translation>
+    </message>
+    <message>
+      <source>An exported program: runs without the model's source code; pruned and quantized values are rounded in place, so that bytes fall only with the type or where something was cut out.</source>
+      <translation>导出的程序：无需模型源代码即可运行；剪枝和量化的数值就地舍入，因此只有改变类型或切除结构时字节数才会减少。</translation>
     </message>
     <message>
       <source>Answering</source>
@@ -3080,6 +3096,10 @@ A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the ta
 2 位编码有四分之一未被使用：除非目标格式需要三值权重，否则请选择 2 位的 `slim`。</translation>
     </message>
     <message>
+      <source>Exported program (torch.export)</source>
+      <translation>导出的程序（torch.export）</translation>
+    </message>
+    <message>
       <source>F16</source>
       <translation>F16</translation>
     </message>
@@ -3200,6 +3220,10 @@ The original moves a real-valued zero point with the scale fixed; here the zero 
 原方法固定缩放因子、移动实数零点；各种导出格式都要求整数零点，因此这里拟合的是缩放因子。从搜索得到的网格出发，每组保留 l_p 误差较小者。</translation>
     </message>
     <message>
+      <source>I don't know what goes into a {0}; export it as dense safetensors</source>
+      <translation>不知道 {0} 的输入是什么；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
       <source>IQ4_NL</source>
       <translation>IQ4_NL</translation>
     </message>
@@ -3222,6 +3246,18 @@ Without calibration data the scales with the least squared error, as round-to-ne
 没有校准数据时取平方误差最小的缩放因子，同就近舍入的“mse”网格。坐标下降：QuantEase（Behdin 等，2023，arXiv 2309.01885）。
 
 `rounds` 按 2 位计，每多一位少一轮：2 位时一轮打磨可减少未见词元上 5 至 7 % 的误差，3 位时为 3.4 %（在 SmolLM2 上 KL 为 0.258，而非 0.268），而时间多一半。</translation>
+    </message>
+    <message>
+      <source>Its answers to a token hang on later tokens, so it is no language model that goes from left to right; {0}</source>
+      <translation>它对一个词元的输出取决于后面的词元，因此不是从左到右的语言模型；{0}</translation>
+    </message>
+    <message>
+      <source>Its input {0} ({1}) is neither {2}; {3}</source>
+      <translation>它的输入 {0}（{1}）既不是 {2}；{3}</translation>
+    </message>
+    <message>
+      <source>Its output ({0}) is neither classes (batch, classes) nor answers to tokens (batch, tokens, size); {1}</source>
+      <translation>它的输出（{0}）既不是类别（批、类别），也不是逐词元的回答（批、词元、大小）；{1}</translation>
     </message>
     <message>
       <source>Its rotary embedding is scaled ({0}), which the studio can't put into GGUF yet; export it dense</source>
@@ -3544,6 +3580,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>重新打开导出结果时发现不一致（{0}：{1}）；已将其删除，请报告此问题。</translation>
     </message>
     <message>
+      <source>The graph of {0} can't be followed ({1}: {2}); {3}</source>
+      <translation>无法解析 {0} 的计算图（{1}：{2}）；{3}</translation>
+    </message>
+    <message>
+      <source>The graph takes {0} and the file doesn't have it; export the program again</source>
+      <translation>计算图需要 {0} 而文件中没有；请重新导出该程序</translation>
+    </message>
+    <message>
       <source>The layer store {0} can't be written ({1}); free some space or set SLIM_CACHE to another folder</source>
       <translation>无法写入层缓存 {0}（{1}）；请腾出空间，或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
@@ -3568,6 +3612,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>网络需要 {0} {1}，而文件中没有；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
+      <source>The network was traced by torch.export, which is done once for each model</source>
+      <translation>网络已由 torch.export 追踪，每个模型只需一次</translation>
+    </message>
+    <message>
       <source>The opened GGUF doesn't name its architecture, which llama.cpp wants to know; take another file</source>
       <translation>打开的 GGUF 没有写明架构，而 llama.cpp 需要知道；请换一个文件</translation>
     </message>
@@ -3586,6 +3634,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The process for {0} stopped unexpectedly ({1}); nothing was changed, close other programs and try again</source>
       <translation>{0} 的进程意外停止（{1}）；没有改动任何内容，请关闭其他程序后重试</translation>
+    </message>
+    <message>
+      <source>The program can't take this data ({0}); choose data of the shape it was exported for</source>
+      <translation>该程序无法接受这些数据（{0}）；请选择形状与导出时一致的数据</translation>
+    </message>
+    <message>
+      <source>The program's sample inputs are more than plain tensors and could run code, so they were left out</source>
+      <translation>该程序的示例输入不只是普通张量，可能执行代码，因此已略去</translation>
     </message>
     <message>
       <source>The prompt has {0} tokens; both were given its last {1}</source>
@@ -3614,6 +3670,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The temperature is 0 to 5 and the answer has one token at least; give other numbers</source>
       <translation>温度须在 0 到 5 之间，回答至少一个词元；请换其他数值</translation>
+    </message>
+    <message>
+      <source>The tokenizer beside it can't be loaded ({0}); put tokenizer.json there</source>
+      <translation>无法加载旁边的分词器（{0}）；请把 tokenizer.json 放到那里</translation>
     </message>
     <message>
       <source>The traced network is gone from the cache; export again</source>
@@ -3672,6 +3732,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>该模型需要自带的 Python 代码，本程序从不运行它；可以压缩，但不能评测</translation>
     </message>
     <message>
+      <source>This network can't be built here, so it can't be traced; export it as dense safetensors</source>
+      <translation>无法在此构建该网络，因此不能追踪；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
       <source>This network can't be sent to a cluster ({0})</source>
       <translation>该网络无法发送到集群（{0}）</translation>
     </message>
@@ -3698,6 +3762,50 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>This plan can't be packed: {0}.</source>
       <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This program computes in type number {0} of torch, which I don't know; it can be slimmed and exported</source>
+      <translation>该程序以 torch 的第 {0} 号类型计算，本软件不认识；仍可压缩和导出</translation>
+    </message>
+    <message>
+      <source>This program hands a {0} to an operation, which I don't run; it can be slimmed and exported, not evaluated</source>
+      <translation>该程序把 {0} 传给一个运算，本软件不运行它；可以压缩和导出，但不能评测</translation>
+    </message>
+    <message>
+      <source>This program holds {0} as a pickled object, which would run code when it is loaded; export it as dense safetensors</source>
+      <translation>该程序以 pickle 对象保存 {0}，加载时会执行代码；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
+      <source>This program holds {0}, which torch.export.load would run as Python code; export it as dense safetensors</source>
+      <translation>该程序含有{0}，torch.export.load 会把它当作 Python 代码执行；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
+      <source>This program reads token ids; put its tokenizer.json and tokenizer_config.json into the same folder to score it</source>
+      <translation>该程序读取词元编号；请把 tokenizer.json 和 tokenizer_config.json 放到同一文件夹以便评测</translation>
+    </message>
+    <message>
+      <source>This program takes an object of its own ({0}) as an input; {1}</source>
+      <translation>该程序需要一个自定义对象（{0}）作为输入；{1}</translation>
+    </message>
+    <message>
+      <source>This program takes neither images nor token ids, so there is nothing I could feed it; {0}</source>
+      <translation>该程序既不接受图像也不接受词元编号，没有可输入的数据；{0}</translation>
+    </message>
+    <message>
+      <source>This program takes {0} along axis {1} and was given {2}; {3}</source>
+      <translation>该程序在第 {1} 轴上需要 {0}，而得到的是 {2}；{3}</translation>
+    </message>
+    <message>
+      <source>This program uses the operation {0}, which I don't run; it can be slimmed and exported, not evaluated</source>
+      <translation>该程序使用运算 {0}，本软件不运行它；可以压缩和导出，但不能评测</translation>
+    </message>
+    <message>
+      <source>This program was exported in training mode, so its answers can't be scored; call model.eval() and export it again</source>
+      <translation>该程序是在训练模式下导出的，其输出无法评测；请先调用 model.eval() 再重新导出</translation>
+    </message>
+    <message>
+      <source>This program was exported on {0}; export it on the CPU to have it written again</source>
+      <translation>该程序是在 {0} 上导出的；请在 CPU 上导出后再写出</translation>
     </message>
     <message>
       <source>This recipe has a goal and no plan yet; let slim plan -o write the plan that meets it, and give that</source>
@@ -3888,8 +3996,24 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>有 GPU 不提供能量（{0}）；自 Volta 起才有计数器</translation>
     </message>
     <message>
+      <source>a guard that is no comparison of sizes</source>
+      <translation>不是大小比较的守卫条件</translation>
+    </message>
+    <message>
       <source>a name is there twice</source>
       <translation>名称重复出现</translation>
+    </message>
+    <message>
+      <source>a program holds the rounded weights: the bytes are not saved, and integer activations are up to the runtime</source>
+      <translation>程序保存舍入后的权重：不节省字节，整数激活由运行环境决定</translation>
+    </message>
+    <message>
+      <source>a program holds values, not codes: the rounding is kept, the bytes are not saved</source>
+      <translation>程序保存数值而不是编码：保留舍入结果，不节省字节</translation>
+    </message>
+    <message>
+      <source>a shape expression that is no arithmetic ({0})</source>
+      <translation>不是算术的形状表达式（{0}）</translation>
     </message>
     <message>
       <source>a sound ONNX graph</source>
@@ -3914,6 +4038,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>amount = {0} is outside 0 to 0.95</source>
       <translation>amount = {0} 超出 0 到 0.95 的范围</translation>
+    </message>
+    <message>
+      <source>an empty archive</source>
+      <translation>空的归档文件</translation>
+    </message>
+    <message>
+      <source>an object of its own</source>
+      <translation>自定义对象</translation>
     </message>
     <message>
       <source>arithmetic</source>
@@ -3958,6 +4090,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>close other programs, or exclude the largest layers ({0})</source>
       <translation>关闭其他程序，或排除最大的层（{0}）</translation>
+    </message>
+    <message>
+      <source>compiled for one machine (AOTInductor): it holds machine code and no graph; open the program it was compiled from</source>
+      <translation>为某台机器编译（AOTInductor）：含机器码而没有计算图；请打开编译前的程序</translation>
     </message>
     <message>
       <source>compressed-tensors pack-quantized: linear layers as packed integers with their scales; all else dense in its own type.</source>
@@ -4056,6 +4192,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>分组大小 {0} 不能整除其 {1} 个输入；请选择其他分组大小或按通道量化</translation>
     </message>
     <message>
+      <source>holds {0} programs and I open files with one; save the one you want with torch.export.save</source>
+      <translation>含有 {0} 个程序，而本软件只打开含一个程序的文件；请用 torch.export.save 单独保存所需的那个</translation>
+    </message>
+    <message>
       <source>image_std 0</source>
       <translation>image_std 为 0</translation>
     </message>
@@ -4102,6 +4242,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>its scales are {0} and GGUF's F16, so codes would not be exact; choose the quantizer GGUF blocks</source>
       <translation>它的缩放系数是 {0}，而 GGUF 的是 F16，编码不会精确；请选择量化器“GGUF 块”</translation>
+    </message>
+    <message>
+      <source>its {0} is missing; get the file again</source>
+      <translation>缺少 {0}；请重新获取该文件</translation>
     </message>
     <message>
       <source>kept at {0}: {1} {2} per {3} MB</source>
@@ -4184,6 +4328,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>不是链式结构</translation>
     </message>
     <message>
+      <source>no graph in it</source>
+      <translation>其中没有计算图</translation>
+    </message>
+    <message>
       <source>normalisation: a few numbers that scale everything after them</source>
       <translation>归一化：少量数值，却缩放其后的一切</translation>
     </message>
@@ -4226,6 +4374,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>opens in onnxruntime</source>
       <translation>在 onnxruntime 中打开</translation>
+    </message>
+    <message>
+      <source>opens in torch.export</source>
+      <translation>可在 torch.export 中打开</translation>
     </message>
     <message>
       <source>opens in transformers</source>
@@ -4344,6 +4496,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>张量与写入时一致</translation>
     </message>
     <message>
+      <source>the operation {0}</source>
+      <translation>运算 {0}</translation>
+    </message>
+    <message>
       <source>the plan speaks of {0}, which this model doesn't have; remove it or open the model it was made for</source>
       <translation>方案提到了 {0}，而该模型没有；请删除它，或打开对应的模型</translation>
     </message>
@@ -4366,6 +4522,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>torch can't turn this network into an ONNX graph ({0}); export it in another format</source>
       <translation>torch 无法把此网络转换为 ONNX 图（{0}）；请以其他格式导出</translation>
+    </message>
+    <message>
+      <source>torch.export can't trace this network ({0}); export it as dense safetensors</source>
+      <translation>torch.export 无法追踪该网络（{0}）；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
+      <source>torch.export.load, torch.compile, AOTInductor, ExecuTorch and other compilers of programs</source>
+      <translation>torch.export.load、torch.compile、AOTInductor、ExecuTorch 及其他程序编译器</translation>
     </message>
     <message>
       <source>transformers and everything that reads safetensors</source>
@@ -4426,6 +4590,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>without them {0} ± {1} of {2} is left</source>
       <translation>去掉它们后 {2} 中剩余 {0} ± {1}</translation>
+    </message>
+    <message>
+      <source>written by torch 2.8 or older, whose weights are a pickle; {0}</source>
+      <translation>由 torch 2.8 或更早版本写出，其权重是 pickle；{0}</translation>
     </message>
     <message>
       <source>your own figure ({0})</source>
@@ -4596,6 +4764,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 个输入，{1}</translation>
     </message>
     <message>
+      <source>{0} is compressed or encrypted, which torch doesn't do</source>
+      <translation>{0} 被压缩或加密，而 torch 不会这样做</translation>
+    </message>
+    <message>
       <source>{0} is empty, there is nothing to look at; choose another layer</source>
       <translation>{0} 是空的，没有可看的内容；请选择其他层</translation>
     </message>
@@ -4606,6 +4778,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is empty; exclude it from the plan (16 bits, 0 % pruning)</source>
       <translation>{0} 是空的；请在方案中排除它（16 位，剪枝 0 %）</translation>
+    </message>
+    <message>
+      <source>{0} is larger than {1} MB</source>
+      <translation>{0} 大于 {1} MB</translation>
     </message>
     <message>
       <source>{0} is no longer in the layer store; evaluate the plan again</source>
@@ -4630,6 +4806,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is not a Python file; give it as file.py:function</source>
       <translation>{0} 不是 Python 文件；请写成 file.py:function</translation>
+    </message>
+    <message>
+      <source>{0} is there twice or not where the directory says</source>
+      <translation>{0} 出现两次，或不在目录所说的位置</translation>
     </message>
     <message>
       <source>{0} is too short to calibrate on ({1} {2}); choose a longer file</source>
@@ -4666,6 +4846,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} needs an input width divisible by {1}, this layer has {2}; exclude it or choose unstructured</source>
       <translation>{0} 要求输入宽度能被 {1} 整除，而该层为 {2}；请排除它或选择非结构化</translation>
+    </message>
+    <message>
+      <source>{0} nodes</source>
+      <translation>{0} 个节点</translation>
     </message>
     <message>
       <source>{0} of the {1} is out of reach: the smallest plan takes {2} of the original's, modelled</source>
@@ -4744,6 +4928,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：无法读取（{1}）；请选择另一张图片</translation>
     </message>
     <message>
+      <source>{0}: cut off or not a program of torch.export ({1}); get the file again</source>
+      <translation>{0}：文件被截断，或不是 torch.export 的程序（{1}）；请重新获取</translation>
+    </message>
+    <message>
       <source>{0}: cut off or not a safetensors file (header of {1} bytes, file of {2}); download it again</source>
       <translation>{0}：文件被截断或不是 safetensors 文件（文件头 {1} 字节，文件 {2} 字节）；请重新下载</translation>
     </message>
@@ -4786,6 +4974,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: its header is no table of tensors; download it again</source>
       <translation>{0}：文件头不是张量表；请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: its tables of graph and weights are not what torch.export writes; get the file again</source>
+      <translation>{0}：其计算图和权重表与 torch.export 的格式不符；请重新获取</translation>
     </message>
     <message>
       <source>{0}: its weight_map is no table of file names; restore it from where you got the model</source>
@@ -4852,6 +5044,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：方案为 {1}（{2} 字节），实际为 {3}（{4} 字节）</translation>
     </message>
     <message>
+      <source>{0}: planned {1} {2}, found {3}</source>
+      <translation>{0}：计划为 {1} {2}，实际为 {3}</translation>
+    </message>
+    <message>
       <source>{0}: refused: it is no plain table of tensors and would run code; save its state_dict instead</source>
       <translation>{0}：已拒绝：它不是纯张量表，会执行代码；请改为保存其 state_dict</translation>
     </message>
@@ -4866,6 +5062,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: the entry of {1} is incomplete; download it again</source>
       <translation>{0}：{1} 的条目不完整；请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: the entry of {1} is incomplete; get the file again</source>
+      <translation>{0}：{1} 的条目不完整；请重新获取该文件</translation>
     </message>
     <message>
       <source>{0}: the only way it can be stored</source>
@@ -4920,8 +5120,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：该网络需要 {1}；请另选</translation>
     </message>
     <message>
+      <source>{0}: this program has no weights, so there is nothing to slim; export a network that has some</source>
+      <translation>{0}：该程序没有权重，无可压缩；请导出含权重的网络</translation>
+    </message>
+    <message>
       <source>{0}: too short to train on and to keep a part for the check; choose more data</source>
       <translation>{0}：太短，无法既训练又留出一部分用于检查；请选择更多数据</translation>
+    </message>
+    <message>
+      <source>{0}: written by torch {1} in version {2} of the format, and I read version {3}; {4}</source>
+      <translation>{0}：由 torch {1} 以格式版本 {2} 写出，而本软件读取版本 {3}；{4}</translation>
     </message>
     <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>
@@ -4942,6 +5150,22 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1} has a shape or place that is no number; download it again</source>
       <translation>{0}：{1} 的形状或位置不是数字；请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: {1} has a shape or place that is no number; get the file again</source>
+      <translation>{0}：{1} 的形状或位置不是数字；请重新获取该文件</translation>
+    </message>
+    <message>
+      <source>{0}: {1} has type number {2} of torch, which I don't know; convert it to float32 first</source>
+      <translation>{0}：{1} 的类型是 torch 的第 {2} 号，本软件不认识；请先转换为 float32</translation>
+    </message>
+    <message>
+      <source>{0}: {1} is a pickled object (a tensor subclass, say); export the program with plain tensors</source>
+      <translation>{0}：{1} 是 pickle 对象（例如张量子类）；请用普通张量导出程序</translation>
+    </message>
+    <message>
+      <source>{0}: {1} is a view with gaps or repeats; call .contiguous() on it and export the program again</source>
+      <translation>{0}：{1} 是有间隔或重复的视图；请对它调用 .contiguous() 后重新导出程序</translation>
     </message>
     <message>
       <source>{0}: {1} is missing, without which {2} can't be unpacked; export or download it again</source>
@@ -4992,6 +5216,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：{1} 应在 {2} 中却不在；请重新下载该分片</translation>
     </message>
     <message>
+      <source>{0}: {1} should have {2} bytes and its record holds {3}; get the file again</source>
+      <translation>{0}：{1} 应有 {2} 字节，而其记录只有 {3} 字节；请重新获取该文件</translation>
+    </message>
+    <message>
       <source>{0}: {1}() returned a {2}, not a torch.nn.Module; return the network</source>
       <translation>{0}：{1}() 返回了 {2}，而不是 torch.nn.Module；请返回网络</translation>
     </message>
@@ -5010,6 +5238,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}; {1} in {2} layers, whose rows 256 does not divide</source>
       <translation>{0}；{2} 层的行长不能被 256 整除，采用 {1}</translation>
+    </message>
+    <message>
+      <source>{0}; {1} ms for {2} at once</source>
+      <translation>{0}；一次处理 {2} 个用时 {1} 毫秒</translation>
     </message>
     <message>
       <source>{0}the network wants {1} {2} and the file doesn't have it; {3}</source>

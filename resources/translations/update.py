@@ -25,7 +25,7 @@ WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
 TELLING = (  # they answer with a sentence
     "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images",
-    "unfit", "detail",
+    "unfit", "detail", "_foreign", "_unknown", "unsafe", "_odd", "_random",
     "told", "_worded", "_fixed",
 )  # fmt: skip
 SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence
@@ -139,7 +139,7 @@ def sentences() -> list[str]:
 
 def _answers(node: ast.Return | ast.Assign | ast.AugAssign | ast.Dict) -> list[str]:
     values = node.values if isinstance(node, ast.Dict) else [node.value]
-    values = [v.elts[-1] if isinstance(v, ast.Tuple) else v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
+    values = [v.elts[-1] if isinstance(v, ast.Tuple) and v.elts else v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
     return [t for v in values if v is not None for t in templates(v)]
 
 

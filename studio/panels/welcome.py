@@ -107,7 +107,7 @@ class Welcome(QWidget):
         file.setIcon(theme.icon("file"))
         folder.clicked.connect(self.folder)
         file.clicked.connect(self.file)
-        hint = QLabel(self.tr("or drop a model here: a transformers folder, .safetensors, .gguf, .pt"))
+        hint = QLabel(self.tr("or drop a model here: a transformers folder, .safetensors, .gguf, .pt, .pt2"))
         hint.setProperty("role", "muted")
         for w in (folder, file, hint):
             row.addWidget(w)
