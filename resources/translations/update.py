@@ -139,7 +139,8 @@ def sentences() -> list[str]:
 
 def _answers(node: ast.Return | ast.Assign | ast.AugAssign | ast.Dict) -> list[str]:
     values = node.values if isinstance(node, ast.Dict) else [node.value]
-    values = [v.elts[-1] if isinstance(v, ast.Tuple) and v.elts else v.args[-1] if isinstance(v, ast.Call) and v.args else v for v in values]
+    inside = ((v, v.elts if isinstance(v, ast.Tuple) else v.args if isinstance(v, ast.Call) else []) for v in values)
+    values = [within[-1] if within else v for v, within in inside]
     return [t for v in values if v is not None for t in templates(v)]
 
 

@@ -99,7 +99,8 @@ def test_layers_are_known_by_what_the_graph_does_with_them(lm: Path) -> None:
 
 
 def test_a_cnn_scores_as_the_module_it_was_exported_from(cnn: Path) -> None:
-    mine, theirs = scored(open_checkpoint(cnn), cnn.parent / "heldout.npz", 200), scored(open_checkpoint(DIGITS), DIGITS / "heldout.npz", 200)
+    mine = scored(open_checkpoint(cnn), cnn.parent / "heldout.npz", 200)
+    theirs = scored(open_checkpoint(DIGITS), DIGITS / "heldout.npz", 200)
     assert mine.metrics["top1"] == theirs.metrics["top1"]
     network = attach(open_checkpoint(cnn))
     batch = data.load(cnn.parent / "heldout.npz", network, 50).items[0]
@@ -372,7 +373,7 @@ def _compiled(r: dict[str, bytes]) -> None:
 BAD: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "an older torch": (_older, "written by torch 2.8 or older"),
     "compiled": (_compiled, "machine code and no graph"),
-    "another version": (lambda r: table(r, "models/model.json", lambda t: t["schema_version"].update(major=9)), "in version 9 of the format"),
+    "another version": (lambda r: table(r, "models/model.json", lambda t: t["schema_version"].update(major=9)), "in version 9"),
     "no weights": (lambda r: table(r, "weights_config.json", lambda t: t["config"].clear()), "has no weights"),
     "no graph in it": (lambda r: table(r, "models/model.json", lambda t: t.pop("graph_module")), "not what torch.export writes"),
     "no table": (lambda r: r.pop(next(n for n in r if "weights_config" in n)) and None, "is missing"),
