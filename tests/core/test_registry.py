@@ -17,8 +17,8 @@ def test_every_method_of_the_first_issue_is_found() -> None:
     assert {"dense", "packed"} <= set(targets)
 
 
-def test_readers_and_targets_share_a_package_and_only_gguf_is_the_name_of_both() -> None:
-    assert set(readers) & set(targets) == {"gguf"}
+def test_readers_and_targets_share_a_package_and_only_files_that_carry_their_graph_are_both() -> None:
+    assert set(readers) & set(targets) == {"gguf", "pt2"}
     assert not set(quantizers) & set(targets), "a knob on the command line belongs to one of them"
 
 
