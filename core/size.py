@@ -36,12 +36,10 @@ class Form:
 def size(checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], target: Any) -> Size:
     """Bytes of the weight files with headers and index, and of each layer within them; the original is what the opened files take."""
     found = tuple(layers)
-    if hasattr(target, "nbytes"):  # a format that counts for itself (ONNX)
+    if hasattr(target, "nbytes"):  # a format that counts for itself (ONNX, exported programs)
         total, per = target.nbytes(checkpoint, found, settings)
         return Size(total, per, _opened(checkpoint))
     forms = _forms(checkpoint, found, settings, target)
-    if hasattr(target, "total"):
-        return Size(target.total(checkpoint, found, settings), {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
     if hasattr(target, "head"):
         total = _single(checkpoint, found, forms, settings, target)
         return Size(total, {x.name: f.nbytes for x, f in zip(found, forms)}, _opened(checkpoint))
@@ -103,7 +101,7 @@ def _form(checkpoint: Checkpoint, x: Layer, settings: Mapping[str, Setting], tar
     """Sums over the entries of one layer."""
     entries = target.entries(checkpoint, (x,), settings)
     known: dict[Any, Any] = checkpoint.kept.setdefault("ends", {})
-    own = hasattr(target, "head") or hasattr(target, "total")  # such a target names tensors in its own way, and sorts none
+    own = hasattr(target, "head") or hasattr(target, "nbytes")  # such a target names tensors in its own way, and sorts none
     if stray := "" if own else next((e.name for e in entries if not e.name.startswith(x.name)), ""):
         raise ValueError(f"{type(target).__name__} stores {x.name} as {stray}: a tensor's name must begin with its layer's")
     ends = () if own else tuple((-ITEM_BYTES[e.dtype], e.name.removeprefix(x.name)) for e in entries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -11,17 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from .derived import CAP, evict
 from .errors import CannotWrite
-from .formats.pt2 import archive
-from .formats.pt2_target import KEPT, Template, template_of
+from .formats.pt2_target import FILE, NAMES, home, template_of
 from .job import Job
-from .resources import cache_root, cap
+from .resources import cap
 from .types import Checkpoint, TensorInfo
 
 if TYPE_CHECKING:
     from torch import nn
 
-CODE = "1"  # raise it when tracing changes
-FILE, NAMES = "program.pt2", "names.json"
 SIDE = 64  # pixels a side while tracing, where the model says none: the sides are dynamic then
 
 
@@ -29,23 +25,18 @@ def prepare(checkpoint: Checkpoint, job: Job) -> None:
     """Have the program ready that `checkpoint` will be written as: the opened one, or a trace out of the cache or of a fresh process."""
     if template_of(checkpoint) is not None:
         return
-    import torch
-    import transformers
-
     from .child import run
 
+    folder = home(checkpoint)
     said = {
         "config": dict(checkpoint.config), "tied": dict(checkpoint.tied), "format": checkpoint.format,
         "sides": [str(s) for s in checkpoint.sides], "tensors": [[t.name, list(t.shape), t.dtype] for t in checkpoint.tensors.values()],
     }  # fmt: skip
-    key = hashlib.sha256(json.dumps([CODE, said, torch.__version__, transformers.__version__], sort_keys=True).encode()).hexdigest()
-    folder = cache_root() / "derived" / key
-    if not (folder / NAMES).is_file():
-        job.note("The network was traced by torch.export, which is done once for each model")
+    for _ in job.track(("",), "Tracing the network"):
         run("core.traced:trace", {**said, "folder": str(folder)}, job)
-        evict(folder.parent, cap("checkpoints", CAP), folder)
-    names = json.loads((folder / NAMES).read_text(encoding="utf-8"))
-    checkpoint.kept[KEPT] = Template(archive(folder / FILE), names["names"], names["about"])
+    evict(folder.parent, cap("checkpoints", CAP), folder)
+    if template_of(checkpoint) is None:
+        raise CannotWrite("The traced network is gone from the cache; export again")
 
 
 def trace(

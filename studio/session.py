@@ -108,9 +108,7 @@ class Session(QObject):
         checkpoint = opened.checkpoint
         task, why = work.runs(checkpoint)
         before = work.original_variant(checkpoint, opened.layers, task)
-        target = self._shot.target if checkpoint.config else targets["pt2" if checkpoint.format == "pt2" else "dense"]()
-        if hasattr(target, "unfit") and target.unfit(checkpoint):
-            target = targets["packed" if checkpoint.config else "dense"]()
+        target = work.suited(self._shot.target, checkpoint)
         self._set(
             Snapshot(checkpoint, opened.layers, target=target, energy_original=before.energy, original=before, runnable=why, task=task,
                      data=default_data(checkpoint), busy=self._shot.busy)
@@ -262,7 +260,7 @@ class Session(QObject):
         s = self._shot
         if s.checkpoint is not None and hasattr(s.target, "pending") and s.target.pending(s.checkpoint):
             self.engine.run(
-                "trace", self.tr("Tracing the network"), work.trace, self._opened, None if s.runnable else s.data, s.limit,
+                "trace", self.tr("Tracing the network"), work.trace, self._opened, s.target.key, None if s.runnable else s.data, s.limit,
                 done=lambda _: self.set_target(self._shot.target.key, **asdict(self._shot.target)), failed=self._fail,
             )  # fmt: skip
 

@@ -17,7 +17,7 @@ from core.cut import cut, cut_of, fitting, planned, planned_layers
 from core.data.calibration import calibratable
 from core.energy import Scene, estimate
 from core.errors import BadFile, BadPlan, CannotRun
-from core.formats import open_checkpoint, read
+from core.formats import open_checkpoint, read, targets
 from core.job import Job
 from core.layers import layers as layers_of
 from core.networks import Network, attach, runnable
@@ -344,10 +344,21 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     return look(layer, before, found.stored(layer).dense(), job)
 
 
-def trace(opened: Opened, data: Path | None, limit: int | None, job: Job) -> None:
-    """The network's graph, which an ONNX file carries and whose bytes its exact size needs; kept in the cache."""
-    from core.onnx_trace import trace as traced
+def suited(target: Any, checkpoint: Checkpoint) -> Any:
+    """The target last chosen where it can hold this model, else the plainest of its kind."""
+    target = target if checkpoint.config else targets["pt2" if checkpoint.format == "pt2" else "dense"]()
+    unfit = hasattr(target, "unfit") and target.unfit(checkpoint)
+    return targets["packed" if checkpoint.config else "dense"]() if unfit else target
 
+
+def trace(opened: Opened, format: str, data: Path | None, limit: int | None, job: Job) -> None:
+    """The network's graph, which the file carries and whose bytes its exact size needs; kept in the cache."""
+    from core.onnx_trace import trace as traced
+    from core.traced import prepare
+
+    if format == "pt2":
+        prepare(opened.checkpoint, job)
+        return
     traced(opened.checkpoint, opened.reference(data, limit, job).batches if data is not None else None, job)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
 import pickletools
@@ -10,11 +11,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..job import Job
 from ..registry import knob
+from ..resources import cache_root
 from ..stored import Stored
 from ..types import ITEM_BYTES, Checkpoint, Entry, Layer, Setting
 from . import targets
@@ -24,12 +28,12 @@ from .pt2_graph import lifted, unsafe
 from .pt2_write import total, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
 MADE_BY = "Slim Studio"
 NUMBERS = {v: k for k, v in TYPES.items()}
+CODE = "program 1"  # raise it when tracing changes
+FILE, NAMES = "program.pt2", "names.json"  # of a trace
 KEPT = "pt2"  # where a checkpoint remembers the program its export begins with
 MODULES = ("torch._utils", "torch", "collections")  # what a pickle of plain tensors speaks of
 TASKS = ("CausalLM", "LMHeadModel", "ForImageClassification", "Model")
@@ -96,16 +100,21 @@ class Pt2Target:
     ) -> dict[str, Any]:
         return {}
 
-    def total(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> int:
-        """Bytes of the file, which no plan changes; of a network that was not traced yet, without its graph."""
-        template = template_of(checkpoint)
-        found = tuple(layers)
+    def pending(self, checkpoint: Checkpoint) -> bool:
+        """Whether the graph's bytes are not known yet: the network has never been traced."""
+        return not self.unfit(checkpoint) and template_of(checkpoint) is None
+
+    def nbytes(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> tuple[int, dict[str, int]]:
+        """Bytes of the file and of each layer's tensors in it, which no plan changes; without a trace the graph is missing (`pending`)."""
+        template, found = None if self.unfit(checkpoint) else template_of(checkpoint), tuple(layers)
         key = f"{KEPT} {self!r} {template is not None} {hash(tuple(x.name for x in found))}"
         if key not in checkpoint.kept:
             entries = self.entries(checkpoint, found, settings)
             made = _records(template, entries) if template else [(f"archive/data/weights/{e.name}", e.nbytes, None) for e in entries]
-            checkpoint.kept[key] = total((name, nbytes) for name, nbytes, _ in made)
-        return int(checkpoint.kept[key])
+            of = {e.layer: e.nbytes for e in entries}
+            checkpoint.kept[key] = total((name, nbytes) for name, nbytes, _ in made), {x.name: of.get(x.name, 0) for x in found}
+        whole: tuple[int, dict[str, int]] = checkpoint.kept[key]
+        return whole
 
     def write(
         self, file: Path, checkpoint: Checkpoint, entries: list[Entry], tensors: Callable[[str], dict[str, Tensor]], job: Job
@@ -124,12 +133,26 @@ class Pt2Target:
 
 
 def template_of(checkpoint: Checkpoint) -> Template | None:
-    """The program an export begins with: the opened one, or what tracing made of a network (None before that)."""
+    """The program an export begins with: the opened one, or what tracing made of a network (None before core/traced.py did that)."""
     if KEPT not in checkpoint.kept and checkpoint.format == "pt2":
         found = archive_of(checkpoint)
         checkpoint.kept[KEPT] = Template(found, {n: checkpoint.tied.get(n, n) for n in found.weights}, found.about())
+    elif KEPT not in checkpoint.kept and (home(checkpoint) / NAMES).is_file():
+        names = json.loads((home(checkpoint) / NAMES).read_text(encoding="utf-8"))
+        checkpoint.kept[KEPT] = Template(archive(home(checkpoint) / FILE), names["names"], names["about"])
     template: Template | None = checkpoint.kept.get(KEPT)
     return template
+
+
+def home(checkpoint: Checkpoint) -> Path:
+    """Where the trace of this network is kept; it hangs on the network and on the packages that trace, never on the values of weights."""
+    found: Path | None = checkpoint.kept.get("pt2 home")
+    if found is None:
+        said = [CODE, *(f"{p} {version(p)}" for p in ("torch", "transformers")), *map(str, checkpoint.sides), checkpoint.format]
+        rows = [[t.name, list(t.shape), t.dtype] for t in checkpoint.tensors.values()]
+        text = json.dumps([said, checkpoint.config, dict(checkpoint.tied), rows], sort_keys=True, default=str)
+        found = checkpoint.kept["pt2 home"] = cache_root() / "derived" / hashlib.sha256(text.encode()).hexdigest()
+    return found
 
 
 def ours(path: Path) -> bool:
@@ -316,10 +339,10 @@ def plain(raw: bytes) -> bool:
         return False
     if len(tables) != 1 or any(o in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4") for o, _ in named):
         return False
-    return all(arg.split(" ")[0] in MODULES and arg.split(" ")[1] in NAMES for o, arg in named if o == "GLOBAL")
+    return all(arg.split(" ")[0] in MODULES and arg.split(" ")[1] in MAKERS for o, arg in named if o == "GLOBAL")
 
 
-NAMES = {
+MAKERS = {
     "_rebuild_tensor_v2", "_rebuild_parameter", "OrderedDict", "Size", "device", "FloatStorage", "HalfStorage", "BFloat16Storage",
     "DoubleStorage", "LongStorage", "IntStorage", "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage",
 }  # fmt: skip

@@ -3612,10 +3612,6 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>网络需要 {0} {1}，而文件中没有；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
-      <source>The network was traced by torch.export, which is done once for each model</source>
-      <translation>网络已由 torch.export 追踪，每个模型只需一次</translation>
-    </message>
-    <message>
       <source>The opened GGUF doesn't name its architecture, which llama.cpp wants to know; take another file</source>
       <translation>打开的 GGUF 没有写明架构，而 llama.cpp 需要知道；请换一个文件</translation>
     </message>
