@@ -86,11 +86,14 @@ def parser() -> argparse.ArgumentParser:
     commands_play.options(_command(sub, "play", commands_play.play, "the original and a variant side by side on your own input"))
     commands_play.worst_options(_command(sub, "worst", commands_play.worst, "the held-out samples on which the two differ most"))
     _command(sub, "methods", methods, "every method with its knobs")
-    k = _command(sub, "cache", cache, "what is kept on disk to save work")
+    _cached(_command(sub, "cache", cache, "what is kept on disk to save work"))
+    return p
+
+
+def _cached(k: argparse.ArgumentParser) -> None:
     k.add_argument("clear", nargs="?", choices=("clear",))
     k.add_argument("--only", choices=("layers", "statistics", "checkpoints"))
     k.add_argument("--cap", type=float, metavar="GB", help="from now on at most so much of the part named with --only")
-    return p
 
 
 def _exported(e: argparse.ArgumentParser) -> None:
