@@ -32,7 +32,9 @@ def sweep(w: Tensor, codes: Tensor, points: Points, h: Tensor, order: Tensor, ke
     import torch
 
     now, code = points.decode(codes).T[order], codes.T[order]
-    pull = h[first:] @ (w.T[order] - now)  # half the gradient
+    gap = w.T[order].sub_(now)
+    pull, now = h[first:] @ gap, now[first:].clone()  # half the gradient
+    del gap  # as large as the layer, as all of these are: on a wide one none is held longer than it is looked at
     h, some = h[first:, first:], order[first:]
     stays = None if keep is None else keep.T[some].to(w.dtype)
     nearest, inverse = points.nearest(some), h.diagonal().reciprocal().tolist()
@@ -41,7 +43,7 @@ def sweep(w: Tensor, codes: Tensor, points: Points, h: Tensor, order: Tensor, ke
         job.check()
         b = min(a + STRIP, len(h))
         strip, moved = pull[a:b], torch.empty_like(pull[a:b])
-        columns = zip(now[first + a : first + b].unbind(), strip.unbind(), moved.unbind(), h[a:b, a:b].triu(1).unbind())
+        columns = zip(now[a:b].unbind(), strip.unbind(), moved.unbind(), h[a:b, a:b].triu(1).unbind())
         for j, (old, here, to, later) in enumerate(columns, a):
             # the weight this column should have: what it has now, less the gradient over the curvature
             best, value = nearest(torch.add(old, here, alpha=inverse[j]), j)
