@@ -73,7 +73,7 @@ class _Work:
     modules: dict[str, tuple[str, nn.Module]] = field(default_factory=dict)  # layer -> where its weight runs
     chain: blocks.Chain | None = None
     scouted: bool = False
-    turns: dict[str, int] = field(default_factory=dict)  # in corrected order: layer -> which of its block's inputs it is given
+    turns: dict[str, int] | None = None  # in corrected order: layer -> which of its block's inputs it is given
     calls: list[blocks.Call] = field(default_factory=list)  # of the batches, solver's first
     firsts: list[blocks.Call] = field(default_factory=list)  # in corrected order: the same batches in the original
     at: int = -1  # the block whose inputs `calls` hold
@@ -94,8 +94,9 @@ class Statistics(Mapping[str, Seen]):
         self._work, self._job, self._changed = work, job, changed
 
     def under(self, job: Job, changed: Changed | None = None) -> Statistics:
-        """The same statistics reporting to another job; in any order but parallel `changed` gives what is compressed already."""
-        if self.order == "parallel":
+        """The same statistics reporting to another job; in any order but parallel `changed` gives what is compressed already. Where nothing
+        is to be compressed all orders are the same."""
+        if self.order == "parallel" or changed is None:
             return Statistics(self._work, job)
         w = self._work  # what was collected behind another prefix is of no use
         fresh = _Work(w.network, w.checkpoint, w.data, w.wanted, w.needs, w.fingerprint, None, w.modules, w.chain, w.scouted, w.turns)
@@ -137,7 +138,8 @@ class Statistics(Mapping[str, Seen]):
     def turn(self, name: str) -> tuple[int, int]:
         """What stands before a layer when its statistics are collected: all earlier blocks, and in corrected order the layers of its own
         block that were given an earlier input."""
-        return self.place(name), self._work.turns.get(name, 0)
+        k = self.place(name)
+        return k, (self._work.turns or {}).get(name, 0) if self.order == "corrected" else 0
 
     def growing(self, name: str, shares: Iterable[float]) -> list[Seen]:
         """What a layer has met after each of these rising shares (0 to 1) of the solver's batches; [] for one that is not watched."""
@@ -208,15 +210,14 @@ class Statistics(Mapping[str, Seen]):
     def _scout(self) -> None:
         """Find the modules the layers run in, and the blocks."""
         w = self._work
-        if w.scouted:
-            return
         if w.network.module is None:
             raise CannotRun("This network can't be watched while it runs, so no statistics can be collected; choose a method without data")
-        w.modules.update(_modules(w.network, w.checkpoint))
-        w.chain = blocks.chain(w.network, self._source, w.items[0], self._job)
-        w.scouted = True
-        if self.order == "corrected":
-            w.turns.update(self._turns())
+        if not w.scouted:
+            w.modules.update(_modules(w.network, w.checkpoint))
+            w.chain = blocks.chain(w.network, self._source, w.items[0], self._job)
+            w.scouted = True
+        if self.order == "corrected" and w.turns is None:
+            w.turns = self._turns()
 
     def _turns(self) -> dict[str, int]:
         """Every block runs as the first one does."""

@@ -31,6 +31,7 @@ from tests.benchmarks.table import write
 
 Row = dict[str, Any]
 PEERS = ROOT / "tests" / "benchmarks" / "peers"
+OTHERS = b"codecarbon"  # of peers.txt: for energy.py alone
 GRID = {"group_size": 64, "symmetric": False}
 SHOWN = ("model", "setting", "method", "kl", "one_minus_cos", "top1_drop", "macs", "bytes", "cpu_s", "peak_mb")
 
@@ -113,7 +114,7 @@ def missing(m: Method) -> str:
 def by_peer(stage: Stage, m: Method) -> tuple[Path, Row]:
     """The folder a peer's script wrote, made once for its script, versions, data and settings."""
     script = PEERS / f"{m.script}.py"
-    parts = [script.read_bytes(), (PEERS / "common.py").read_bytes(), (PEERS.parent / "peers.txt").read_bytes(), stage.data.read_bytes()]
+    parts = [script.read_bytes(), (PEERS / "common.py").read_bytes(), _pins(), stage.data.read_bytes()]
     key = hashlib.sha256(b"\0".join(parts) + json.dumps([stage.model.name, m.how], sort_keys=True).encode()).hexdigest()[:16]
     out = stage.home / "peers" / f"{stage.model.name}-{m.name.split()[0]}-{key}"
     cached = (out / "result.json").exists()
@@ -121,6 +122,12 @@ def by_peer(stage: Stage, m: Method) -> tuple[Path, Row]:
         command = [str(ROOT / ".peers" / "bin" / "python"), str(script), str(stage.folder), str(stage.data), str(out), json.dumps(m.how)]
         _run(command, out.with_suffix(".log"))
     return out, {**json.loads((out / "result.json").read_text()), "cached": cached}
+
+
+def _pins() -> bytes:
+    """The versions of what the scripts here use."""
+    lines = (PEERS.parent / "peers.txt").read_bytes().splitlines(keepends=True)
+    return b"".join(x for x in lines if not x.startswith(OTHERS))
 
 
 def by_us(stage: Stage, m: Method) -> tuple[Path, Row]:

@@ -213,7 +213,7 @@ def main() -> None:
     p.add_argument("--quick", action="store_true")
     p.add_argument("--blocks", type=int)
     p.add_argument("--vocabulary", type=int)
-    p.add_argument("--tokens", type=int, default=1024)
+    p.add_argument("--tokens", type=int, default=512)
     p.add_argument("--only", nargs="*", choices=list(RUNS))
     p.add_argument("--json", type=Path)
     p.add_argument("--child", help=argparse.SUPPRESS)
