@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cached, commands_measure, commands_plan, commands_play, commands_sensitivity, environment
+from . import cached, commands_formats, commands_measure, commands_plan, commands_play, commands_sensitivity, environment
 from .cluster import cluster
 from .cut import Cut
 from .energy import ratio
@@ -85,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     commands_plan.guilty_options(_command(sub, "guilty", commands_plan.guilty, "the layers of a recipe that cost most"))
     commands_play.options(_command(sub, "play", commands_play.play, "the original and a variant side by side on your own input"))
     commands_play.worst_options(_command(sub, "worst", commands_play.worst, "the held-out samples on which the two differ most"))
+    said = "what every file format would make of a model and its plan"
+    commands_formats.options(_command(sub, "formats", commands_formats.formats, said))
     _command(sub, "methods", methods, "every method with its knobs")
     _cached(_command(sub, "cache", cache, "what is kept on disk to save work"))
     return p

@@ -372,6 +372,7 @@ class Session(QObject):
         after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
 
         def done(verdict: Verdict) -> None:
+            self._set(replace(self._shot, verdicts={**self._shot.verdicts, s.target.key: (s.basis, verdict)}))
             self.exported.emit(path, verdict)
 
         self.engine.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.sensed import Estimate, Front, Record, Sensitivity
-from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant
+from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
 
 if TYPE_CHECKING:
     from core.coverage import Coverage
@@ -106,6 +106,7 @@ class Snapshot:
     task: Task | None = None
     inspection: Any = None
     play: Play = Play()
+    verdicts: Mapping[str, tuple[Any, Verdict]] = field(default_factory=dict)  # target's key -> basis and what its last export was found
     comparison: tuple[Row, ...] | None = None
     undo_text: str = ""
     redo_text: str = ""

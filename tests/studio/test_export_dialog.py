@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 
+from core.formats import targets
 from studio import numbers
 from studio.panels.export import ExportDialog
 from tests.conftest import SAMPLES
@@ -16,7 +17,7 @@ def test_the_knobs_of_a_format_change_the_exact_size(digits: Any, qtbot: Any) ->
     dialog = ExportDialog(digits)
     qtbot.addWidget(dialog)
     assert list(dialog.knobs.fields) == ["shard_gb"]
-    dialog.format.setCurrentIndex(dialog.format.findData("dense"))
+    dialog.formats.choose("dense")
     assert list(dialog.knobs.fields) == ["dtype", "shard_gb"]
     whole, kind, limit = digits.snapshot.size.total, dialog.knobs.fields["dtype"], dialog.knobs.fields["shard_gb"]
     assert isinstance(kind, QComboBox)
@@ -34,10 +35,12 @@ def test_the_knobs_of_a_format_change_the_exact_size(digits: Any, qtbot: Any) ->
 def test_a_format_this_model_cannot_have_is_greyed_with_the_reason(digits: Any, qtbot: Any) -> None:
     dialog = ExportDialog(digits)
     qtbot.addWidget(dialog)
-    at = dialog.format.findData("gguf")
-    assert not dialog.format.model().flags(dialog.format.model().index(at, 0)) & Qt.ItemFlag.ItemIsEnabled
-    assert "not resnet" in dialog.format.itemData(at, Qt.ItemDataRole.ToolTipRole)
-    assert dialog.format.model().flags(dialog.format.model().index(0, 0)) & Qt.ItemFlag.ItemIsEnabled
+    row = dialog.formats.row_of("gguf")
+    assert dialog.formats.item(row, 0).flags() == Qt.ItemFlag.NoItemFlags
+    assert "not resnet" in dialog.formats.item(row, 3).text()
+    assert dialog.formats.item(dialog.formats.row_of("dense"), 0).flags() & Qt.ItemFlag.ItemIsEnabled
+    dialog.formats.choose("gguf")
+    assert digits.snapshot.target.key == "packed"
 
 
 def test_gguf_is_one_file_whose_exact_size_the_dialog_shows(session: Any, qtbot: Any) -> None:
@@ -47,7 +50,7 @@ def test_gguf_is_one_file_whose_exact_size_the_dialog_shows(session: Any, qtbot:
     dialog = ExportDialog(sotu)
     qtbot.addWidget(dialog)
     folder = dialog.path.text()
-    dialog.format.setCurrentIndex(dialog.format.findData("gguf"))
+    dialog.formats.choose("gguf")
     assert dialog.path.text() == f"{folder}.gguf"
     assert list(dialog.knobs.fields) == ["dtype"]
     sotu.choose(quantize="ggml", bits=4)
@@ -55,14 +58,14 @@ def test_gguf_is_one_file_whose_exact_size_the_dialog_shows(session: Any, qtbot:
     assert numbers.exact(sotu.snapshot.size.total) in dialog.exact.text()
     sotu.choose(quantize="codebook")
     assert "choose the quantizer GGUF blocks" in dialog.refused.toPlainText()
-    dialog.format.setCurrentIndex(dialog.format.findData("packed"))
+    dialog.formats.choose("packed")
     assert dialog.path.text() == folder
 
 
 def test_onnx_is_traced_when_it_is_chosen_and_then_has_an_exact_size(digits: Any, qtbot: Any) -> None:
     dialog = ExportDialog(digits)
     qtbot.addWidget(dialog)
-    dialog.format.setCurrentIndex(dialog.format.findData("onnx"))
+    dialog.formats.choose("onnx")
     assert list(dialog.knobs.fields) == ["dtype", "activations"]
     target, checkpoint = digits.snapshot.target, digits.snapshot.checkpoint
     qtbot.waitUntil(lambda: not target.pending(checkpoint), timeout=120_000)
@@ -71,3 +74,30 @@ def test_onnx_is_traced_when_it_is_chosen_and_then_has_an_exact_size(digits: Any
     weights = sum(digits.snapshot.size.layers.values())
     assert weights + 10_000 < digits.snapshot.size.total < weights + 40_000  # with the graph
     assert "77 × F32" in dialog.detail.text()
+
+
+def test_every_format_says_its_exact_size_its_speed_and_what_it_loses(session: Any, qtbot: Any) -> None:
+    session.open(SAMPLES / "sotu-lm")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    session.choose(quantize="rtn", bits=4)
+    session.choose_knob("rtn.granularity", "group")
+    session.choose_knob("rtn.group_size", 64)
+    dialog = ExportDialog(session)
+    qtbot.addWidget(dialog)
+    table = dialog.formats
+    assert table.rowCount() == len(targets)
+    for row, offer in enumerate(table.offers):
+        if not offer.why:
+            session.set_target(offer.key)
+            assert offer.nbytes == session.snapshot.size.total
+            assert table.item(row, 1).toolTip() == numbers.exact(offer.nbytes)
+            assert "tokens/s\nmodelled" in table.item(row, 2).text()
+    assert "28 layers stored dense" in table.item(table.row_of("dense"), 3).text()
+    assert table.item(table.row_of("packed"), 3).text() == "nothing: all as planned"
+    session.select(["model.layers.0.mlp.down_proj"])
+    session.choose(bits=3)
+    session.choose_knob("rtn.symmetric", False)
+    clash = table.item(table.row_of("packed"), 3)
+    assert clash.flags() == Qt.ItemFlag.NoItemFlags
+    assert "only when all their grids are symmetric" in clash.text()
+    assert session.snapshot.target.key != "packed" or not dialog.go.isEnabled()
