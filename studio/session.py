@@ -333,9 +333,7 @@ class Session(QObject):
     def compare(self, indices: Iterable[int]) -> None:
         """Put variants side by side (-1 = the original); two give a row per layer."""
         found = tuple(indices)
-        rows = None
-        if len(found) == 2:
-            rows = side_by_side(self._shot, *found)
+        rows = side_by_side(self._shot, *found) if len(found) == 2 else None
         self._set(replace(self._shot, compared=found, comparison=rows))
 
     def inspect(self, name: str) -> None:
