@@ -35,6 +35,6 @@ def test_a_program_is_opened_scored_slimmed_and_offered_as_a_program(session: Se
     assert session.snapshot.score.metrics["kl"].value > 0
     dialog = ExportDialog(session)
     qtbot.addWidget(dialog)
-    assert dialog.format.currentData() == "pt2"
+    assert dialog.formats.currentRow() == dialog.formats.row_of("pt2")
     assert dialog.path.text().endswith(".pt2")
     assert "holds values, not codes" in dialog.refused.toPlainText()
