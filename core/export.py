@@ -53,13 +53,20 @@ def save(compressed: Compressed, path: Path, target: Any, job: Job) -> Path:
     return path
 
 
-def export(compressed: Compressed, path: Path, target: Any, network: Network | None, batches: Batches | None, job: Job) -> Verdict:
-    """Write, reopen in a fresh process, give it its name. On failure, cancel or a full disk nothing is left."""
+def export(
+    compressed: Compressed, path: Path, target: Any, network: Network | None, batches: Batches | None, job: Job,
+    teach: Callable[[], Batches] | None = None,
+) -> Verdict:  # fmt: skip
+    """Write, reopen in a fresh process, give it its name. On failure, cancel or a full disk nothing is left.
+
+    `teach` gives calibration data, which static activations are measured on."""
     path = _allowed(compressed, path, target)
     with _beside(path) as aside:
         _traced(compressed, target, batches, job)
-        written = _write(compressed, aside, path, target, job)
-        verdict = _verdict(aside, path, written, compressed, target, network, batches, job)
+        plain = _plain(compressed, aside, target, job) if target.key == "onnx" and network and batches and compressed.outcomes else None
+        learnt = teach() if plain and teach and target.activations == "static" else None
+        written = _write(compressed, aside, path, target, job, plain, learnt)
+        verdict = _verdict(aside, path, plain, written, compressed, target, network, batches, job)
         if not verdict.passed:
             bad = next(c for c in verdict.checks if not c.passed)
             raise NotVerified(
@@ -71,7 +78,7 @@ def export(compressed: Compressed, path: Path, target: Any, network: Network | N
 
 
 def _verdict(
-    aside: Path, path: Path, written: Written, compressed: Compressed, target: Any,
+    aside: Path, path: Path, plain: Path | None, written: Written, compressed: Compressed, target: Any,
     network: Network | None, batches: Batches | None, job: Job,
 ) -> Verdict:  # fmt: skip
     """What the tool the file is for says of it."""
@@ -82,7 +89,6 @@ def _verdict(
         return verify_gguf(aside / path.name, written, compressed, settings, target, network, batches, job)
     if target.key != "onnx":
         return verify(aside, written, compressed, target, network, batches, job)
-    plain = _plain(compressed, aside, target, job) if network and batches and compressed.outcomes else None
     verdict = verify_onnx(aside / MODEL, plain, written, compressed, settings, target, network, batches, job)
     if plain:
         plain.unlink()
@@ -216,7 +222,9 @@ def settings_of(compressed: Compressed) -> dict[str, Setting]:
     return {**resolve(compressed.plan, compressed.layers), **compressed.settings}
 
 
-def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: Job) -> Written:
+def _write(
+    compressed: Compressed, folder: Path, path: Path, target: Any, job: Job, plain: Path | None = None, learnt: Batches | None = None
+) -> Written:
     """All files of the export into `folder`."""
     checkpoint, settings = compressed.checkpoint, settings_of(compressed)
     if suffix(target):
@@ -230,7 +238,7 @@ def _write(compressed: Compressed, folder: Path, path: Path, target: Any, job: J
         _text(folder / MARK, {"made_by": "Slim Studio", "target": target.key, "source": checkpoint.path.name})
     if target.key == "onnx":
         job.note(target.detail(compressed.layers, settings))
-        return write_onnx(compressed, folder / MODEL, target, settings, _layerwise(compressed, settings, target, {}), job)
+        return write_onnx(compressed, folder / MODEL, target, settings, _layerwise(compressed, settings, target, {}), job, plain, learnt)
     sums: dict[str, int] = {}
     entries = target.entries(checkpoint, compressed.layers, settings)
     found = shards(entries, limit(checkpoint, target))

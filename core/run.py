@@ -19,7 +19,7 @@ from .ledger import accounted
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
-from .stage import Stage, calibration, foresee, lessons_of, staged, weights
+from .stage import Stage, calibration, data_of, foresee, lessons_of, staged, weights
 from .store import Store
 from .types import Latency, Report, Score, Size, Variant
 
@@ -59,7 +59,9 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
         job.note(verified(found.front, found.table, scores[1]))
     judged = time.monotonic()
     batches = s.reference.batches if s.reference else None
-    verdict = export(done, recipe.out, s.target, s.net if batches else None, batches, job) if recipe.out else None
+    net, checkpoint = s.net if batches else None, s.whole.checkpoint
+    taught = lambda: data_of(recipe, net, checkpoint, job).whole  # noqa: E731
+    verdict = export(done, recipe.out, s.target, net, batches, job, taught) if recipe.out else None
     took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
     before, after = _variant(s.whole, s.target, scores[0]), _variant(done, s.target, scores[1])
     after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original

@@ -37,7 +37,7 @@ def export(
         runs = running(found, network)
         if slim is not opened or runs is not network:
             timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
-    verdict = write(found, path, target, network, batches, job)
+    verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(data, limit, job))
     said = replace(after, outcomes=found.outcomes)
     told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
     report.write(accounted(replace(told, latency=timed), spent + time.monotonic() - start), path)

@@ -20,7 +20,7 @@ def packed(form: Form, stored: Stored) -> dict[str, Tensor]:
         found = {next(iter(form.tensors())): stored.dense()}
     else:
         codes, zero, scale = _grid(form, stored)
-        found = {"nbits": _nbits, "integer": _integer, "folded": _folded}[form.kind](form, codes, zero, scale)
+        found = {"nbits": _nbits, "integer": _integer, "folded": _folded}.get(form.kind, _static)(form, codes, zero, scale)
     kinds = form.tensors()
     return {end: t.to(getattr(torch, TORCH[kinds[end][0]])).reshape(kinds[end][1]).contiguous() for end, t in found.items()}
 
@@ -59,6 +59,12 @@ def _folded(form: Form, codes: Tensor, zero: Tensor | None, scale: Tensor) -> di
 
     found = {"_codes": codes, "_scale": scale, "_zero": _middle(form) if zero is None else zero}
     return {**found, "_shape": torch.tensor(form.shape)} if form.groups > 1 else found
+
+
+def _static(form: Form, codes: Tensor, zero: Tensor | None, scale: Tensor) -> dict[str, Tensor]:
+    """Without a convolution's bias, which hangs on the range of its input."""
+    found = {"_codes": codes if form.kind != "static" else codes.T, "_scale": scale}
+    return {**found, "_zero": _middle(form).expand(len(codes))}
 
 
 def _middle(form: Form) -> Tensor:

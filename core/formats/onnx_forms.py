@@ -17,7 +17,7 @@ AXES, TINY = "slim.axes", "slim.tiny"  # shared by all layers with dynamic activ
 class Form:
     """One layer's way of being stored, from headers alone."""
 
-    kind: str  # "dense", "folded" (codes that become floats when loaded), "nbits", "integer"
+    kind: str  # "dense", "folded" (codes that become floats when loaded), "nbits", "integer", "static", "static conv"
     shape: tuple[int, ...]
     dtype: str  # of a dense tensor, or of the scales
     bits: int = 0  # of a field in the file: 4 or 8
@@ -44,6 +44,10 @@ class Form:
             return {"_codes": ("U8", (out, self.groups, self.block * self.bits // 8)), "_scale": (self.dtype, (out, self.groups)), **zero}
         if self.kind == "integer":
             return {"_codes": ("U8", (self.width, out)), "_scale": (self.dtype, (out,)), "_zero": ("U8", (out,) if self.zeros else ())}
+        if self.kind.startswith("static"):
+            conv = self.kind != "static"
+            found = {"_codes": ("U8", self.shape if conv else (self.width, out)), "_scale": ("F32", (out,)), "_zero": ("U8", (out,))}
+            return {**found, "_bias": ("I32", (out,)), "_bias_scale": ("F32", (out,))} if conv else found
         cut = self.groups > 1
         one = (out, self.groups, 1) if cut else (out, *[1] * (len(self.shape) - 1))
         codes = (out, self.groups, self.block) if cut else self.shape
@@ -85,6 +89,8 @@ class Fragment:
 
 def fragment(name: str, use: Use, form: Form) -> Fragment | None:
     """None: the graph's own nodes read the tensor as it is."""
+    if form.kind.startswith("static"):
+        return None  # written into the whole graph at once (onnx_static.py)
     if form.kind == "dense":
         return None if form.plain else Fragment([_node("Cast", [f"{name}_stored"], name, to=1)])
     if form.kind == "folded":

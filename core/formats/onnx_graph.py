@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..resources import cache_root
 from ..types import ITEM_BYTES, Checkpoint
 from .onnx_forms import AXES, TINY, Call, Form, Use, fragment
+from .onnx_static import Static, static
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -62,7 +63,8 @@ class Graph:
 
     model: ModelProto
     tensors: frozenset[str]
-    known: dict[tuple[str, Form], int] = field(default_factory=dict, compare=False)  # bytes of a layer, apart from its values
+    known: dict[tuple[str, Form], int] = field(default_factory=dict, compare=False)  # bytes of a layer with its values
+    statics: dict[tuple[str, ...], Static] = field(default_factory=dict, compare=False)  # the last one
 
     @cached_property
     def weights(self) -> frozenset[str]:
@@ -91,8 +93,21 @@ class Graph:
         items += [n for i, n in enumerate(g.node) if i not in self.own]
         return sum(framed(x.ByteSize()) for x in items) + framed(len(g.name.encode()))
 
+    def static(self, forms: Mapping[str, Form]) -> Static | None:
+        """The graph with its layers in static integers; None without any."""
+        names = tuple(sorted(n for n, f in forms.items() if f.kind.startswith("static")))
+        if not names:
+            return None
+        found = self.statics.get(names)
+        if found is None:
+            self.statics.clear()
+            found = self.statics[names] = static(self._replaced(forms), names, self.weights, (v.name for v in self.model.graph.output))
+        return found
+
     def nbytes(self, forms: Mapping[str, Form]) -> int:
         """Bytes of the file, by its rules: every item of the graph with a byte of tag and its length before it."""
+        if any(f.kind.startswith("static") for f in forms.values()):
+            return _whole(self.assembled(forms))
         found = sum(self._layer(n, f) for n, f in forms.items()) + self.base
         if any(f.kind == "integer" for f in forms.values()):
             found += sum(framed(_length(t)) for t in shared())
@@ -129,18 +144,41 @@ class Graph:
         out.opset_import.extend(self.imports(forms))
         g, old = out.graph, self.model.graph
         g.name = old.name
-        made = {n: fragment(n, self.uses[n], f) for n, f in forms.items()}
-        places = {i: nodes for m in made.values() if m for i, nodes in m.at.items()}
-        gone = {i for n, m in made.items() if m and m.at for i in self.uses[n].drop}
-        g.node.extend(n for m in made.values() if m for n in m.before)
-        for i, n in enumerate(old.node):
-            g.node.extend(() if i in gone else places.get(i, [n]))
+        whole = self.static(forms)
+        g.node.extend(whole.nodes if whole else self._replaced(forms))
         g.initializer.extend(old.initializer)
+        g.initializer.extend(t for v in (whole.values if whole else ()) for t in rounding(v))
         g.initializer.extend(shared() if any(f.kind == "integer" for f in forms.values()) else ())
         g.initializer.extend(t for n, f in forms.items() for t in initializers(n, f))
         g.input.extend(v for v in old.input if v.name not in self.weights)
         g.output.extend(old.output)
         return out
+
+    def _replaced(self, forms: Mapping[str, Form]) -> list[NodeProto]:
+        """The traced nodes with those of the layers that are stored in another way."""
+        made = {n: fragment(n, self.uses[n], f) for n, f in forms.items()}
+        places = {i: nodes for m in made.values() if m for i, nodes in m.at.items()}
+        gone = {i for n, m in made.items() if m and m.at for i in self.uses[n].drop}
+        out = [n for m in made.values() if m for n in m.before]
+        for i, n in enumerate(self.model.graph.node):
+            out += () if i in gone else places.get(i, [n])
+        return out
+
+
+def rounding(value: str, scale: float = 1.0, zero: int = 0) -> list[TensorProto]:
+    """Scale and zero point of a value that is rounded to 8 bits; the numbers change no byte's place."""
+    import numpy as np
+    from onnx.numpy_helper import from_array
+
+    return [from_array(np.array(scale, np.float32), f"{value}_qs"), from_array(np.array(zero, np.uint8), f"{value}_qz")]
+
+
+def _whole(model: ModelProto) -> int:
+    """Bytes of a model whose tensors wait for their values."""
+    g = model.graph
+    items = sum(framed(x.ByteSize()) for part in (g.node, g.input, g.output) for x in part)
+    found = items + sum(framed(_length(t)) for t in g.initializer) + framed(len(g.name.encode()))
+    return sum(framed(x.ByteSize()) for x in model.opset_import) + framed(len(PRODUCER)) + 2 + framed(found)
 
 
 def initializers(name: str, form: Form) -> list[TensorProto]:
@@ -185,6 +223,8 @@ def _use(name: str, nodes: Any, readers: Mapping[str, list[int]]) -> Use:
                 return Use("other")
             drop.append(i)
             calls += [Call(j, nodes[j].input[0], nodes[j].output[0]) for j in readers[n.output[0]]]
+        elif n.op_type == "Conv" and n.input[1] == name and len(readers[name]) == 1:
+            return Use("conv", (), (Call(i, n.input[0], n.output[0]),))
         elif n.op_type == "Gemm" and n.input[1] == name and _plain(n):
             calls.append(Call(i, n.input[0], n.output[0], n.input[2] if len(n.input) > 2 else ""))
         else:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 INTEGERS = "int8dynamic"  # the quantizer whose plan says integer activations
 MISSING = "ONNX needs the packages onnx, onnxscript and onnxruntime; pip install 'slim-studio[onnx]'"
 SCALES = {"F16": "F16", "BF16": "BF16", "F64": "F32", "F32": "F32"}  # what quantizers are told to keep scales in; GGUF's blocks in F16
-NAMED = {"folded": "8-bit codes that run as floats", "integer": "int8 with integer activations", "nbits": "{} bits in MatMulNBits"}
+NAMED = {"folded": "8-bit codes that run as floats", "integer": "int8 with dynamic activations", "nbits": "{} bits in MatMulNBits"}
+NAMED |= {"static": "int8 with static activations", "static conv": "int8 with static activations"}
 
 
 @targets("onnx")
@@ -40,7 +41,7 @@ class OnnxTarget:
     runs_in: ClassVar[str] = "onnxruntime; files without 2 to 4-bit layers also in other ONNX runtimes"
     most: ClassVar[int] = 2_000_000_000  # bytes of a file: protobuf ends at 2^31
     dtype: str = knob("source", choices=("source", "F32", "F16", "BF16"))
-    activations: str = knob("plan", choices=("plan", "dynamic"))
+    activations: str = knob("plan", choices=("plan", "dynamic", "static"))
 
     def unfit(self, checkpoint: Checkpoint) -> str:
         """Why this model can't be an ONNX file; "" when it can be tried."""
@@ -69,12 +70,13 @@ class OnnxTarget:
     def form(self, checkpoint: Checkpoint | None, layer: Layer, setting: Setting) -> Form:
         """How the layer is stored; what the graph does with it counts once it is traced, before that its kind."""
         graph = traced(checkpoint) if checkpoint else None
-        use = graph.uses.get(layer.tensor.name, Use("other")).op if graph else "linear" if layer.kind in ("linear", "head") else "other"
+        guess = {"linear": "linear", "head": "linear", "conv": "conv"}.get(layer.kind, "other")
+        use = graph.uses.get(layer.tensor.name, Use("other")).op if graph else guess
         dtype, key = self.of(layer), (setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items()))
         if not setting.quantize or _refused(setting):
             return Form("dense", layer.tensor.shape, dtype)
         scales = SCALES.get(layer.tensor.dtype, "F16")
-        return _form(layer.tensor.shape, scales, use == "linear" and len(layer.tensor.shape) == 2, self.activations, *key)
+        return _form(layer.tensor.shape, scales, use, self.activations, *key)
 
     def of(self, layer: Layer) -> str:
         """The type of a dense tensor."""
@@ -84,8 +86,10 @@ class OnnxTarget:
     def forms(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> dict[str, Form]:
         """By tensor name; of a traced network only what its graph reads."""
         graph = traced(checkpoint)
-        found = (x for x in layers if graph is None or x.tensor.name in graph.weights)
-        return {x.tensor.name: self.form(checkpoint, x, settings[x.name]) for x in found}
+        read = (x for x in layers if graph is None or x.tensor.name in graph.weights)
+        found = {x.tensor.name: self.form(checkpoint, x, settings[x.name]) for x in read}
+        whole = graph.static(found) if graph else None
+        return {n: f for n, f in found.items() if n not in whole.gone} if whole else found
 
     def entries(self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting]) -> list[Entry]:
         layers = list(layers)
@@ -144,7 +148,7 @@ def _bytes(form: Form) -> int:
 
 @lru_cache(maxsize=4096)
 def _form(
-    shape: tuple[int, ...], dtype: str, linear: bool, activations: str, quantize: str, bits: int, *knobs: tuple[str, Value]
+    shape: tuple[int, ...], dtype: str, use: str, activations: str, quantize: str, bits: int, *knobs: tuple[str, Value]
 ) -> Form:
     """Codes as MatMulNBits holds them where the graph multiplies by them and has a kernel for that; integers where the plan says so; else
     one byte a code, which the runtime turns into floats when it loads."""
@@ -154,8 +158,11 @@ def _form(
         width *= d
     groups = width // method.group_size if method.granularity == "group" else 1
     made = Form("folded", shape, dtype, 8, bits, groups, not method.symmetric)
-    if not linear:
-        return made
+    still = activations == "static" and groups == 1 and method.symmetric and (bits > 4 or use == "conv")
+    if use != "linear" or len(shape) != 2:
+        return replace(made, kind="static conv") if still and use == "conv" else made
+    if still:
+        return replace(made, kind="static")
     fast = activations == "dynamic"
     if quantize == INTEGERS or (fast and groups == 1 and bits > 4):
         return replace(made, kind="integer")

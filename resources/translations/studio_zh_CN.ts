@@ -3563,6 +3563,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>分片大小</translation>
     </message>
     <message>
+      <source>Static activations are measured on data, and this network can't be run here; choose other activations</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Statistics</source>
       <translation>统计</translation>
     </message>
@@ -4525,6 +4529,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>source</source>
       <translation>与源相同</translation>
+    </message>
+    <message>
+      <source>static</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>steps</source>
