@@ -71,7 +71,7 @@ def probe_ranges(file: str, values: list[str], data: str, job: Job) -> dict[str,
     inner = [v for v in values if v not in {i.name for i in model.graph.input}]
     seen: dict[str, list[np.ndarray]] = {v: [] for v in values}
     ends: dict[str, tuple[float, float]] = dict.fromkeys(values, (0.0, 0.0))
-    for fed, found in _run(model, inner, data, "Ranges of activations", job):
+    for fed, found in _run(model, inner, job.track(_items(data), "Ranges of activations"), job):
         for v in values:
             x = _real(found[v] if v in found else fed[v], fed).ravel()
             ends[v] = min(ends[v][0], float(x.min())), max(ends[v][1], float(x.max()))
@@ -110,7 +110,7 @@ def probe_shifts(plain: str, ours: str, sites: Mapping[str, list[Any]], data: st
         own |= set(wanted)
     sums: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
-    for fed, found in _run(model, [f"{n}_shift" for n in made], data, "Correcting biases", job):
+    for fed, found in _run(model, [f"{n}_shift" for n in made], job.track(_items(data), "Correcting biases"), job):
         for n, s in made.items():
             x = found[f"{n}_shift"]
             x = np.moveaxis(x, 1, -1) if s.conv else _real(x, fed)
@@ -152,13 +152,12 @@ def _twin(model: ModelProto, name: str, s: Site) -> tuple[list[NodeProto], list[
 
 
 def _run(
-    model: ModelProto, outputs: Iterable[str], data: str, phase: str, job: Job
+    model: ModelProto, outputs: Iterable[str], items: Iterable[dict[str, np.ndarray]], job: Job
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """(what was fed, the outputs by name) of every batch."""
     import onnxruntime
     from onnx import TensorProto
     from onnx.helper import make_tensor_value_info
-    from safetensors.numpy import load_file
 
     wanted = list(outputs)
     del model.graph.output[:]
@@ -166,15 +165,21 @@ def _run(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    given = load_file(data)
-    items: dict[str, dict[str, np.ndarray]] = {}
-    for k, v in given.items():
-        items.setdefault(k.split(".", 1)[0], {})[k.split(".", 1)[1]] = v
-    for item in job.track(items.values(), phase):
+    for item in items:
         for a in range(0, len(next(iter(item.values()))), 16):
             job.check()
             fed = filled(session, {k: v[a : a + 16] for k, v in item.items()})
             yield fed, dict(zip(wanted, session.run(wanted, fed), strict=True))
+
+
+def _items(data: str) -> list[dict[str, np.ndarray]]:
+    """The batches that were saved."""
+    from safetensors.numpy import load_file
+
+    items: dict[str, dict[str, np.ndarray]] = {}
+    for k, v in load_file(data).items():
+        items.setdefault(k.split(".", 1)[0], {})[k.split(".", 1)[1]] = v
+    return list(items.values())
 
 
 def filled(session: Any, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -35,7 +35,8 @@ class OnnxTarget:
     byte each and become floats when the file is loaded.
 
     Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round the inputs of every quantized linear layer to 8 bits,
-    which is where its speed comes from."""
+    which is where its speed comes from; "static" (8 bits per channel, and convolutions) rounds them to ranges measured on calibration
+    data."""
 
     title: ClassVar[str] = "ONNX (onnxruntime)"
     runs_in: ClassVar[str] = "onnxruntime; files without 2 to 4-bit layers also in other ONNX runtimes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from onnx.numpy_helper import from_array, to_array
 
 from core import data
 from core.compress import Compressed, compress
+from core.data.calibration import calibrating
 from core.errors import CannotWrite
 from core.export import _allowed, export, save, settings_of
 from core.formats import open_checkpoint, targets
@@ -25,6 +27,7 @@ from core.formats.onnx_graph import traced
 from core.job import Job
 from core.layers import layers
 from core.networks import Network, attach
+from core.onnx_ranges import _best
 from core.onnx_trace import _exported, trace
 from core.onnx_write import MODEL as FILE
 from core.onnx_write import write_onnx
@@ -58,6 +61,14 @@ def asked(file: Path, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.from_numpy(session.run(None, fed)[0])
 
 
+def operators(file: Path) -> Counter[str]:
+    """What onnxruntime makes of a graph before it runs it."""
+    options, fused = onnxruntime.SessionOptions(), file.parent.with_name("fused.onnx")
+    options.optimized_model_filepath, options.log_severity_level = str(fused), 3
+    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return Counter(n.op_type for n in onnx.load(fused).graph.node)
+
+
 def kl(p: torch.Tensor, q: torch.Tensor) -> float:
     p, q = p.double().log_softmax(-1), q.double().log_softmax(-1)
     return float((p.exp() * (p - q)).sum(-1).mean())
@@ -66,7 +77,7 @@ def kl(p: torch.Tensor, q: torch.Tensor) -> float:
 @pytest.mark.parametrize(
     ("name", "plan", "knobs"),
     [
-        ("digits-cnn", {"bits": 8, "amount": 0.3, "knobs": CHANNEL}, {"dtype": "F16"}),
+        ("digits-cnn", {"bits": 8, "amount": 0.3, "knobs": CHANNEL}, {"activations": "static"}),
         ("fashion-vit", {"bits": 8, "quantize": "int8dynamic"}, {}),
         ("sotu-lm", {"bits": 4, "knobs": {"rtn.symmetric": False, "rtn.group_size": 64}}, {}),
     ],
@@ -80,13 +91,19 @@ def test_every_sample_is_run_by_onnxruntime_as_its_plan_says(name: str, plan: An
     network = attach(checkpoint)
     held = next(f for f in (SAMPLES / name / n for n in ("heldout.txt", "heldout.npz")) if f.exists())
     target = targets["onnx"](**knobs)
-    verdict = export(made, tmp_path / "out", target, network, data.load(held, network, 64), Job())
-    assert {c.name for c in verdict.checks if c.passed} == {
+    verdict = export(
+        made, tmp_path / "out", target, network, data.load(held, network, 64), Job(), lambda: calibrating(None, network, held).whole
+    )
+    integers = {"integers as rounded step by step"} if knobs.get("activations") == "static" else set()
+    assert {c.name for c in verdict.checks if c.passed} == integers | {
         "file size", "a sound ONNX graph", "tensors as written", "untouched tensors", "same weights", "opens in onnxruntime",
         "same network in float32", "same answers", "speed",
     }  # fmt: skip
     assert verdict.tool.startswith("onnxruntime")
     assert (tmp_path / "out" / FILE).stat().st_size == size(checkpoint, made.layers, settings_of(made), target).total
+    if integers:
+        run = operators(tmp_path / "out" / FILE)  # after onnxruntime has fused what it can
+        assert (run["QLinearConv"], run["Conv"], run["BatchNormalization"]) == (14, 1, 0)
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {FILE, "config.json", "slim-studio.json"}
     assert (tmp_path / "out" / "tokenizer.json").exists() == (name == "sotu-lm")
 
@@ -191,6 +208,35 @@ def test_a_wrong_scale_that_was_written_faithfully_is_caught_too(tmp_path: Path)
     said = write_onnx(made, file, target, at, tensors, Job())
     verdict = verify_onnx(file, None, said, made, at, target, None, None, Job())
     assert [c.name for c in verdict.checks if not c.passed] == ["same weights"]
+
+
+def test_16_bit_floats_and_codes_of_convolutions_become_float32_when_loaded(tmp_path: Path) -> None:
+    made = slimmed("digits-cnn", tmp_path, bits=4, amount=0.3, knobs={"rtn.granularity": "channel", "rtn.symmetric": False})
+    target, at = targets["onnx"](dtype="F16"), settings_of(made)
+    file, network = written(made, tmp_path / "out", dtype="F16"), attach(made.checkpoint)
+    weights = {x.tensor.name: target.values(x, at[x.name], made.stored(x)) for x in made.layers}
+    batch = {"pixel_values": torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))}
+    mine = network.forward(weights, batch)
+    assert (asked(file, batch) - mine).abs().max() < 1e-3 * mine.std()
+    assert set(operators(file)) == {"Conv", "MaxPool", "ReorderOutput", "ReduceMean", "Reshape", "Gemm"}
+
+
+def test_static_activations_without_data_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="measured on data"):
+        save(slimmed("digits-cnn", tmp_path, bits=8, knobs=CHANNEL), tmp_path / "out", targets["onnx"](activations="static"), Job())
+    assert [p.name for p in tmp_path.iterdir()] == ["store"]
+
+
+def test_the_range_of_an_activation_gives_up_an_outlier_for_what_is_common() -> None:
+    draw = np.random.default_rng(0)
+    even = draw.uniform(0, 1, 4000).astype(np.float32)
+    scale, zero = _best(even, 0.0, float(even.max()))
+    assert zero == 0
+    assert 250 < even.max() / scale < 260
+    tails = draw.laplace(0, 1, 400_000).astype(np.float32)
+    scale, zero = _best(tails, float(tails.min()), float(tails.max()))
+    assert 9 < scale * (255 - zero) < 0.95 * tails.max()  # theory cuts a Laplace at 9.9 for 8 bits
+    assert zero > 0
 
 
 def test_weights_without_a_network_are_refused_in_one_sentence(tmp_path: Path) -> None:
