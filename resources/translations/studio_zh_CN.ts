@@ -2853,10 +2853,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
     <message>
       <source>A folder with model.onnx, config and tokenizer: 2 to 4 bits stand in MatMulNBits, dynamic int8 in MatMulInteger, other codes take one byte each and become floats when the file is loaded.
 
-Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round the inputs of every quantized linear layer to 8 bits, which is where its speed comes from.</source>
+Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round the inputs of every quantized linear layer to 8 bits, which is where its speed comes from; "static" (8 bits per channel, and convolutions) rounds them to ranges measured on calibration data.</source>
       <translation>一个含 model.onnx、配置和分词器的文件夹：2 到 4 位存于 MatMulNBits，动态 int8 存于 MatMulInteger，其他编码各占一个字节，加载文件时变为浮点数。
 
-激活：“plan”与方案测量时一致；“dynamic”让 onnxruntime 把每个量化线性层的输入舍入到 8 位，它的速度由此而来。</translation>
+激活：“plan”与方案测量时一致；“dynamic”让 onnxruntime 把每个量化线性层的输入舍入到 8 位，它的速度由此而来；“static”（逐通道 8 位以及卷积）按校准数据上测得的范围舍入。</translation>
     </message>
     <message>
       <source>A goal is one of {0}; this one says {1}</source>
@@ -3045,6 +3045,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Convolution channels</source>
       <translation>卷积通道</translation>
+    </message>
+    <message>
+      <source>Correcting biases</source>
+      <translation>校正偏置</translation>
     </message>
     <message>
       <source>Cosine to the original</source>
@@ -3463,6 +3467,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>随机</translation>
     </message>
     <message>
+      <source>Ranges of activations</source>
+      <translation>激活范围</translation>
+    </message>
+    <message>
       <source>Ranking weights</source>
       <translation>权重排序</translation>
     </message>
@@ -3564,7 +3572,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Static activations are measured on data, and this network can't be run here; choose other activations</source>
-      <translation type="unfinished" />
+      <translation>静态激活要在数据上测量，而此网络无法在此运行；请选择其他激活方式</translation>
     </message>
     <message>
       <source>Statistics</source>
@@ -4532,7 +4540,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>static</source>
-      <translation type="unfinished" />
+      <translation>静态</translation>
     </message>
     <message>
       <source>steps</source>
