@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .job import Job
 from .types import BLOCK_BYTES
 
 if TYPE_CHECKING:
@@ -52,7 +53,15 @@ FORMS = {
     "Q6_K": Form(-32, 31, 256, 16, -128, 127),
     "IQ4_XS": Form(0, 15, 256, 32, -32, 31, table=NONLINEAR),
 }
-FALLBACK = {"Q2_K": "IQ4_NL", "Q3_K": "IQ4_NL", "IQ4_XS": "IQ4_NL", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}  # llama-quant.cpp
+LENT = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4")  # libgguf encodes them
+ZEROS = ("TQ1_0", "TQ2_0", "MXFP4", "NVFP4")  # of those: 0 is one of their values
+FALLBACK = {
+    "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0", "NVFP4": "MXFP4",
+    **dict.fromkeys(("Q2_K", "Q3_K", "IQ4_XS", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"), "IQ4_NL"),
+}  # fmt: skip  llama-quant.cpp
+AT_ONCE, QUICK = 1 << 15, 1 << 17  # weights libgguf encodes between two looks at the job: up to 1.2 us each, bare rounding 7 ns
+LEAST = 1e-6  # of the mean importance: an input that met nothing still counts for something
+MOST = 65504.0  # what half precision scales reach
 
 
 def fitting(dtype: str, width: int) -> str:
@@ -60,6 +69,36 @@ def fitting(dtype: str, width: int) -> str:
     if width % BLOCK_BYTES[dtype][0]:
         dtype = FALLBACK.get(dtype, "")
     return "" if not dtype or width % BLOCK_BYTES[dtype][0] else dtype
+
+
+def has_zero(dtype: str) -> bool:
+    """Whether 0 is always one of its values."""
+    return FORMS[dtype].zero if dtype in FORMS else dtype in ZEROS
+
+
+def lent(rows: Tensor, dtype: str, importance: Tensor | None, job: Job) -> Tensor:
+    """rows (out, in) float32 finite, importance (in,) -> the bytes of the rows by llama.cpp's own encoder (libgguf, byte-identical to
+    ggml): plain types without importance are rounded to nearest."""
+    import gguf
+    import libgguf
+    import torch
+
+    kind = gguf.GGMLQuantizationType[dtype]
+    if importance is None and libgguf.quantize_requires_imatrix(kind):
+        importance = rows.square().mean(0)
+    if importance is not None:  # by its mean and within limits: on overflow ggml ends the process
+        importance = importance.div(float(importance.mean()) or 1.0).clamp(LEAST, 1 / LEAST).contiguous()
+    weight = None if importance is None else importance.numpy()
+    plain = weight is None and dtype in FORMS and FORMS[dtype].most == 1 and not FORMS[dtype].table
+    step = max(1, (QUICK if plain else AT_ONCE) // rows.shape[1])
+    block, size = BLOCK_BYTES[dtype]
+    rows, out = rows.contiguous(), torch.empty((len(rows), rows.shape[1] // block * size), dtype=torch.uint8)
+    for part, to in zip(rows.split(step), out.split(step)):
+        job.check()
+        low, high = part.aminmax()
+        part = part if max(-float(low), float(high)) <= MOST else part.clamp(-MOST, MOST)
+        libgguf.quantize_rows_into_raw(kind, part.numpy(), to.numpy(), len(part), rows.shape[1], weight)
+    return out
 
 
 def packed(dtype: str, levels: Tensor, d: Tensor, dmin: Tensor, scales: Tensor, mins: Tensor) -> Tensor:

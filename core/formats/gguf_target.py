@@ -25,7 +25,8 @@ HALF = ("F16", *BLOCK_BYTES)  # types of a source whose scales are kept in half 
 EVEN = (("Q4_0", 8), ("Q5_0", 16), ("Q8_0", 128))  # codes up to so many steps below zero
 FILES = {
     "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12, "Q4_K": 15, "Q5_K": 17, "Q6_K": 18,
-    "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32,
+    "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32, "IQ2_XXS": 19, "IQ2_XS": 20, "IQ3_XXS": 23, "IQ1_S": 24, "IQ3_S": 26, "IQ2_S": 28, "IQ1_M": 31,
+    "TQ1_0": 36, "TQ2_0": 37, "MXFP4": 38, "NVFP4": 39,
 }  # fmt: skip  llama.cpp's number for a file that is mostly of a type
 
 

@@ -7,12 +7,14 @@ calibrated on. SmolLM2 comes dequantized out of 4-bit blocks, so it is moved off
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +41,23 @@ from core.ggml import FORMS
 from core.job import Job
 from core.layers import layers
 from core.networks import Network, attach
+from core.quantize import quantizers
+from core.quantize.ggml import TYPES as FAMILIES
 from core.resources import cache_root, root
 from core.solve.blockscales import blocked
 from core.store import Store
-from core.types import BLOCK_BYTES, Checkpoint, Choice, Plan
+from core.types import BLOCK_BYTES, Checkpoint, Choice, Layer, Plan, Seen
 from tests.benchmarks.stage import _dense, _texts
 from tests.benchmarks.table import write
 
 Row = dict[str, Any]
 WINDOW = 256  # tokens llama.cpp reads at once
-SHOWN = ("model", "type", "writer", "kl", "ppl", "bytes", "of_theirs", "cpu_s")
+SHOWN = ("model", "type", "writer", "kl", "ppl", "bytes", "of_theirs", "weights_of_theirs", "encode_gb_s")
 # What llama-quantize calls a file -> the quantizer's family and bits; with rows that 256 doesn't divide both sides take the same fallbacks.
 TYPES = {
     "Q4_0": ("Q_0", 4), "Q3_K": ("K", 3), "Q2_K": ("K", 2), "Q4_K": ("K", 4), "IQ4_NL": ("IQ4_NL", 4), "Q8_0": ("K", 8), "Q6_K": ("K", 6),
-    "Q5_K": ("K", 5), "Q4_1": ("Q_1", 4), "Q5_0": ("Q_0", 5), "IQ4_XS": ("IQ4_XS", 4),
+    "Q5_K": ("K", 5), "Q4_1": ("Q_1", 4), "Q5_0": ("Q_0", 5), "Q5_1": ("Q_1", 5), "IQ4_XS": ("IQ4_XS", 4),
+    "Q4_K_M": ("K", 4), "Q3_K_M": ("K", 3),
 }  # fmt: skip
 FEW = ("Q4_0", "Q3_K", "Q2_K", "Q4_K")
 
@@ -149,12 +154,35 @@ def _adding(sums: dict[str, torch.Tensor], name: str) -> Any:
     return hook
 
 
-def ours(b: Bench, family: str, bits: int, file: Path) -> tuple[Compressed, float]:
-    """Our file, and the CPU seconds of compressing without the statistics' (they are in the cache from the first type on)."""
+def mixed(name: str, role: str, i: int, depth: int) -> int:
+    """Bits of a layer that a mix of llama.cpp's treats better than the rest, in block i of `depth` (llama-quant.cpp); 0 = as the rest."""
+    more = i < depth // 8 or i >= 7 * depth // 8 or (i - depth // 8) % 3 == 2
+    if name == "Q4_K_M":
+        return 6 if more and role in ("v_proj", "down_proj") else 0
+    if name == "Q3_K_M":
+        early = {"v_proj": i < 2, "down_proj": i < depth // 16}.get(role)
+        return 5 if early else 4 if role in ("v_proj", "o_proj") or (role == "down_proj" and more) else 0
+    return 0
+
+
+def planned(b: Bench, name: str, found: tuple[Layer, ...]) -> Plan:
+    """The type everywhere, or in the first `blocks` only, and a mix's better layers."""
+    family, bits = TYPES[name]
     said = Choice(quantize="ggml", bits=bits, knobs={"ggml.family": family})
+    at = {x.name: int(m[1]) for x in found if x.kind == "linear" and (m := re.search(r"layers\.(\d+)\.", x.name))}
+    depth = 1 + max(at.values())
+    own = {x.name: mixed(name, x.role, at[x.name], depth) for x in found if x.name in at and at[x.name] < (b.blocks or depth)}
     plan = Plan(groups={f"model.layers.{i}.*": said for i in range(b.blocks)}) if b.blocks else Plan(said)
+    return replace(plan, layers={n: Choice(bits=x) for n, x in own.items() if x})
+
+
+def ours(b: Bench, name: str, file: Path) -> tuple[Compressed, float]:
+    """Our file, and the CPU seconds of compressing without the statistics'."""
     found = tuple(layers(b.checkpoint))
+    plan = planned(b, name, found)
     statistics = observe(b.network, b.checkpoint, b.data, found, {"inputs"}, Job(), store=kept.default())
+    for x in sorted((x for x in found if x.kind == "linear"), key=lambda x: statistics.seen.place(x.name)):
+        statistics.seen[x.name]  # collected and kept on disk before the clock starts
     before = time.process_time()
     made = compress(b.checkpoint, found, plan, statistics, Store(b.home / "layers"), Job())
     took = time.process_time() - before
@@ -185,19 +213,36 @@ def theirs(b: Bench, made: Compressed, mine: Path, file: Path) -> float:
     return took
 
 
-def scored(source: str, file: str, windows: list[list[int]]) -> dict[str, float]:
-    """In a process of its own: mean KL of `file` to `source`, and its perplexity, both by llama.cpp."""
+def scored(source: str, files: list[str], windows: list[list[int]]) -> dict[str, Any]:
+    """In a process of its own: mean KL of each file to `source`, and its perplexity, all by llama.cpp."""
     from core.verify_gguf import Llama, _log_softmax
 
-    room = max(map(len, windows))
-    a, b = Llama(source, room), Llama(file, room)
-    kl, loss, count = 0.0, 0.0, 0
+    room, count = max(map(len, windows)), sum(len(w) - 1 for w in windows)
+    original, *others = (Llama(f, room) for f in (source, *files))
+    kl, loss = [0.0] * len(others), [0.0] * len(others)
     for w in windows:
-        p, q = (_log_softmax(x.logits(w)) for x in (a, b))
-        kl += float((np.exp(p) * (p - q)).sum())
-        loss -= float(q[np.arange(len(w) - 1), w[1:]].sum())
-        count += len(w) - 1
-    return {"kl": kl / (count + len(windows)), "ppl": float(np.exp(loss / count)), "tokens": count}
+        p = _log_softmax(original.logits(w))
+        for i, other in enumerate(others):
+            q = _log_softmax(other.logits(w))
+            kl[i] += float((np.exp(p) * (p - q)).sum())
+            loss[i] -= float(q[np.arange(len(w) - 1), w[1:]].sum())
+    each = [{"kl": k / (count + len(windows)), "ppl": float(np.exp(x / count)), "tokens": count} for k, x in zip(kl, loss)]
+    return {"scores": each}
+
+
+def weighed(b: Bench, files: list[Path]) -> list[float]:
+    """Mean KL with each file's decoded weights in float32 here: what the weights alone cost, without the runtime's 8-bit activations."""
+
+    def answers(weights: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        with torch.inference_mode():
+            return [b.network.forward(weights, {"input_ids": torch.tensor([w])})[0].log_softmax(-1) for w in b.windows]
+
+    given = answers({n: read(t).float() for n, t in b.checkpoint.tensors.items()})
+    out = []
+    for file in files:
+        found = answers({n: read(t).float() for n, t in open_checkpoint(file).tensors.items()})
+        out.append(sum(float((p.exp() * (p - q)).sum(dtype=torch.float64)) for p, q in zip(given, found)) / sum(map(len, b.windows)))
+    return out
 
 
 def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
@@ -206,39 +251,59 @@ def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
         whole = Path(folder) / "original.gguf"
         save(original(b.checkpoint, layers(b.checkpoint), Store(b.home / "layers")), whole, targets["gguf"](dtype="F32"), Job())
         for name in only:
-            family, bits = TYPES[name]
             files = [Path(folder) / f"{name}-{who}.gguf" for who in ("ours", "theirs")]
-            made, took = ours(b, family, bits, files[0])
+            made, took = ours(b, name, files[0])
             times = (took, theirs(b, made, *files))
             assert files[0].stat().st_size == files[1].stat().st_size
             used = sorted({targets["gguf"]().of(x, settings_of(made)[x.name]) for x in made.layers if x.name in made.outcomes})
-            found = [child.run(SCORED, {"source": str(whole), "file": str(f), "windows": b.windows}) for f in files]
-            for who, file, score, seconds in zip(("ours", "libgguf"), files, found, times):
+            weights = sum(x.tensor.parameters for x in made.layers if x.name in made.outcomes)
+            found = child.run(SCORED, {"source": str(whole), "files": [str(f) for f in files], "windows": b.windows})["scores"]
+            alone = weighed(b, files)
+            for i, (who, file, score, seconds) in enumerate(zip(("ours", "libgguf"), files, found, times)):
                 ratio = score["kl"] / found[1]["kl"]
                 yield {
-                    "model": b.name, "type": name, "types": used, "writer": who, **score, "bytes": file.stat().st_size, "cpu_s": seconds,
-                    "of_theirs": ratio, "blocks": b.blocks, "calibration": b.data.whole.n,
+                    "model": b.name, "type": name, "types": used, "writer": who, **score, "bytes": file.stat().st_size, "of_theirs": ratio,
+                    "kl_of_weights": alone[i], "weights_of_theirs": alone[i] / alone[1],
+                    "encode_gb_s": 4e-9 * weights / max(seconds, 1e-9), "cpu_s": seconds, "blocks": b.blocks,
+                    "calibration": b.data.whole.n,
                 }  # fmt: skip
                 file.unlink()
 
 
 def speed(names: tuple[str, ...], quick: bool) -> Iterator[Row]:
-    """GB/s of float32 weights encoded without data on one thread, scales searched on both sides (that is what round-to-nearest is here)."""
+    """GB/s of float32 weights on one thread: rounded to nearest by the quantizer (encoder llama.cpp, no data) beside bare libgguf, and our
+    search beside libgguf's own with an importance matrix."""
     import gguf
     import libgguf
 
     w = 0.05 * torch.randn(512 if quick else 1024, 1536, generator=torch.Generator().manual_seed(0))
+    weight = torch.rand(1536, generator=torch.Generator().manual_seed(1)) + 0.05
     for name in names:
-        kind, best = gguf.GGMLQuantizationType[name], [0.0, 0.0]
-        for _ in range(3):
-            before = time.process_time()
-            grid = blocked(w, torch.ones(1536), name, Job())
-            grid.packed(grid.direct(w))
-            middle = time.process_time()
-            libgguf.quantize_rows(w.numpy(), kind)
-            after = time.process_time()
-            best = [max(r, 4e-9 * w.numel() / max(t, 1e-9)) for r, t in zip(best, (middle - before, after - middle))]
-        yield {"type": name, "encode_gb_s": best[0], "libgguf_gb_s": best[1], "of_theirs": best[0] / best[1]}
+        kind = gguf.GGMLQuantizationType[name]
+        family, bits = next((f, b) for f, types in FAMILIES.items() for b in range(2, 9) if types.get(b, "Q8_0") == name)
+        nearest = quantizers["ggml"](bits=bits, family=family, encoder="llama.cpp")
+        ways: dict[str, Callable[[], Any]] = {
+            "rtn_gb_s": partial(nearest, w, Seen()), "libgguf_gb_s": partial(libgguf.quantize_rows, w.numpy(), kind),
+            "search_gb_s": partial(_searched, w, weight, name),
+            "libgguf_imatrix_gb_s": partial(libgguf.quantize_rows, w.numpy(), kind, weight.numpy()),
+        }  # fmt: skip
+        found = {k: 4e-9 * w.numel() / max(min(_timed(do) for _ in range(3)), 1e-9) for k, do in ways.items()}
+        yield {
+            "type": name, **found, "rtn_of_theirs": found["rtn_gb_s"] / found["libgguf_gb_s"],
+            "search_of_theirs": found["search_gb_s"] / found["libgguf_imatrix_gb_s"],
+            "search_of_their_rtn": found["search_gb_s"] / found["libgguf_gb_s"],
+        }  # fmt: skip
+
+
+def _searched(w: torch.Tensor, weight: torch.Tensor, name: str) -> None:
+    grid = blocked(w, weight, name, Job())
+    grid.packed(grid.direct(w))
+
+
+def _timed(do: Callable[[], Any]) -> float:
+    before = time.process_time()
+    do()
+    return time.process_time() - before
 
 
 def main() -> None:
@@ -255,13 +320,14 @@ def main() -> None:
     found: list[Row] = []
     for r in speed(tuple(n for n in FORMS if n in only) if asked.type or asked.quick else tuple(FORMS), asked.quick):
         found.append(r)
-        print(f"{r['type']:8} encodes {r['encode_gb_s']:.4f} GB/s, libgguf {r['libgguf_gb_s']:.4f}: {r['of_theirs']:.2f} of it", flush=True)
-    print("".join(f"{c:>12}" for c in SHOWN))
+        rtn = f"rounds {r['rtn_gb_s']:.3f} GB/s, {r['rtn_of_theirs']:.2f} of libgguf"
+        print(f"{r['type']:8} {rtn}; searches {r['search_gb_s']:.4f}, {r['search_of_theirs']:.2f} of libgguf with an imatrix", flush=True)
+    print("".join(f"{c:>18}" for c in SHOWN))
     for name in asked.model or (("sotu-lm",) if asked.quick else ("sotu-lm", "smollm2")):
         b = prepared(name, asked.tokens, 1024 if asked.quick or name == "smollm2" else 2048, asked.blocks)
         for r in rows(b, only):
             found.append(r)
-            print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else r[c]:>12}" for c in SHOWN), flush=True)
+            print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else r[c]:>18}" for c in SHOWN), flush=True)
             if asked.json:
                 write(asked.json, found, asked.quick)
 
