@@ -31,6 +31,8 @@ WINDOWS, TOKENS = 2, 128  # that llama.cpp answers
 AT_ONCE = 16  # that it reads at once: from 32 on the kernels of ik-llama-cpp-python 0.1.5 fail on Q4_1 (KL 2.3, SmolLM2 as published)
 ALONE = 16  # tokens it reads one at a time, for the speed of writing
 RUNTIME = "ik_llama_cpp"
+STRANGE = ("TQ1_0", "TQ2_0", "NVFP4")  # types of llama.cpp's that ik_llama.cpp does not know (it ends the process)
+UNRUN = "the installed runtime (ik-llama-cpp-python) doesn't know {type}, which llama.cpp itself does, so the file was read again but not run"
 MISSING = "llama.cpp is not installed here, so the file was read again but not run; pip install 'slim-studio[gguf-run]' has it run too"
 
 
@@ -49,11 +51,19 @@ def verify_gguf(
     tool, checks = found["tool"], tuple(Check(*c) for c in found["checks"])
     if not (network and batches and network.task == "causal-lm" and all(c.passed for c in checks)):
         return Verdict(tool, checks)
-    if not find_spec(RUNTIME):
-        job.note(MISSING)
-        return Verdict(f"{tool}; {MISSING}", checks)
+    if why := _unrun(written):
+        job.note(why)
+        return Verdict(f"{tool}; {why}", checks)
     name, more = _run(file, compressed, settings, target, network, batches, job)
     return Verdict(f"{name}, {tool}", checks + more)
+
+
+def _unrun(written: Written) -> str:
+    """Why the file is not run here; "" when it is."""
+    if not find_spec(RUNTIME):
+        return MISSING
+    strange = next((e.dtype for e in written.entries if e.dtype in STRANGE), "")
+    return UNRUN.format(type=strange) if strange else ""
 
 
 def _values(

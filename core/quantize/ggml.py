@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BadPlan
-from ..ggml import FORMS, LENT, fitting, has_zero, lent
+from ..ggml import LENT, fitting, has_zero, lent
 from ..job import Job
 from ..registry import knob
 from ..solve.blocked import Blocked
