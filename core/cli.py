@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cached, commands_formats, commands_measure, commands_plan, commands_play, commands_sensitivity, environment
+from . import cached, commands_formats, commands_imatrix, commands_measure, commands_plan, commands_play, commands_sensitivity, environment
 from .cluster import cluster
 from .cut import Cut
 from .energy import ratio
@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     commands_play.worst_options(_command(sub, "worst", commands_play.worst, "the held-out samples on which the two differ most"))
     said = "what every file format would make of a model and its plan"
     commands_formats.options(_command(sub, "formats", commands_formats.formats, said))
+    commands_imatrix.options(_command(sub, "imatrix", commands_imatrix.imatrix, "what each layer's inputs matter, in llama.cpp's format"))
     _command(sub, "methods", methods, "every method with its knobs")
     _cached(_command(sub, "cache", cache, "what is kept on disk to save work"))
     return p

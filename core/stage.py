@@ -12,6 +12,7 @@ from .data import Batches, default
 from .data.calibration import Calibrating
 from .errors import BadPlan, CannotRun, DoesNotFit
 from .formats import open_checkpoint, targets
+from .formats.imatrix_file import is_imatrix
 from .job import Job
 from .layers import layers
 from .networks import Network, runnable
@@ -178,15 +179,17 @@ def lessons_of(recipe: Recipe, network: Network, checkpoint: Checkpoint, job: Jo
 
 def calibration(recipe: Recipe, network: Network | None, found: tuple[Layer, ...], checkpoint: Checkpoint, job: Job) -> Any:
     """What the plan's methods ask for, or None."""
-    from .calibrate import kept, observe
+    from .calibrate import imatrix, kept, observe
 
     asked = compress.needs(recipe.plan, found)
     if not asked:
         return None
+    settings = resolve(recipe.plan, found)
+    busy = [x for x in found if not settings[x.name].idle]
+    if recipe.calibrate and is_imatrix(recipe.calibrate):
+        return imatrix.calibration(recipe.calibrate, checkpoint, busy, asked, recipe.order, job)
     if network is None:
         raise BadPlan("The plan's methods look at data, which needs a network that runs; open a folder with config.json, or choose others")
     data = data_of(recipe, network, checkpoint, job)
-    settings = resolve(recipe.plan, found)
-    busy = [x for x in found if not settings[x.name].idle]
     order: Any = recipe.order
     return observe(network, checkpoint, data, busy, asked, job, order, kept.default())

@@ -32,7 +32,7 @@ AT_ONCE = 16  # that it reads at once: from 32 on the kernels of ik-llama-cpp-py
 ALONE = 16  # tokens it reads one at a time, for the speed of writing
 RUNTIME = "ik_llama_cpp"
 STRANGE = ("TQ1_0", "TQ2_0", "NVFP4")  # types of llama.cpp's that ik_llama.cpp does not know (it ends the process)
-UNRUN = "the installed runtime (ik-llama-cpp-python) doesn't know {type}, which llama.cpp itself does, so the file was read again but not run"
+UNRUN = "ik-llama-cpp-python doesn't know {type}, which llama.cpp itself does, so the file was read again but not run"
 MISSING = "llama.cpp is not installed here, so the file was read again but not run; pip install 'slim-studio[gguf-run]' has it run too"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from core.data import serves
+from core.formats.imatrix_file import SUFFIXES as MATRICES
+from core.formats.imatrix_file import is_imatrix
 from core.types import Verdict
 
 from . import numbers, settings, theme
@@ -312,6 +315,8 @@ class MainWindow(QMainWindow):
         opened = self.session.snapshot.checkpoint is not None
         if path.suffix == ".toml":
             self.session.open_recipe(path)
+        elif opened and path.suffix in MATRICES and is_imatrix(path):
+            self.session.set_calibration(replace(self.session.snapshot.feed, path=path))
         elif opened and serves(path):
             self.session.set_data(path, self.session.snapshot.limit)
         else:

@@ -18,6 +18,7 @@ from core.data.calibration import calibratable
 from core.energy import Scene, estimate
 from core.errors import BadFile, BadPlan, CannotRun
 from core.formats import open_checkpoint, read, targets
+from core.formats.imatrix_file import is_imatrix
 from core.job import Job
 from core.layers import layers as layers_of
 from core.networks import Network, attach, runnable
@@ -81,25 +82,26 @@ class Opened:
 
     def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
         """What the plan's methods must have seen; None when they need nothing. Nothing is computed before a layer asks."""
-        asked = needs(plan, self.layers)
+        asked, feed = needs(plan, self.layers), self.feed
         if not asked:
             return None
-        feed = self.feed
         if data is None and feed.path is None:
             raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
-        from core.calibrate import kept, observe
+        from core.calibrate import imatrix, kept, observe
 
-        network = self.network(job)
-        found, stamp = self._calibrating(data, limit, job)
         settings = resolve(plan, self.layers)
         busy = tuple(x for x in self.layers if not settings[x.name].idle)
-        key = (stamp, asked, tuple(x.name for x in busy))
-        if self._kept.get("observed") != key:
-            before = self._kept.get("calibration")
-            self._kept["calibration"] = observe(network, self.checkpoint, found, busy, asked, job, feed.order, kept.default(), before)
-            self._kept["observed"] = key
-        job.point(Calibrated(self._kept["calibration"].fingerprint))
-        return self._kept["calibration"]
+        given: Any = self._kept.get("calibration")
+        if feed.path is not None and is_imatrix(feed.path):
+            given = imatrix.calibration(feed.path, self.checkpoint, busy, asked, feed.order, job)
+        else:
+            found, stamp = self._calibrating(data, limit, job)
+            key = (stamp, asked, tuple(x.name for x in busy))
+            if self._kept.get("observed") != key:
+                given = observe(self.network(job), self.checkpoint, found, busy, asked, job, feed.order, kept.default(), given)
+            self._kept["calibration"], self._kept["observed"] = given, key
+        job.point(Calibrated(given.fingerprint))
+        return given
 
     def cut(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
         """What the plan's cuts leave, opened with a network of its own; this very model where nothing is cut."""

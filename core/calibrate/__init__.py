@@ -23,7 +23,7 @@ from .moments import Moments, watched
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Order", "Statistics", "observe"]
+__all__ = ["Order", "Statistics", "layer_modules", "observe"]
 
 CODE = "4"  # raise it when statistics change
 Order = Literal["parallel", "sequential", "corrected"]
@@ -340,6 +340,12 @@ class Statistics(Mapping[str, Seen]):
         solver = len(self._work.data.solver.items)
         for i, item in enumerate(self._job.track(self._work.items, phase)):
             yield i, i < solver, item
+
+
+def layer_modules(network: Network, checkpoint: Checkpoint) -> dict[str, nn.Module]:
+    """Tensor name -> the linear or convolution that holds it."""
+    tensors = {x.name: x.tensor.name for x in layers_of(checkpoint)}
+    return {tensors[n]: m for n, (_, m) in _modules(network, checkpoint).items()}
 
 
 def _modules(network: Network, checkpoint: Checkpoint) -> dict[str, tuple[str, nn.Module]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadData
+from ..formats.imatrix_file import is_imatrix
 from ..resources import root
 from ..spans import MOST
 from . import Batches, Fed, load, text
@@ -56,6 +57,8 @@ def calibrating(
     """
     if tokens is not None and tokens < 2:
         raise BadData(f"{tokens} calibration tokens are too few; give at least 2")
+    if path is not None and is_imatrix(path):  # it stands for statistics; whatever needs samples takes them from the rest
+        path = None
     if path is not None and (scored is None or not _same(path, scored)):
         found, told = _whole(path, network, tokens), f"Calibrated on {path.name}"
     else:

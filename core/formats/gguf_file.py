@@ -48,6 +48,8 @@ class GgufFile:
     @staticmethod
     def open(path: Path, job: Job) -> Checkpoint:
         metadata, found, start = parse(path)
+        if metadata.get("general.type") == "imatrix":
+            raise BadFile(f"{path.name} is an importance matrix, not a model; give it as calibration data (--calibrate {path.name})")
         arch = str(metadata.get("general.architecture", ""))
         infos = [_info(path, t, start, metadata, arch) for t in found]
         tensors = {t.name: t for t in infos}

@@ -40,6 +40,17 @@ def described(checkpoint: Checkpoint) -> Described:
     return found
 
 
+def named(checkpoint: Checkpoint) -> Mapping[str, str]:
+    """GGUF's name of every tensor, also where no GGUF file could be written (a tokenizer is missing); CannotWrite without any names."""
+    found = described(checkpoint)
+    if found.names:
+        return found.names
+    arch = ARCHITECTURES.get(str(checkpoint.config.get("model_type") or ""), "")
+    if not arch:
+        raise CannotWrite(f"{found.why}: its layers have no names in llama.cpp's files")
+    return _names(checkpoint, arch, int(checkpoint.config.get("num_hidden_layers") or 0))
+
+
 def _described(checkpoint: Checkpoint) -> Described:
     fields = _opened(checkpoint) if checkpoint.format == "gguf" else _made(checkpoint)
     arch = str(fields["general.architecture"].value)

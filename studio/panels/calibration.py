@@ -26,6 +26,8 @@ from PySide6.QtWidgets import (
 
 from core.coverage import TIMES, Coverage, Reach
 from core.data import SUFFIXES, serves
+from core.formats.imatrix_file import SUFFIXES as MATRICES
+from core.formats.imatrix_file import is_imatrix
 from core.spans import NARROW
 
 from .. import numbers, theme
@@ -166,7 +168,7 @@ class Calibration(QWidget):
         self.session.set_calibration(replace(self.session.snapshot.feed, **changes))
 
     def _choose_file(self) -> None:
-        masks = self.tr("Text or images ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
+        masks = self.tr("Text, images or importance matrix ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in (*SUFFIXES, *MATRICES)))
         path, _ = QFileDialog.getOpenFileName(self, self.tr("Calibration data"), "", masks)
         if path:
             self._feed(path=Path(path))
@@ -176,7 +178,7 @@ class Calibration(QWidget):
             self._feed(path=Path(path))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls() and all(serves(Path(u.toLocalFile())) for u in event.mimeData().urls()):
+        if event.mimeData().hasUrls() and all(_feeds(Path(u.toLocalFile())) for u in event.mimeData().urls()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
@@ -309,6 +311,11 @@ class Calibration(QWidget):
     def points(self) -> Rows:
         """The curve as a table."""
         return [("samples", "error"), *((p.samples, p.error) for p in (self._drawn.points if self._drawn else ()))]
+
+
+def _feeds(path: Path) -> bool:
+    """Whether a dropped file can be calibrated on."""
+    return serves(path) or is_imatrix(path)
 
 
 def _met(r: Reach) -> str:

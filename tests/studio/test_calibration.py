@@ -13,7 +13,13 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 
 from core import cached
+from core.cli import main
+from core.formats import open_checkpoint
+from core.job import Job
+from core.layers import layers
 from core.resources import root
+from core.store import Store
+from core.types import Choice, Plan
 from studio import kept
 from studio.engine import Engine
 from studio.forecast import Forecast
@@ -22,6 +28,7 @@ from studio.panels.cache import CacheDialog
 from studio.panels.calibration import Calibration
 from studio.session import Session
 from studio.snapshot import Feed
+from studio.work import Opened
 
 
 @pytest.fixture
@@ -227,3 +234,16 @@ def test_the_calibration_is_kept_with_the_session_and_the_recipe(session: Sessio
     session.set_calibration(Feed())
     session.open_recipe(tmp_path / "plan.toml")
     assert session.snapshot.feed == feed
+
+
+def test_an_importance_matrix_stands_for_calibration(tmp_path: Path) -> None:
+    """Chosen as the calibration file, it is what every layer's statistics come from: no network is run."""
+    path, found = root() / "samples" / "sotu-lm", layers(checkpoint := open_checkpoint(root() / "samples" / "sotu-lm"))
+    assert main(["imatrix", str(path), "--out", str(tmp_path / "m.imatrix"), "--tokens", "256"]) == 0
+    opened = Opened(checkpoint, tuple(found), Store(tmp_path / "store"))
+    opened.feed = Feed(tmp_path / "m.imatrix")
+    name = next(x.name for x in found if x.name.endswith("0.mlp.up_proj"))
+    seen = opened.calibration(Plan(layers={name: Choice(quantize="ggml", bits=4)}), None, None, Job()).seen
+    assert list(seen) == [name]
+    assert seen[name].samples == 512
+    assert "network" not in opened._kept
