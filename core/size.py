@@ -76,7 +76,11 @@ def _forms(checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[
     """How each layer will be stored: the target is asked once for layers that are alike and share a setting."""
     at: dict[int, dict[Alike, Form]] = {}
     out: list[Form] = []
+    apart: frozenset[str] = target.apart(checkpoint) if hasattr(target, "apart") else frozenset()
     for x, alike in zip(layers, _alike(checkpoint, layers)):
+        if x.tensor.name in apart:
+            out.append(_form(checkpoint, x, settings, target))
+            continue
         setting = settings[x.name]
         table = at.get(id(setting))
         if table is None:

@@ -14,6 +14,7 @@ from . import child
 from .compress import Compressed
 from .errors import SlimError
 from .formats import open_checkpoint, read
+from .formats.gguf_file import NETWORKS
 from .formats.gguf_metadata import described
 from .job import Job
 from .types import Check, Layer, Setting, Verdict
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 APART = 0.02  # nats a token between the studio's answers and llama.cpp's: it rounds activations to 8 bits, which costs some 0.001
 WINDOWS, TOKENS = 2, 128  # that llama.cpp answers
 AT_ONCE = 16  # that it reads at once: from 32 on the kernels of ik-llama-cpp-python 0.1.5 fail on Q4_1 (KL 2.3, SmolLM2 as published)
+SENTENCES, ALIKE = 16, 0.999  # embedded by an encoder, and their least mean cosine to the studio's
 ALONE = 16  # tokens it reads one at a time, for the speed of writing
 RUNTIME = "ik_llama_cpp"
 STRANGE = ("TQ1_0", "TQ2_0", "NVFP4")  # types of llama.cpp's that ik_llama.cpp does not know (it ends the process)
@@ -42,14 +44,14 @@ def verify_gguf(
 ) -> Verdict:  # fmt: skip
     """Reopen `file` in fresh processes; every check with what it found."""
     layers = job.track(compressed.layers, "Decoding for comparison")
-    values = {x.tensor.name: _crc(v) for x, v in _values(layers, compressed, settings, target)}
+    values = {n: _crc(v) for n, v in _filed(layers, compressed, settings, target)}
     args = {
         "file": str(file), "total": written.nbytes, "checksums": dict(written.checksums), "values": values,
         "entries": [[e.name, e.dtype, list(e.shape)] for e in written.entries],
     }  # fmt: skip
     found = child.run("core.verify_gguf:probe", args, job)
     tool, checks = found["tool"], tuple(Check(*c) for c in found["checks"])
-    if not (network and batches and network.task == "causal-lm" and all(c.passed for c in checks)):
+    if not (network and batches and network.task in ("causal-lm", "encoder") and all(c.passed for c in checks)):
         return Verdict(tool, checks)
     if why := _unrun(written):
         job.note(why)
@@ -74,6 +76,17 @@ def _values(
     for x in layers:
         if names.get(x.tensor.name):
             yield x, target.values(x, settings[x.name], compressed.stored(x))
+
+
+def _filed(
+    layers: Iterator[Layer] | Any, compressed: Compressed, settings: Mapping[str, Setting], target: Any
+) -> Iterator[tuple[str, Tensor]]:
+    """By the name that the studio's reader gives it, what it reads of the file."""
+    said = described(compressed.checkpoint)
+    for x in layers:
+        if name := said.names.get(x.tensor.name):
+            values = target.filed(compressed.checkpoint, x, settings[x.name], compressed.stored(x))
+            yield x.tensor.name if said.architecture in NETWORKS or compressed.checkpoint.format == "gguf" else name, values
 
 
 def _crc(t: Tensor) -> int:
@@ -129,9 +142,9 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="slim-verify-") as scratch:
         answers = Path(scratch) / "answers.safetensors"
         windows = _answers(answers, compressed, settings, target, network, batches, job)
-        text = network.tokenizer.decode(windows[0]) if network.tokenizer else ""
+        text = network.tokenizer.decode(windows[0], skip_special_tokens=network.task == "encoder") if network.tokenizer else ""
         tokens = network.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-        args = {"file": str(file), "answers": str(answers), "windows": windows, "text": text, "tokens": tokens}
+        args = {"file": str(file), "answers": str(answers), "windows": windows, "text": text, "tokens": tokens, "task": network.task}
         try:
             found = child.run("core.verify_gguf:runs", args, job)
         except SlimError as e:
@@ -142,12 +155,19 @@ def _run(
 def _answers(
     file: Path, compressed: Compressed, settings: Mapping[str, Setting], target: Any, network: Network, batches: Batches, job: Job
 ) -> list[list[int]]:
-    """The studio's logits with the weights as the file has them, and the tokens they answer."""
+    """The studio's logits (an encoder's embeddings) with the weights as the file has them, and the tokens they answer."""
     import torch
     from safetensors.torch import save_file
 
     layers = job.track(compressed.layers, "Answering for comparison")
     weights = {x.tensor.name: v for x, v in _values(layers, compressed, settings, target)}
+    tensors = compressed.checkpoint.tensors
+    weights |= {n: read(t) for n, t in tensors.items() if n not in weights}  # what the file leaves out
+    if network.task == "encoder":
+        batch = batches.items[0]
+        with torch.inference_mode():
+            save_file({"0": network.forward(weights, batch)[:SENTENCES].float().contiguous()}, str(file))
+        return [i[m.bool()].tolist() for i, m in zip(batch["input_ids"][:SENTENCES], batch["attention_mask"])]
     windows = [b["input_ids"][:1, :TOKENS] for b in batches.items[:WINDOWS]]
     with torch.inference_mode():
         out = {str(i): network.forward(weights, {"input_ids": w})[0].float().contiguous() for i, w in enumerate(windows)}
@@ -161,6 +181,11 @@ def runs(**args: Any) -> dict[str, Any]:
 
     from safetensors.numpy import load_file
 
+    tool = f"llama.cpp (ik-llama-cpp-python {version('ik-llama-cpp-python')})"
+    if args["task"] == "encoder":
+        llama = Llama(args["file"], max(map(len, args["windows"])), embeds=True)
+        checks = [_same_tokens(llama, args["text"], args["tokens"]), _embeds(llama, args["windows"], load_file(args["answers"])["0"])]
+        return {"tool": tool, "checks": [[c.name, c.passed, c.detail] for c in checks]}
     llama = Llama(args["file"], TOKENS)
     given = load_file(args["answers"])
     started = time.perf_counter()
@@ -168,7 +193,6 @@ def runs(**args: Any) -> dict[str, Any]:
     fast = sum(map(len, args["windows"])) / (time.perf_counter() - started)
     checks = [_same_tokens(llama, args["text"], args["tokens"])] if args["text"] else []
     checks.append(_agrees(mine, [given[str(i)] for i in range(len(mine))], fast, llama.pace(args["windows"][0])))
-    tool = f"llama.cpp (ik-llama-cpp-python {version('ik-llama-cpp-python')})"
     return {"tool": tool, "checks": [[c.name, c.passed, c.detail] for c in checks]}
 
 
@@ -193,6 +217,19 @@ def _agrees(mine: list[np.ndarray], given: list[np.ndarray], fast: float, pace: 
     return Check("same answers in llama.cpp", kl <= APART, f"{alike}; {speed}")
 
 
+def _embeds(llama: Llama, windows: list[list[int]], given: np.ndarray) -> Check:
+    """Mean cosine of llama.cpp's embeddings to the studio's, and how fast they came."""
+    import numpy as np
+
+    started = time.perf_counter()
+    mine = np.stack([llama.embedding(w) for w in windows])
+    fast = len(windows) / (time.perf_counter() - started)
+    cosines = (mine * given).sum(1) / np.linalg.norm(mine, axis=1) / np.linalg.norm(given, axis=1)
+    speed = f"{fast:.1f} sentences/s, measured on this machine with 1 thread"
+    detail = f"cosine {cosines.mean():.6f} in {len(windows)} sentences, at least {ALIKE:g} wanted; {speed}"
+    return Check("same answers in llama.cpp", bool(cosines.mean() >= ALIKE), detail)
+
+
 def _log_softmax(x: np.ndarray) -> np.ndarray:
     import numpy as np
 
@@ -204,11 +241,29 @@ def _log_softmax(x: np.ndarray) -> np.ndarray:
 class Llama:
     """A model in llama.cpp, one thread; only ever in a process of its own, because ggml ends it when it dislikes a file."""
 
-    def __init__(self, file: str, room: int) -> None:
+    def __init__(self, file: str, room: int, embeds: bool = False) -> None:
+        from ik_llama_cpp import _ctypes_api as C
         from ik_llama_cpp._internals import IkContext, IkModel
 
         self.model = IkModel(file)
-        self.context = IkContext(self.model, n_ctx=max(256, -(-room // 256) * 256), n_threads=1)
+        pooled = {
+            "embeddings": True, "pooling_type": C.LLAMA_POOLING_TYPE_MEAN, "attention_type": C.LLAMA_ATTENTION_TYPE_NON_CAUSAL,
+            "flash_attn": False,
+        }  # fmt: skip
+        self.context = IkContext(self.model, n_ctx=max(256, -(-room // 256) * 256), n_threads=1, **pooled if embeds else {})
+
+    def embedding(self, tokens: list[int]) -> np.ndarray:
+        """(width,) the mean over a sentence's tokens."""
+        import numpy as np
+        from ik_llama_cpp._ctypes_api import llama_batch_free
+        from ik_llama_cpp._internals import make_embedding_batch
+
+        self.context.kv_cache_clear()
+        batch = make_embedding_batch([tokens])
+        if self.context.decode(batch):
+            raise SlimError("llama.cpp could not read the tokens; please report this")
+        llama_batch_free(batch)
+        return np.array(self.context.get_embeddings_seq(0), np.float32)
 
     def logits(self, tokens: list[int]) -> np.ndarray:
         """(tokens, vocabulary) for a window read from its start."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import BadFile, CannotWrite
 from ..types import Checkpoint
 from .gguf_header import STRING, Field, read
-from .gguf_tokenizer import F32, U32, tokenizer
+from .gguf_shape import ARCHITECTURES, CRASHES, HEADS, SPARE, UNUSED, shape
+from .gguf_tokenizer import U32, tokenizer
 
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}  # model_type -> llama.cpp's name
 LEFT = ("general.alignment", "general.file_type", "general.quantization_version", "split.")  # of the opened file: said anew
-SPARE = (".rotary_emb.inv_freq", ".position_ids", ".masked_bias", ".attention.bias")  # buffers that llama.cpp computes
 MADE_BY = "Slim Studio"
+LONGEST = 63  # bytes of a tensor's name: GGML_MAX_NAME with its end
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Described:
     fields: Mapping[str, Field]
     names: Mapping[str, str]  # tensor name -> GGUF's; "" = left out
     heads: Mapping[str, int]  # GGUF's name of q or k -> heads, where the rows of each are interleaved
+    raised: frozenset[str] = frozenset()  # GGUF's names of gains that are stored plus 1
 
 
 def described(checkpoint: Checkpoint) -> Described:
@@ -58,7 +58,9 @@ def _described(checkpoint: Checkpoint) -> Described:
     names = _names(checkpoint, arch, int(depth))
     fields |= {f"general.{k}": Field(v, U32) for k, v in (("quantization_version", 2), ("file_type", 0))}
     fields |= {"general.quantized_by": Field(MADE_BY, STRING)}
-    return Described("", arch, fields, names, _heads(checkpoint, arch, fields, names))
+    gains = checkpoint.format != "gguf" and arch == "gemma3"
+    raised = frozenset(n for n in names.values() if gains and n.endswith("norm.weight"))
+    return Described("", arch, fields, names, _heads(checkpoint, arch, fields, names), raised)
 
 
 def _opened(checkpoint: Checkpoint) -> dict[str, Field]:
@@ -67,48 +69,24 @@ def _opened(checkpoint: Checkpoint) -> dict[str, Field]:
     if not isinstance(found.get("general.architecture", Field(None, 0)).value, str):
         raise CannotWrite("The opened GGUF doesn't name its architecture, which llama.cpp wants to know; take another file")
     arch = found["general.architecture"].value
-    shape = _shape(checkpoint.config, arch) if checkpoint.config else {}
-    return found | {k: f for k, f in shape.items() if k in found or k.endswith((".key_length", ".value_length"))}
+    numbers = shape(checkpoint.config, arch) if checkpoint.config else {}
+    return found | {k: f for k, f in numbers.items() if k in found or k.endswith((".key_length", ".value_length"))}
 
 
 def _made(checkpoint: Checkpoint) -> dict[str, Field]:
     config = checkpoint.config
     kind = str(config.get("model_type") or "")
+    if kind in CRASHES:
+        raise CannotWrite(f"{CRASHES[kind]}; export it dense")
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise CannotWrite(f"GGUF describes networks by name, and the studio can write {known}, not {kind or 'weights without a config'}")
-    if not str((config.get("architectures") or [""])[0]).endswith("CausalLM"):
-        raise CannotWrite("GGUF is written for language models, and this network has another head; export it dense or packed")
-    arch = ARCHITECTURES[kind]
+    arch, head = ARCHITECTURES[kind], str((config.get("architectures") or [""])[0])
+    if not head.endswith(HEADS.get(arch, "CausalLM")):
+        told = "is written for language models" if arch not in HEADS else f"holds a {HEADS[arch]}"
+        raise CannotWrite(f"GGUF {told}, and this network has another head ({head or 'unnamed'}); export it dense or packed")
     said = {"architecture": arch, "type": "model", "name": checkpoint.path.name}
-    return {f"general.{k}": Field(v, STRING) for k, v in said.items()} | _shape(config, arch) | tokenizer(checkpoint)
-
-
-def _shape(config: Mapping[str, Any], arch: str) -> dict[str, Field]:
-    """The network's numbers; CannotWrite for what llama.cpp would compute otherwise."""
-    rope = config.get("rope_parameters") or {}
-    kind = rope.get("rope_type", "default")
-    if kind != "default" or config.get("rope_scaling"):
-        raise CannotWrite(f"Its rotary embedding is scaled ({kind}), which the studio can't put into GGUF yet; export it dense")
-    if config.get("hidden_act", "silu") != "silu":
-        raise CannotWrite(f"llama.cpp computes {arch} with SiLU, and this network has {config['hidden_act']}; export it dense")
-    try:
-        heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
-        size = int(config.get("head_dim") or width // heads)
-        whole = {
-            "block_count": config["num_hidden_layers"], "context_length": config.get("max_position_embeddings") or 2048,
-            "embedding_length": width, "feed_forward_length": config["intermediate_size"], "attention.head_count": heads,
-            "attention.head_count_kv": config.get("num_key_value_heads") or heads, "attention.key_length": size,
-            "attention.value_length": size, "rope.dimension_count": size, "vocab_size": config["vocab_size"],
-        }  # fmt: skip
-        real = {
-            "attention.layer_norm_rms_epsilon": config.get("rms_norm_eps", 1e-6),
-            "rope.freq_base": rope.get("rope_theta") or config.get("rope_theta") or 10000.0,
-        }
-        numbers = {k: Field(int(v), U32) for k, v in whole.items()} | {k: Field(float(v), F32) for k, v in real.items()}
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as e:
-        raise CannotWrite(f"config.json lacks what GGUF says of a network ({e}); restore it from the original") from None
-    return {f"{arch}.{k}": f for k, f in numbers.items()}
+    return {f"general.{k}": Field(v, STRING) for k, v in said.items()} | shape(config, arch) | tokenizer(checkpoint)
 
 
 def _names(checkpoint: Checkpoint, arch: str, depth: int) -> dict[str, str]:
@@ -119,10 +97,15 @@ def _names(checkpoint: Checkpoint, arch: str, depth: int) -> dict[str, str]:
     table = gguf.get_tensor_name_map(known[arch], depth) if arch in known else None
     out = {}
     for name in checkpoint.tensors:
+        if arch in UNUSED and UNUSED[arch].search(name):
+            out[name] = ""
+            continue
         found = table.get_name(name, (".weight", ".bias")) if table else None
         found = found or (name if checkpoint.format == "gguf" else "")
         if not found and not name.endswith(SPARE):
             raise CannotWrite(f"GGUF has no place for {name} in a {arch} network; export it dense or packed")
+        if len(found.encode()) > LONGEST:
+            raise CannotWrite(f"{found} has {len(found.encode())} letters and ggml's names {LONGEST} at most; export it dense or packed")
         out[name] = found
     if twice := next((n for n in out.values() if n and list(out.values()).count(n) > 1), ""):
         raise CannotWrite(f"Two tensors of this model would be called {twice} in GGUF; export it dense or packed")

@@ -16,9 +16,11 @@ from ..types import BLOCK_BYTES, Checkpoint, Entry, Layer, Setting, Value
 from . import permuted, targets
 from .dense import DenseTarget
 from .gguf_metadata import described
+from .gguf_shape import UNUSED
 from .gguf_write import header
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 HALF = ("F16", *BLOCK_BYTES)  # types of a source whose scales are kept in half precision, as GGUF's blocks keep them
@@ -28,6 +30,9 @@ FILES = {
     "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32, "IQ2_XXS": 19, "IQ2_XS": 20, "IQ3_XXS": 23, "IQ1_S": 24, "IQ3_S": 26, "IQ2_S": 28, "IQ1_M": 31,
     "TQ1_0": 36, "TQ2_0": 37, "MXFP4": 38, "NVFP4": 39,
 }  # fmt: skip  llama.cpp's number for a file that is mostly of a type
+
+
+NONE: frozenset[str] = frozenset()
 
 
 @targets("gguf")
@@ -44,6 +49,11 @@ class GgufTarget:
     def unfit(self, checkpoint: Checkpoint) -> str:
         """Why this model can't be a GGUF file; "" when it can."""
         return described(checkpoint).why
+
+    def apart(self, checkpoint: Checkpoint) -> frozenset[str]:
+        """Tensors that are not stored as others of their shape are: the file leaves them out."""
+        what = described(checkpoint)
+        return frozenset(t for t, n in what.names.items() if not n) if what.architecture in UNUSED else NONE
 
     def refuses(self, checkpoint: Checkpoint, layer: Layer, setting: Setting) -> str:
         """Why a quantized layer is stored dense here ("" = in blocks, or nothing to pack)."""
@@ -87,22 +97,26 @@ class GgufTarget:
         """By GGUF's name; blocks as (out, bytes) uint8."""
         what = described(checkpoint)
         name = what.names[layer.tensor.name]
+        if name in what.raised:
+            return {name: self.filed(checkpoint, layer, setting, stored).to(_torch(self.of(layer, setting)))}
         rows, heads = self._rows(layer, setting, stored), what.heads.get(name, 0)
         return {name: permuted(rows, heads) if heads else rows}
+
+    def filed(self, checkpoint: Checkpoint, layer: Layer, setting: Setting, stored: Stored) -> Tensor:
+        """The numbers in the file, float32 and unpermuted: `values`, but for gains that are stored plus 1."""
+        what, x = described(checkpoint), self.values(layer, setting, stored)
+        name = what.names[layer.tensor.name]
+        return (x + 1).to(_torch(self.of(layer, setting))).float() if name in what.raised else x
 
     def values(self, layer: Layer, setting: Setting, stored: Stored) -> Tensor:
         """What the file will give back, in float32 and in the order of rows that everything here has; never by way of its bytes."""
         import torch
 
-        from .safetensors_file import TORCH
-
         x, dtype = stored.dense(torch.float32), self.of(layer, setting)
-        return x if dtype in BLOCK_BYTES else x.to(getattr(torch, TORCH[dtype])).float()
+        return x if dtype in BLOCK_BYTES else x.to(_torch(dtype)).float()
 
     def _rows(self, layer: Layer, setting: Setting, stored: Stored) -> Tensor:
         import torch
-
-        from .safetensors_file import TORCH
 
         dtype = self.of(layer, setting)
         if isinstance(stored, Blocks):
@@ -111,7 +125,7 @@ class GgufTarget:
             return _encoded(stored, dtype)
         if dtype in BLOCK_BYTES:
             return _as_opened(layer)
-        return stored.dense(torch.float32).to(getattr(torch, TORCH[dtype]))
+        return stored.dense(torch.float32).to(_torch(dtype))
 
     def config(
         self, checkpoint: Checkpoint, layers: Iterable[Layer], settings: Mapping[str, Setting], names: Mapping[str, str] | None = None
@@ -124,6 +138,14 @@ class GgufTarget:
         fields = dict(described(checkpoint).fields)
         fields["general.file_type"] = replace(fields["general.file_type"], value=FILES.get(most[0][0] if most else "F32", 0))
         return header(fields, entries)
+
+
+def _torch(dtype: str) -> torch.dtype:
+    import torch
+
+    from .safetensors_file import TORCH
+
+    return getattr(torch, TORCH[dtype])
 
 
 def _blocked(layer: Layer, setting: Setting) -> str:

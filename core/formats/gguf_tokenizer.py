@@ -15,7 +15,9 @@ BOOL, U32, I32, F32 = 7, 4, 5, 6
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SPLITS = {_WORDS % "{1,3}": "llama-bpe", _WORDS % "": "qwen2"}  # a pre-tokenizer's regular expression -> llama.cpp's name
-ENDS = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "mask": "mask"}  # [sic]: llama.cpp's spelling
+ENDS = {  # [sic]: llama.cpp's spelling
+    "bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "cls": "cls", "mask": "mask",
+}  # fmt: skip
 ELSEWHERE = "take the GGUF that llama.cpp's converter makes of the original and open that here"
 
 
@@ -26,16 +28,21 @@ def tokenizer(checkpoint: Checkpoint) -> dict[str, Field]:
         raise CannotWrite("GGUF carries its tokenizer, and this model has no tokenizer.json; put the original's beside its config.json")
     said, beside = table(file), _beside(checkpoint)
     kind = (said.get("model") or {}).get("type")
-    if kind != "BPE":
+    if kind not in ("BPE", "WordPiece"):
         raise CannotWrite(f"Its tokenizer is of the kind {kind or 'unknown'}, which the studio can't put into GGUF; {ELSEWHERE}")
     try:
-        plain = _bytewise(said) if not said["model"].get("byte_fallback") else _sentencewise(said)
+        plain = _wordwise(said) if kind == "WordPiece" else _sentencewise(said) if said["model"].get("byte_fallback") else _bytewise(said)
         tokens, kinds = _listed(said, int(checkpoint.config.get("vocab_size") or 0))
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise CannotWrite(f"tokenizer.json is not as the tokenizers library writes it ({e}); restore it from the original") from None
     ids = {t: i for i, t in enumerate(tokens)}
+    tokens = [_phantom(t) for t in tokens] if kind == "WordPiece" else tokens
     head = {"tokens": Field(tokens, ARRAY, STRING), "token_type": Field(kinds, ARRAY, I32)}
     found = {f"tokenizer.ggml.{k}": f for k, f in {**head, **plain(ids), **_ends(checkpoint, said, beside, ids)}.items()}
+    if kind == "WordPiece":
+        types = Field(int(checkpoint.config.get("type_vocab_size") or 2), U32)
+        cls = {"tokenizer.ggml.bos_token_id": found["tokenizer.ggml.cls_token_id"]} if "tokenizer.ggml.cls_token_id" in found else {}
+        found = {**found, **cls, "tokenizer.ggml.token_type_count": types}
     chat = _chat(checkpoint, beside)
     return found | ({"tokenizer.chat_template": Field(chat, STRING)} if chat else {})
 
@@ -86,6 +93,23 @@ def _bytewise(said: dict[str, Any]) -> Any:
     merges = [f"{a} {b}" for a, b in _merges(said)]
     found = {"model": Field("gpt2", STRING), "pre": Field(name, STRING), "merges": Field(merges, ARRAY, STRING)}
     return lambda ids: found
+
+
+def _wordwise(said: dict[str, Any]) -> Any:
+    """BERT's kind: the longest piece first; llama.cpp lowers letters and drops accents whatever the file says."""
+    normal = said.get("normalizer") or {}
+    if normal.get("type") != "BertNormalizer" or not normal.get("lowercase") or normal.get("strip_accents") is False:
+        raise CannotWrite(f"llama.cpp lowers all letters of this kind of tokenizer, and this one keeps them; {ELSEWHERE}")
+    if said["model"].get("continuing_subword_prefix", "##") != "##":
+        raise CannotWrite(f"llama.cpp marks the inner pieces of words with ##, and this tokenizer otherwise; {ELSEWHERE}")
+    return lambda ids: {"model": Field("bert", STRING), "pre": Field("default", STRING)}
+
+
+def _phantom(token: str) -> str:
+    """A piece as llama.cpp has it: those that begin a word are marked, those within are not."""
+    if token.startswith("[") and token.endswith("]"):
+        return token
+    return token[2:] if token.startswith("##") else f"▁{token}"
 
 
 def _sentencewise(said: dict[str, Any]) -> Any:

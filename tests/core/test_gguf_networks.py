@@ -23,6 +23,7 @@ from core.plans import MODEL, edit
 from core.resources import root
 from core.store import Store
 from core.types import Plan
+from tests.real import minilm
 
 torch.set_num_threads(1)
 SOTU = root() / "samples" / "sotu-lm"
@@ -36,6 +37,10 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("Mistral", {"tie_word_embeddings": False, "sliding_window": None}),
     "qwen2": ("Qwen2", {"tie_word_embeddings": True}),
     "qwen3": ("Qwen3", {"tie_word_embeddings": False, "head_dim": 32}),
+    "gemma3": ("Gemma3", {
+        "tie_word_embeddings": True, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16, "num_hidden_layers": 7,
+        "pad_token_id": 0,
+    }),
 }  # fmt: skip
 WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -53,7 +58,8 @@ def built(kind: str, folder: Path, **config: Any) -> Path:
     import transformers
 
     torch.manual_seed(0)
-    made = getattr(transformers, f"{kind}Config")(**{**SMALL, **config})
+    shape = {"Gemma3": "Gemma3TextConfig"}.get(kind, f"{kind}Config")
+    made = getattr(transformers, shape)(**{**SMALL, **config})
     module = getattr(transformers, f"{kind}ForCausalLM")(made)
     for name, p in module.named_parameters():
         if name.endswith("bias") or "norm" in name:
@@ -82,7 +88,8 @@ def test_it_answers_in_llama_cpp_as_it_does_here(name: str, tmp_path: Path) -> N
     assert {"same weights", "same tokens in llama.cpp", "same answers in llama.cpp"} <= set(passed)
     assert float(passed["same answers in llama.cpp"].split()[1]) < 1e-4, "in half precision the two differ by next to nothing"
     again = open_checkpoint(tmp_path / "out.gguf")
-    assert again.config["architectures"] == open_checkpoint(tmp_path / "in").config["architectures"] or kind == "Mistral"
+    if kind in ("Llama", "Qwen2", "Qwen3"):  # what the studio also reads as a network
+        assert again.config["architectures"] == open_checkpoint(tmp_path / "in").config["architectures"]
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -127,6 +134,48 @@ def test_more_rows_in_the_embedding_than_tokens_are_marked_unused(tmp_path: Path
     assert "same tokens in llama.cpp" in told(built("Llama", tmp_path / "in", vocab_size=2080), tmp_path)
     found = parse(tmp_path / "out.gguf")[0]
     assert found["tokenizer.ggml.token_type"][2048:] == [5] * 32
+
+
+def test_minilm_embeds_in_llama_cpp_as_it_does_here(tmp_path: Path) -> None:
+    """Its vectors by mean pooling, its WordPiece tokens, and no pooler in the file."""
+    checkpoint = open_checkpoint(minilm())
+    made = compress(checkpoint, layers(checkpoint), edit(Plan(), MODEL, quantize="ggml", bits=8), None, Store(tmp_path / "store"), Job())
+    network = attach(checkpoint)
+    held = data.load(SOTU / "heldout.txt", network, 8)
+    checks = {c.name: c.detail for c in export(made, tmp_path / "out.gguf", targets["gguf"](), network, held, Job()).checks if c.passed}
+    assert {"file size", "same weights", "same tokens in llama.cpp", "same answers in llama.cpp"} <= set(checks)
+    assert float(checks["same answers in llama.cpp"].split()[1]) > 0.9995
+    found = parse(tmp_path / "out.gguf")
+    assert not [t.name for t in found[1] if "pooler" in t.name]
+    assert (found[0]["bert.pooling_type"], found[0]["bert.attention.causal"], found[0]["tokenizer.ggml.model"]) == (1, False, "bert")
+
+
+GEMMA = {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16, "num_hidden_layers": 2, "pad_token_id": 0}
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"query_pre_attn_scalar": 64}, "query_pre_attn_scalar = 32, and this network has 64"),
+        ({"final_logit_softcapping": 30.0}, "final_logit_softcapping"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "every 6th layer of Gemma 3 see everything"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6}}}, "rotary embedding is scaled"),
+        ({"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 5e3}}}, "rope_theta = 10000.0"),
+    ],
+)
+def test_a_gemma_that_llama_cpp_would_compute_otherwise_is_refused(config: dict[str, Any], says: str, tmp_path: Path) -> None:
+    folder = built("Gemma3", tmp_path / "in", **GEMMA)
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**said, **config}))
+    assert says in targets["gguf"]().unfit(open_checkpoint(folder))
+
+
+def test_gpt2_is_refused_with_the_reason(tmp_path: Path) -> None:
+    import transformers
+
+    made = transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=2048)
+    transformers.GPT2LMHeadModel(made).save_pretrained(tmp_path / "in")
+    assert "ends its process on GPT-2" in targets["gguf"]().unfit(open_checkpoint(tmp_path / "in"))
 
 
 @pytest.mark.parametrize(
