@@ -224,8 +224,8 @@
       <translation>各层校准所处的位置</translation>
     </message>
     <message>
-      <source>Text or images ({suffixes})</source>
-      <translation>文本或图像 ({suffixes})</translation>
+      <source>Text, images or importance matrix ({suffixes})</source>
+      <translation>文本、图像或重要性矩阵 ({suffixes})</translation>
     </message>
     <message>
       <source>Calibration data</source>
@@ -3007,6 +3007,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>用 {0}/{1} 校准</translation>
     </message>
     <message>
+      <source>Calibrated on {0}: {1} layers, {2} tokens</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Cancelled; everything finished so far is kept.</source>
       <translation>已取消；已完成的部分会保留。</translation>
     </message>
@@ -3017,6 +3021,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Codebook (k-means)</source>
       <translation>码本（k-means）</translation>
+    </message>
+    <message>
+      <source>Collecting</source>
+      <translation>正在收集</translation>
     </message>
     <message>
       <source>Collecting Fisher information</source>
@@ -3115,6 +3123,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>动态 int8</translation>
     </message>
     <message>
+      <source>Encoder</source>
+      <translation>编码器</translation>
+    </message>
+    <message>
       <source>Evaluated on this machine alone: {0}</source>
       <translation>仅在本机评测：{0}</translation>
     </message>
@@ -3203,8 +3215,8 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>GGUF 的 {1} 网络中没有 {0} 的位置；请以稠密或打包格式导出</translation>
     </message>
     <message>
-      <source>GGUF is written for language models, and this network has another head; export it dense or packed</source>
-      <translation>GGUF 用于语言模型，而此网络的输出层不同；请以稠密或打包格式导出</translation>
+      <source>GGUF {0}, and this network has another head ({1}); export it dense or packed</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>GGUF's blocks hold even grids, and a codebook is a table of values; choose the quantizer GGUF blocks</source>
@@ -3267,12 +3279,32 @@ The original moves a real-valued zero point with the scale fixed; here the zero 
       <translation>不知道 {0} 的输入是什么；请导出为稠密 safetensors</translation>
     </message>
     <message>
+      <source>IQ1_M</source>
+      <translation>IQ1_M</translation>
+    </message>
+    <message>
+      <source>IQ1_S</source>
+      <translation>IQ1_S</translation>
+    </message>
+    <message>
       <source>IQ4_NL</source>
       <translation>IQ4_NL</translation>
     </message>
     <message>
       <source>IQ4_XS</source>
       <translation>IQ4_XS</translation>
+    </message>
+    <message>
+      <source>IQ_S</source>
+      <translation>IQ_S</translation>
+    </message>
+    <message>
+      <source>IQ_XS</source>
+      <translation>IQ_XS</translation>
+    </message>
+    <message>
+      <source>IQ_XXS</source>
+      <translation>IQ_XXS</translation>
     </message>
     <message>
       <source>Importance</source>
@@ -3355,12 +3387,20 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>正在查找最差的样本</translation>
     </message>
     <message>
+      <source>MXFP4</source>
+      <translation>MXFP4</translation>
+    </message>
+    <message>
       <source>More and more samples</source>
       <translation>逐步增加样本</translation>
     </message>
     <message>
       <source>N:M pattern</source>
       <translation>N:M 模式</translation>
+    </message>
+    <message>
+      <source>NVFP4</source>
+      <translation>NVFP4</translation>
     </message>
     <message>
       <source>NVML: no NVIDIA GPU here</source>
@@ -3591,6 +3631,14 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>对称</translation>
     </message>
     <message>
+      <source>TQ1_0</source>
+      <translation>TQ1_0</translation>
+    </message>
+    <message>
+      <source>TQ2_0</source>
+      <translation>TQ2_0</translation>
+    </message>
+    <message>
       <source>Ternary</source>
       <translation>三值</translation>
     </message>
@@ -3609,10 +3657,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>The block types of GGUF: same file, same bytes and speed in llama.cpp, and a better model, because scales are searched in the type the file stores them in, weighted by what the layer meets, and codes are chosen by GPTQ and coordinate descent on that very grid.
 
-K: k-quants, where a row is a multiple of 256; elsewhere llama.cpp's fallbacks (Q4_K becomes Q5_0, Q3_K becomes IQ4_NL ...). Q_0 and Q_1: the plain types of 32 without and with a minimum. 7 and 8 bits are Q8_0. Without calibration data a plain search.</source>
+K: k-quants, where a row is a multiple of 256; elsewhere llama.cpp's fallbacks (Q4_K becomes Q5_0, Q3_K becomes IQ4_NL ...). Q_0 and Q_1: the plain types of 32 without and with a minimum. 7 and 8 bits are Q8_0. Without calibration data a plain search. IQ_, TQ and FP4 types come from llama.cpp's own encoder (libgguf), with the importance of each input where there is data; IQ1_S, IQ1_M, TQ1_0 and TQ2_0 stand where 2 bits are asked for (1.56, 1.75, 1.69 and 2.06 bits). Encoder llama.cpp: that one for all types, quick.</source>
       <translation>GGUF 的块类型：在 llama.cpp 中文件格式、字节数和速度都相同，而模型更好，因为缩放系数直接在文件所用的类型中按该层实际遇到的输入加权搜索，编码由 GPTQ 和坐标下降在同一网格上选出。
 
-K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代类型（Q4_K 变为 Q5_0，Q3_K 变为 IQ4_NL……）。Q_0 与 Q_1：32 值的普通类型，前者无最小值，后者有。7 位和 8 位为 Q8_0。没有校准数据时只做普通搜索。</translation>
+K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代类型（Q4_K 变为 Q5_0，Q3_K 变为 IQ4_NL……）。Q_0 与 Q_1：32 值的普通类型，前者无最小值，后者有。7 位和 8 位为 Q8_0。没有校准数据时只做普通搜索。IQ_、TQ 与 FP4 类型由 llama.cpp 自己的编码器（libgguf）生成，有数据时带上每个输入的重要性；选择 2 位时 IQ1_S、IQ1_M、TQ1_0 与 TQ2_0 取而代之（1.56、1.75、1.69 和 2.06 位）。编码器选 llama.cpp：所有类型都用它，速度快。</translation>
     </message>
     <message>
       <source>The cache has no part {0}; it has {1}</source>
@@ -4319,8 +4367,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>不做裁剪：裁剪要以 float32 保存整个网络，剪枝和量化一次只需一个块</translation>
     </message>
     <message>
+      <source>llama.cpp</source>
+      <translation>llama.cpp</translation>
+    </message>
+    <message>
       <source>llama.cpp computes {0} with SiLU, and this network has {1}; export it dense</source>
       <translation>llama.cpp 用 SiLU 计算 {0}，而此网络用 {1}；请以稠密格式导出</translation>
+    </message>
+    <message>
+      <source>llama.cpp computes {0} with {1} = {2}, and this network has {3}; export it dense</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>llama.cpp could not read the tokens; please report this</source>
@@ -4329,6 +4385,18 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>llama.cpp has no name for this tokenizer's way of splitting text ({0}); {1}</source>
       <translation>llama.cpp 没有这种分词方式的名称（{0}）；{1}</translation>
+    </message>
+    <message>
+      <source>llama.cpp lets every {0}th layer of Gemma 3 see everything, and this network others; export it dense</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>llama.cpp lowers all letters of this kind of tokenizer, and this one keeps them; {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>llama.cpp marks the inner pieces of words with ##, and this tokenizer otherwise; {0}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>llama.cpp, Ollama, LM Studio and all that read GGUF</source>
@@ -4547,6 +4615,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>步数</translation>
     </message>
     <message>
+      <source>studio</source>
+      <translation>本工作室</translation>
+    </message>
+    <message>
       <source>symmetric</source>
       <translation>对称</translation>
     </message>
@@ -4751,6 +4823,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 个校验和一致</translation>
     </message>
     <message>
+      <source>{0} could not be written ({1}); free some space or choose another place</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} could not be written ({1}); nothing was left behind. Free some space or choose another place.</source>
       <translation>无法写入 {0}（{1}）；没有留下任何残余。请腾出空间或换一个位置。</translation>
     </message>
@@ -4799,6 +4875,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 有 {1} 个维度</translation>
     </message>
     <message>
+      <source>{0} has {1} letters and ggml's names {2} at most; export it dense or packed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} heads share a key-value head and go together</source>
       <translation>{0} 个头共享一个键值头，须一起裁剪</translation>
     </message>
@@ -4825,6 +4905,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} inputs, {1}</source>
       <translation>{0} 个输入，{1}</translation>
+    </message>
+    <message>
+      <source>{0} is an importance matrix, not a model; give it as calibration data (--calibrate {1})</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} is compressed or encrypted, which torch doesn't do</source>
@@ -4869,6 +4953,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is not a Python file; give it as file.py:function</source>
       <translation>{0} 不是 Python 文件；请写成 file.py:function</translation>
+    </message>
+    <message>
+      <source>{0} is the importance matrix of another model: {1}; choose the one made of {2}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} is there twice or not where the directory says</source>
@@ -4987,6 +5075,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：{1} 的一行有 {2} 个值，不是 {3} 块大小 {4} 的倍数；请重新下载</translation>
     </message>
     <message>
+      <source>{0}: an importance matrix ends in {1}; choose such a name</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0}: can't be read ({1}); check the path</source>
       <translation>{0}：无法读取（{1}）；请检查路径</translation>
     </message>
@@ -5043,6 +5135,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：文件头不是张量表；请重新下载</translation>
     </message>
     <message>
+      <source>{0}: its layers have no names in llama.cpp's files</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0}: its tables of graph and weights are not what torch.export writes; get the file again</source>
       <translation>{0}：其计算图和权重表与 torch.export 的格式不符；请重新获取</translation>
     </message>
@@ -5091,6 +5187,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：不是完整的 GGUF 文件（{1}）；请重新下载</translation>
     </message>
     <message>
+      <source>{0}: not a whole importance matrix ({1}); make it again with llama-imatrix or slim imatrix</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0}: not readable as JSON ({1}); restore it from where you got the model</source>
       <translation>{0}：无法作为 JSON 读取（{1}）；请从模型来源处恢复</translation>
     </message>
@@ -5137,6 +5237,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: the only way it can be stored</source>
       <translation>{0}：唯一可存储的方式</translation>
+    </message>
+    <message>
+      <source>{0}: the opened model lies there; choose another name</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
@@ -5223,6 +5327,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：{1} 的形状或位置不是数字；请重新获取该文件</translation>
     </message>
     <message>
+      <source>{0}: {1} has squares that are negative or not finite; make it again with llama-imatrix or slim imatrix</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0}: {1} has type number {2} of torch, which I don't know; convert it to float32 first</source>
       <translation>{0}：{1} 的类型是 torch 的第 {2} 号，本软件不认识；请先转换为 float32</translation>
     </message>
@@ -5301,6 +5409,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1}; loss on data it did not see {2} -&gt; {3}, measured</source>
       <translation>{0}：{1}；在未见过的数据上的损失 {2} -&gt; {3}，实测</translation>
+    </message>
+    <message>
+      <source>{0}; export it dense</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0}; {1} in {2} layers, whose rows 256 does not divide</source>
