@@ -176,18 +176,18 @@ def planned(b: Bench, name: str, found: tuple[Layer, ...]) -> Plan:
     return replace(plan, layers={n: Choice(bits=x) for n, x in own.items() if x})
 
 
-def ours(b: Bench, name: str, file: Path) -> tuple[Compressed, float]:
-    """Our file, and the CPU seconds of compressing without the statistics'."""
+def ours(b: Bench, name: str, file: Path, store: Store) -> tuple[Compressed, float | None]:
+    """Our file, and the CPU seconds of compressing without the statistics'; None where another type had made some of its layers."""
     found = tuple(layers(b.checkpoint))
     plan = planned(b, name, found)
     statistics = observe(b.network, b.checkpoint, b.data, found, {"inputs"}, Job(), store=kept.default())
     for x in (x for x in found if x.kind == "linear"):
         _ = statistics.seen[x.name]  # collected and kept on disk before the clock starts
     before = time.process_time()
-    made = compress(b.checkpoint, found, plan, statistics, Store(b.home / "layers"), Job())
+    made = compress(b.checkpoint, found, plan, statistics, store, Job())
     took = time.process_time() - before
     save(made, file, targets["gguf"](), Job())
-    return made, took
+    return made, None if any(o.reused for o in made.outcomes.values()) else took
 
 
 def theirs(b: Bench, made: Compressed, mine: Path, file: Path) -> float:
@@ -248,11 +248,11 @@ def weighed(b: Bench, files: list[Path]) -> list[float]:
 def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
     """Two rows for each type: ours and theirs."""
     with tempfile.TemporaryDirectory(prefix="slim-gguf-") as folder:
-        whole = Path(folder) / "original.gguf"
-        save(original(b.checkpoint, layers(b.checkpoint), Store(b.home / "layers")), whole, targets["gguf"](dtype="F32"), Job())
+        whole, store = Path(folder) / "original.gguf", Store(Path(folder) / "layers")
+        save(original(b.checkpoint, layers(b.checkpoint), store), whole, targets["gguf"](dtype="F32"), Job())
         for name in only:
             files = [Path(folder) / f"{name}-{who}.gguf" for who in ("ours", "theirs")]
-            made, took = ours(b, name, files[0])
+            made, took = ours(b, name, files[0], store)
             times = (took, theirs(b, made, *files))
             assert files[0].stat().st_size == files[1].stat().st_size
             used = sorted({targets["gguf"]().of(x, settings_of(made)[x.name]) for x in made.layers if x.name in made.outcomes})
@@ -264,7 +264,7 @@ def rows(b: Bench, only: tuple[str, ...]) -> Iterator[Row]:
                 yield {
                     "model": b.name, "type": name, "types": used, "writer": who, **score, "bytes": file.stat().st_size, "of_theirs": ratio,
                     "kl_of_weights": alone[i], "weights_of_theirs": alone[i] / alone[1],
-                    "encode_gb_s": 4e-9 * weights / max(seconds, 1e-9), "cpu_s": seconds, "blocks": b.blocks,
+                    "encode_gb_s": 4e-9 * weights / max(seconds, 1e-9) if seconds else None, "cpu_s": seconds, "blocks": b.blocks,
                     "calibration": b.data.whole.n,
                 }  # fmt: skip
                 file.unlink()
@@ -327,7 +327,7 @@ def main() -> None:
         b = prepared(name, asked.tokens, 1024 if asked.quick or name == "smollm2" else 2048, asked.blocks)
         for r in rows(b, only):
             found.append(r)
-            print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else r[c]:>18}" for c in SHOWN), flush=True)
+            print("".join(f"{f'{r[c]:.5g}' if isinstance(r[c], float) else str(r[c]):>18}" for c in SHOWN), flush=True)
             if asked.json:
                 write(asked.json, found, asked.quick)
 
