@@ -85,8 +85,7 @@ def parser() -> argparse.ArgumentParser:
     commands_plan.guilty_options(_command(sub, "guilty", commands_plan.guilty, "the layers of a recipe that cost most"))
     commands_play.options(_command(sub, "play", commands_play.play, "the original and a variant side by side on your own input"))
     commands_play.worst_options(_command(sub, "worst", commands_play.worst, "the held-out samples on which the two differ most"))
-    said = "what every file format would make of a model and its plan"
-    commands_formats.options(_command(sub, "formats", commands_formats.formats, said))
+    commands_formats.options(_command(sub, "formats", commands_formats.formats, "what every file format makes of a model and its plan"))
     commands_imatrix.options(_command(sub, "imatrix", commands_imatrix.imatrix, "what each layer's inputs matter, in llama.cpp's format"))
     _command(sub, "methods", methods, "every method with its knobs")
     _cached(_command(sub, "cache", cache, "what is kept on disk to save work"))
