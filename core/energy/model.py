@@ -166,6 +166,8 @@ def _realised(s: Setting, target: Any, d: Device) -> bool:
     key = getattr(target, "key", "")
     if key == "packed":
         return bool(s.quantize) and s.bits in d.packed
+    if key == "onnx":  # what it turns into floats when it loads is read as floats
+        return bool(s.quantize) and (s.quantize == INTEGERS or s.bits <= 4 or target.activations != "plan")
     return key == ENGINE and s.quantize == INTEGERS if key in ("dense", ENGINE) else True
 
 
@@ -250,7 +252,8 @@ def how(target: Any, task: Task, checkpoint: Checkpoint, scene: Scene) -> str:
     packed = f"; only {bits} bits run packed there, others are unpacked when loaded" if bits else "; packed weights are unpacked there"
     rounded = "; rounded values in a dense file save nothing"
     dense = rounded if d.halves else "; rounded values and 16-bit floats in a dense file save nothing"
-    rest = {"packed": packed, "dense": dense}.get(getattr(target, "key", ""), "")
+    floats = "; codes that are floats once they are loaded save nothing"
+    rest = {"packed": packed, "dense": dense, "onnx": floats}.get(getattr(target, "key", ""), "")
     return (
         f"{'Calibrated' if d.level == 'B' else 'Modelled'}, not measured: {what} at batch {scene.batch} on {d.title} ({d.covers}), "
         f"{d.flops / 1e9:.4g} GFLOP/s at {d.computing:.3g} W, {d.read / 1e9:.3g} GB/s at {d.reading:.3g} W, 90 % within x/÷ {d.range:.2g}; "

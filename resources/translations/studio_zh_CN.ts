@@ -2827,6 +2827,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>4:8</translation>
     </message>
     <message>
+      <source>; codes that are floats once they are loaded save nothing</source>
+      <translation>；加载后变为浮点数的编码不省能</translation>
+    </message>
+    <message>
       <source>; only {0} bits run packed there, others are unpacked when loaded</source>
       <translation>；那里只有 {0} 位以打包形式运行，其余在载入时解包</translation>
     </message>
@@ -4209,10 +4213,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>config.json lacks what GGUF says of a network ({0}); restore it from the original</source>
       <translation>config.json 缺少 GGUF 描述网络所需的内容（{0}）；请从原模型恢复</translation>
-    </message>
-    <message>
-      <source>cosine {0}, at least {1} wanted; activations are integers there</source>
-      <translation>余弦 {0}，要求至少 {1}；激活在那里是整数</translation>
     </message>
     <message>
       <source>cut off</source>
