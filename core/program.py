@@ -3,7 +3,7 @@
 torch.export.load is not used for files that came from elsewhere: in torch 2.13 it unpickles what says it is pickled (and sample inputs that
 weights_only refuses), gives shape expressions to sympy.sympify (eval) and guards to exec, and finds an operation by walking attributes from
 the module torch on, so that a target such as torch.os.system is called when the graph runs. Here a target must be a registered operation of
-ATen, arithmetic on sizes, or one of two wrappers; a node's values are numbers, names of other values, or constants."""
+ATen, arithmetic on sizes, or one of three wrappers; a node's values are numbers, names of other values, or constants."""
 
 from __future__ import annotations
 
@@ -247,7 +247,10 @@ def _step(node: Mapping[str, Any], renamed: Callable[[str], str]) -> Step:
         if why := _random(node):
             raise CannotRun(why)
         return Step(call, (), tuple((k, _value(v, renamed)) for k, v in given(node).items()), _outputs(node))
-    return Step(call, tuple(_value(i["arg"], renamed) for i in node["inputs"]), (), _outputs(node))
+    out = _outputs(node)
+    if str(node["target"]) in HIGHER:  # a graph within the graph gives a list
+        out = (tuple(n for o in out for n in (o if isinstance(o, tuple) else (o,))),)
+    return Step(call, tuple(_value(i["arg"], renamed) for i in node["inputs"]), (), out)
 
 
 def _outputs(node: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -304,7 +307,7 @@ def _call(target: str) -> Callable[..., Any]:
         size: Callable[..., Any] = SIZES[target]
         return size
     if target in HIGHER:
-        return _wrapped if target == HIGHER[0] else _autocast
+        return (_wrapped, _autocast, _chosen)[HIGHER.index(target)]
     raise CannotRun(f"This program uses the operation {target[:80]}, which I don't run; it can be slimmed and exported, not evaluated")
 
 
@@ -314,6 +317,11 @@ SCALARS = {"aten::sym_size.int", "aten::sym_numel", "aten::sym_stride.int", "ate
 def _wrapped(enabled: Any, inner: Callable[..., Any], *args: Any) -> Any:
     """A part of the graph that ran under torch.no_grad or torch.enable_grad; gradients are the caller's affair here."""
     return inner(*args)
+
+
+def _chosen(condition: Any, yes: Callable[..., Any], no: Callable[..., Any], operands: Any = ()) -> Any:
+    """A part of the graph that hangs on a value (torch.cond)."""
+    return (yes if bool(condition) else no)(*operands)
 
 
 def _autocast(device: Any, dtype: Any, enabled: bool, cache: Any, inner: Callable[..., Any], *args: Any) -> Any:
@@ -376,7 +384,6 @@ def _inner(graph: Mapping[str, Any]) -> Value:
         env = dict(zip(inputs, args, strict=True))
         for step in steps:
             step(env)
-        found = [o(env) for o in outputs]
-        return found[0] if graph.get("is_single_tensor_return") else found
+        return [o(env) for o in outputs]
 
     return lambda _: run

@@ -167,14 +167,18 @@ def unsafe(program: Mapping[str, Any]) -> str:
 
 def _foreign(target: Any) -> str:
     parts = str(target).split(".")
-    known = (parts[:3] == ["torch", "ops", "aten"] and len(parts) == 5 and parts[3] != "from_file") or (
-        len(parts) == 2 and parts[0] in ("_operator", "math") and not parts[1].startswith("__")
-    )
-    known = known or str(target) in HIGHER or str(target) in SIZES
+    known = str(target) in (*HIGHER, *SIZES)
+    if parts[:3] == ["torch", "ops", "aten"] and len(parts) == 5:
+        known = parts[3] != "from_file" and not parts[4].startswith("_") and (not parts[3].startswith("__") or parts[3] in LOGIC)
+    elif len(parts) == 2 and parts[0] in ("_operator", "math"):
+        known = not parts[1].startswith("__")
     return "" if known else f"the operation {str(target)[:60]}"
 
 
-HIGHER = ("torch.ops.higher_order.wrap_with_set_grad_enabled", "torch.ops.higher_order.wrap_with_autocast")
+LOGIC = ("__and__", "__or__", "__xor__", "__lshift__", "__rshift__")
+HIGHER = (
+    "torch.ops.higher_order.wrap_with_set_grad_enabled", "torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_order.cond",
+)  # fmt: skip
 SIZES = ("torch.sym_max", "torch.sym_min", "torch.sym_float", "torch.sym_not", "torch.sym_ite", "torch.sym_int")
 
 

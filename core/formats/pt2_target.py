@@ -164,7 +164,7 @@ def _foreign(checkpoint: Checkpoint) -> str:
     """Why an opened program can't be written again."""
     found = archive_of(checkpoint)
     if why := unsafe(found.program):
-        return f"This program holds {why}, which torch.export.load would run as Python code; export it as dense safetensors"
+        return f"This program holds {why}; torch.export.load could run code of the file's own for it, so export it as dense safetensors"
     odd = next((n for n, c in found.constants.items() if c.get("use_pickle") or not str(c.get("path_name")).startswith("tensor_")), "")
     if odd:
         return f"This program holds {odd} as a pickled object, which would run code when it is loaded; export it as dense safetensors"

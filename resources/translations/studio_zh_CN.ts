@@ -3879,8 +3879,8 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>该程序以 pickle 对象保存 {0}，加载时会执行代码；请导出为稠密 safetensors</translation>
     </message>
     <message>
-      <source>This program holds {0}, which torch.export.load would run as Python code; export it as dense safetensors</source>
-      <translation>该程序含有{0}，torch.export.load 会把它当作 Python 代码执行；请导出为稠密 safetensors</translation>
+      <source>This program holds {0}; torch.export.load could run code of the file's own for it, so export it as dense safetensors</source>
+      <translation>该程序含有{0}；torch.export.load 可能因此执行文件自带的代码，请导出为稠密 safetensors</translation>
     </message>
     <message>
       <source>This program reads token ids; put its tokenizer.json and tokenizer_config.json into the same folder to score it</source>
@@ -5419,8 +5419,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}；{2} 层的行长不能被 256 整除，采用 {1}</translation>
     </message>
     <message>
-      <source>{0}; {1} ms for {2} at once</source>
-      <translation>{0}；一次处理 {2} 个用时 {1} 毫秒</translation>
+      <source>{0}; {1} {2}/s, measured on this machine</source>
+      <translation>{0}；{1} {2}/s，在本机实测</translation>
     </message>
     <message>
       <source>{0}the network wants {1} {2} and the file doesn't have it; {3}</source>
