@@ -85,7 +85,7 @@ def _read_again(made: Compressed, path: Path) -> None:
     """The studio reads the slimmed values out of its own export (a program names weights as its network does)."""
     again, values = open_checkpoint(path), made.weights(Job())
     template = template_of(made.checkpoint) if path.suffix == ".pt2" else None
-    names = {t: n for n, t in template.names.items()} if template else {n: n for n in values}
+    names = {t: again.tied.get(n, n) for n, t in template.names.items()} if template else {n: n for n in values}
     assert len(again.tensors) >= len(values)
     for name, t in values.items():
         assert torch.allclose(read(again.tensors[names[name]]).to(t.dtype), t, atol=2e-3), name
