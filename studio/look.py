@@ -212,6 +212,7 @@ class Liken(QWidget):
         lines, top = QVBoxLayout(), QHBoxLayout()
         for name, line in ((self.tr("First sentence"), self.first), (self.tr("Second sentence"), self.second)):
             line.setAccessibleName(name)
+            line.setAcceptDrops(False)
             line.setPlaceholderText(name)
             line.returnPressed.connect(self._go)
             lines.addWidget(line)

@@ -40,6 +40,11 @@ class Playing(QObject):
     def looking(self) -> bool:
         return self.session.engine.busy("worst")
 
+    @property
+    def alike(self) -> bool:
+        """Whether the plan changes nothing yet, so that both are the original."""
+        return self.session._idle()
+
     def talk(self, ask: Ask) -> None:
         """Both go on from a prompt."""
         self._play(self.tr("Asking both"), playwork.talk, ask)

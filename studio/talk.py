@@ -41,6 +41,7 @@ class Prompt(QPlainTextEdit):
         super().__init__(parent)
         self.ask = ask
         self.setTabChangesFocus(True)
+        self.setAcceptDrops(False)  # what is dropped here is the window's: data, a model or a recipe
         self.setFixedHeight(LINES * self.fontMetrics().lineSpacing() + 14)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

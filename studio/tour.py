@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, Qt, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from core.samples import samples
 from core.types import Verdict
 
+from .panels.export import ExportDialog
 from .window import MainWindow
 
 LIMIT = 300_000  # ms for any one step
@@ -77,10 +78,11 @@ def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> N
     _take(window, folder / "main-light.png")
     _look(window, folder, failures)
     _prices(window, folder, failures)
+    _play(window, folder, failures)
     window.set_theme("dark")
     _settle(window)
     _take(window, folder / "main-dark.png")
-    _export(window, aside / "packed", failures)
+    _export(window, aside / "packed", folder, failures)
 
 
 def _chinese(window: MainWindow, folder: Path) -> None:
@@ -162,10 +164,30 @@ def _sensed(window: MainWindow) -> bool:
     return found is not None and found.complete and not window.session.engine.busy()
 
 
-def _export(window: MainWindow, path: Path, failures: list[str]) -> None:
+def _play(window: MainWindow, folder: Path, failures: list[str]) -> None:
+    """Original and variant on one prompt, and the passages that suffer most."""
+    session = window.session
+    _tab(window, "playground")
+    page = window.parts["playground"]
+    page.talk.prompt.setPlainText("My fellow Americans, the state of our union is")
+    page.talk.ask.click()
+    _wait(window, "both answered", lambda: getattr(session.snapshot.play.found, "whole", False), failures)
+    page.search.click()
+    _wait(window, "the worst passages were found", lambda: bool(session.snapshot.play.worst), failures)
+    _settle(window)
+    _take(window, folder / "playground.png")
+
+
+def _export(window: MainWindow, path: Path, folder: Path, failures: list[str]) -> None:
     """Packed, verified by a fresh process, and exactly as large as foretold."""
     session = window.session
     session.set_target("packed")
+    dialog = ExportDialog(session, window)
+    dialog.path.setText("~/sotu-lm-slim")
+    dialog.show()
+    _settle(window)
+    _take(dialog, folder / "export.png")
+    dialog.close()
     verdicts: list[Verdict] = []
     session.exported.connect(lambda _, verdict: verdicts.append(verdict))
     session.export(path)
@@ -218,8 +240,8 @@ def _settle(window: MainWindow) -> None:
     loop.exec()
 
 
-def _take(window: MainWindow, path: Path) -> None:
-    _need(window.grab().save(str(path)), f"{path.name} was written")
+def _take(widget: QWidget, path: Path) -> None:
+    _need(widget.grab().save(str(path)), f"{path.name} was written")
 
 
 def _need(fact: bool, what: str) -> None:

@@ -1530,16 +1530,20 @@
   <context>
     <name>Playground</name>
     <message>
-      <source>This was said under another plan or on other data.</source>
-      <translation>这是在另一方案或另一数据下得到的。</translation>
-    </message>
-    <message>
       <source>The samples on which both differ most</source>
       <translation>两者差别最大的样本</translation>
     </message>
     <message>
       <source>This network is for none of what can be tried here: prompts, pictures, sentences.</source>
       <translation>此网络不适用于这里能试的内容：提示、图片、句子。</translation>
+    </message>
+    <message>
+      <source>The plan changes nothing yet: both are the original.</source>
+      <translation>方案尚未改变任何内容：两者都是原模型。</translation>
+    </message>
+    <message>
+      <source>This was said under another plan or on other data.</source>
+      <translation>这是在另一方案或另一数据下得到的。</translation>
     </message>
     <message>
       <source>Choose held-out data first, under Run.</source>

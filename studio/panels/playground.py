@@ -51,7 +51,7 @@ class Playground(QWidget):
         self.pages = QStackedWidget()
         for page in (self.why, self.talk, self.look, self.liken):
             self.pages.addWidget(page)
-        self.stale = QLabel(self.tr("This was said under another plan or on other data."))
+        self.stale = QLabel(wordWrap=True)
         self.stale.setEnabled(False)
         self.search, self.about = QPushButton(), QLabel(wordWrap=True)
         self.list = QListWidget()
@@ -99,11 +99,18 @@ class Playground(QWidget):
         if page:
             part: Any = self.pages.currentWidget()
             part.draw(s)
-        self.stale.setVisible(s.play.found is not None and s.play.of != s.basis)
+        self._remark(s)
         if s.play.worst is not self._worst:
             self._worst = s.play.worst
             self._fill(s)
         self._buttons()
+
+    def _remark(self, s: Snapshot) -> None:
+        """That the answers are of another plan, or that the present one changes nothing."""
+        other = s.play.found is not None and s.play.of != s.basis
+        self.stale.setVisible(other or (s.checkpoint is not None and not s.runnable and self.session.playing.alike))
+        told = self.tr("The plan changes nothing yet: both are the original.")
+        self.stale.setText(self.tr("This was said under another plan or on other data.") if other else told)
 
     def _buttons(self) -> None:
         s, looking = self.session.snapshot, self.session.playing.looking

@@ -125,8 +125,17 @@ def test_an_answer_of_another_plan_says_so(sotu: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=60_000)
     assert panel.stale.isHidden()
     sotu.choose(bits=8)
+    assert "under another plan" in panel.stale.text()
     assert not panel.stale.isHidden()
     sotu.undo()
+    assert panel.stale.isHidden()
+
+
+def test_a_plan_that_changes_nothing_says_that_both_are_the_original(digits: Any, qtbot: Any) -> None:
+    panel = shown(digits, qtbot)
+    assert "both are the original" in panel.stale.text()
+    assert not panel.stale.isHidden()
+    digits.choose(quantize="rtn", bits=4)
     assert panel.stale.isHidden()
 
 
