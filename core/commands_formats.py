@@ -43,7 +43,8 @@ def lines(o: Offer) -> list[str]:
         return [f"can't: {o.why}"]
     out = [f"{o.nbytes:,} bytes, {'before its graph is traced' if o.pending else 'exact'}"]
     if o.speed is not None:
-        out.append(f"{1 / o.speed.seconds:.3g} {o.speed.unit}s/s on this machine, modelled")
+        by = "from this machine's self-test" if o.tested else "as a laptop"
+        out.append(f"{1 / o.speed.seconds:.3g} {o.speed.unit}s/s, modelled {by}")
     return out + [f"{n} layers stored dense: {why}" for why, n in (o.dense or {}).items()]
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import rotate
+from .ceilings import known
 from .cut import cut_of, planned, planned_layers
 from .energy import Scene, device, estimate
 from .energy.devices import HERE
@@ -30,14 +31,15 @@ class Offer:
     nbytes: int = 0  # exact bytes of the file
     pending: bool = False  # whether something of `nbytes` is known only once the network was traced
     speed: Energy | None = None  # of one token or sample on this machine, modelled
+    tested: bool = False  # whether that is from this machine's own self-test; else it is taken for a laptop
 
 
 def offers(checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, task: Task, present: Any = None) -> tuple[Offer, ...]:
     """Every registered format in its default knobs, the `present` target in its own; from headers alone, a few milliseconds each."""
     checkpoint, found = shaped(checkpoint, tuple(layers), plan)
     settings = resolve(plan, found)
-    known = {} if present is None else {present.key: present}
-    return tuple(offer(known.get(key) or target(), checkpoint, found, settings, task) for key, target in targets.items())
+    own = {} if present is None else {present.key: present}
+    return tuple(offer(own.get(key) or target(), checkpoint, found, settings, task) for key, target in targets.items())
 
 
 def offer(target: Any, checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting], task: Task) -> Offer:
@@ -51,7 +53,7 @@ def offer(target: Any, checkpoint: Checkpoint, layers: tuple[Layer, ...], settin
     refused = Counter(why for x in layers if (why := target.refuses(checkpoint, x, settings[x.name])))
     waits = bool(target.pending(checkpoint)) if hasattr(target, "pending") else False
     speed = estimate(checkpoint, layers, settings, exact, target, task, Scene(device(HERE)))
-    return Offer(target.key, target.title, target.runs_in, "", dict(refused), exact.total, waits, speed)
+    return Offer(target.key, target.title, target.runs_in, "", dict(refused), exact.total, waits, speed, bool(known()))
 
 
 def cannot(target: Any, checkpoint: Checkpoint, layers: tuple[Layer, ...], settings: Mapping[str, Setting]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from . import theme
@@ -39,9 +39,21 @@ class Notice(QFrame):
 
     def say(self, level: str, text: str) -> None:
         """Show it: "info", "warning" or "error"."""
-        colour = theme.colour({"error": "danger", "warning": "warning"}.get(level, "accent")).name()
-        self.setStyleSheet(f"Notice {{ border: 0; border-left: 4px solid {colour}; background: {theme.colour('base').name()}; }}")
+        self.level = level
+        self._colour()
         self.text.setText(said(text))
         self.log.setVisible(level == "error")
         self.show()
         self._timer.start() if level == "info" else self._timer.stop()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "level"):
+            self._colour()
+
+    def _colour(self) -> None:
+        """The theme's colours, which a style sheet does not follow by itself."""
+        colour = theme.colour({"error": "danger", "warning": "warning"}.get(self.level, "accent")).name()
+        sheet = f"Notice {{ border: 0; border-left: 4px solid {colour}; background: {theme.colour('base').name()}; }}"
+        if sheet != self.styleSheet():
+            self.setStyleSheet(sheet)

@@ -22,7 +22,8 @@ ROWS = 4  # at most; a longer strip has narrower cells
 def shade(kl: float) -> QColor:
     """From the colour of an empty field to orange to red, by the logarithm."""
     share = min(1.0, max(0.0, log10(max(kl, LOW) / LOW) / log10(HIGH / LOW)))
-    stops = (theme.colour("base"), theme.colour("before"), theme.colour("danger"))
+    middle = theme.colour("before").darker(170) if theme.dark() else theme.colour("before")  # lightness goes one way all along
+    stops = (theme.colour("base"), middle, theme.colour("danger"))
     a, b, t = (*stops[:2], 2 * share) if share < 0.5 else (*stops[1:], 2 * share - 1)
     ends = ((a.redF(), b.redF()), (a.greenF(), b.greenF()), (a.blueF(), b.blueF()))
     return QColor.fromRgbF(*(x + t * (y - x) for x, y in ends))

@@ -625,6 +625,10 @@
       <translation>模型估算</translation>
     </message>
     <message>
+      <source>modelled as a laptop</source>
+      <translation>按笔记本电脑估算</translation>
+    </message>
+    <message>
       <source>nothing: all as planned</source>
       <translation>无：全部按方案</translation>
     </message>

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -19,6 +20,9 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -41,7 +45,15 @@ HEADS: tuple[Any, ...] = (
     QT_TRANSLATE_NOOP("Formats", "Format"), QT_TRANSLATE_NOOP("Formats", "Exact size"), QT_TRANSLATE_NOOP("Formats", "Speed here"),
     QT_TRANSLATE_NOOP("Formats", "What it can't hold"),
 )  # fmt: skip
-WIDE = (17, 7, 9)  # em of the first columns
+WIDE = (17, 7, 11)  # em of the first columns
+
+
+class Row(QStyledItemDelegate):
+    """A row is marked as a whole, never one cell of it."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        option.state &= ~QStyle.StateFlag.State_HasFocus
 
 
 class Formats(QTableWidget):
@@ -67,6 +79,7 @@ class Formats(QTableWidget):
         self.setFont(theme.tabular(self.font()))
         for column, em in enumerate(WIDE):
             self.setColumnWidth(column, em * self.fontMetrics().horizontalAdvance("m"))
+        self.setItemDelegate(Row(self))
         self.currentCellChanged.connect(self._moved)
 
     def draw(self, offers: tuple[Offer, ...], key: str, measured: Mapping[str, str]) -> None:
@@ -79,6 +92,14 @@ class Formats(QTableWidget):
                     self.setItem(row, column, self._item(o, column, text))
                 if o.key == key:
                     self.setCurrentCell(row, 0)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Rows as high as their words at this width, the table as high as its rows."""
         self.resizeRowsToContents()
         for row in range(self.rowCount()):
             self.setRowHeight(row, self.rowHeight(row) + 6)
@@ -116,7 +137,7 @@ class Formats(QTableWidget):
             return ""
         rate = numbers.significant(float(f"{1 / o.speed.seconds:.3g}"))
         unit = self.tr("tokens/s") if o.speed.unit == "token" else self.tr("samples/s")
-        return f"{rate} {unit}\n" + self.tr("modelled")
+        return f"{rate} {unit}\n" + (self.tr("modelled") if o.tested else self.tr("modelled as a laptop"))
 
     def _loss(self, o: Offer) -> str:
         if o.why:
@@ -169,7 +190,9 @@ class ExportDialog(QDialog):
         place.addWidget(self.path, 1)
         place.addWidget(browse)
         self.form.addRow(self.knobs)
-        self.form.addRow(self.tr("Runs in"), self.runs_in)
+        label = QLabel(self.tr("Runs in"))
+        label.setMinimumWidth(self.knobs.label_width())
+        self.form.addRow(label, self.runs_in)
         self.form.addRow(self.tr("Exact size"), self.exact)
         self.form.addRow(self.detail_label, self.detail)
         self.form.addRow(self.refused_label, self.refused)
@@ -188,8 +211,9 @@ class ExportDialog(QDialog):
     def _choose(self, key: str) -> None:
         self.session.set_target(key)
         suffix, path = getattr(self.session.snapshot.target, "suffix", ""), Path(self.path.text())
-        if suffix or path.suffix in self._single():
-            self.path.setText(str(path.with_suffix(suffix or self._proposed().suffix)))
+        if path.suffix in self._single() | {".safetensors"}:
+            path = path.with_suffix("")
+        self.path.setText(f"{path}{suffix or self._proposed().suffix * (not path.suffix)}")
         self.session.trace()
 
     def _single(self) -> set[str]:
@@ -238,7 +262,7 @@ class ExportDialog(QDialog):
         name = checkpoint.path.stem if checkpoint else "model"
         folder = Path.home() / f"{name}-slim"
         if suffix := getattr(self.session.snapshot.target, "suffix", ""):
-            return folder.with_suffix(suffix)
+            return folder.with_name(folder.name + suffix)
         named = not checkpoint or checkpoint.config or hasattr(self.session.snapshot.target, "pending")
         return folder if named else folder.with_suffix(".safetensors")
 
@@ -266,6 +290,7 @@ class VerdictDialog(QDialog):
         for check in verdict.checks:
             form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(said(check.detail)))
         column.addLayout(form)
+        column.addStretch(1)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         box.rejected.connect(self.reject)
         column.addWidget(box)

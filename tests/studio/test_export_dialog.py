@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -101,3 +102,18 @@ def test_every_format_says_its_exact_size_its_speed_and_what_it_loses(session: A
     assert clash.flags() == Qt.ItemFlag.NoItemFlags
     assert "only when all their grids are symmetric" in clash.text()
     assert session.snapshot.target.key != "packed" or not dialog.go.isEnabled()
+
+
+def test_a_name_with_a_dot_in_it_keeps_all_of_it_in_the_proposed_file(session: Any, qtbot: Any, tmp_path: Any) -> None:
+    shutil.copytree(SAMPLES / "sotu-lm", tmp_path / "sotu-1.5b.v2")
+    session.open(tmp_path / "sotu-1.5b.v2")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    dialog = ExportDialog(session)
+    qtbot.addWidget(dialog)
+    folder = dialog.path.text()
+    dialog.formats.choose("gguf")
+    assert dialog.path.text() == f"{folder}.gguf"
+    dialog.formats.choose("pt2")
+    assert dialog.path.text() == f"{folder}.pt2"
+    dialog.formats.choose("dense")
+    assert dialog.path.text() == folder
