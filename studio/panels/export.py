@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QModelIndex, QPersistentModelIndex, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -80,6 +79,10 @@ class Formats(QTableWidget):
         for column, em in enumerate(WIDE):
             self.setColumnWidth(column, em * self.fontMetrics().horizontalAdvance("m"))
         self.setItemDelegate(Row(self))
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # all rows are seen
+        self._later = QTimer(self, interval=0, singleShot=True)  # the last column has its width only after a resize
+        self._later.timeout.connect(self._fit)
+        self.horizontalHeader().sectionResized.connect(lambda *_: self._later.start())
         self.currentCellChanged.connect(self._moved)
 
     def draw(self, offers: tuple[Offer, ...], key: str, measured: Mapping[str, str]) -> None:
@@ -92,10 +95,6 @@ class Formats(QTableWidget):
                     self.setItem(row, column, self._item(o, column, text))
                 if o.key == key:
                     self.setCurrentCell(row, 0)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
