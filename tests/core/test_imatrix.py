@@ -28,6 +28,7 @@ from core.resources import root
 from core.solve.polish import loss
 from core.store import Store
 from core.types import Choice, Plan
+from tests.core.test_readers import tiny_gguf
 
 torch.set_num_threads(1)
 SOTU = root() / "samples" / "sotu-lm"
@@ -70,6 +71,13 @@ def test_the_gguf_form_has_the_words_that_llama_cpp_looks_for(tmp_path: Path) ->
     }  # fmt: skip
     shapes = {t.name: t.shape.tolist() for t in found.tensors}
     assert (shapes["blk.0.attn_q.weight.in_sum2"], shapes["blk.0.attn_q.weight.counts"]) == ([256, 1], [1, 1])
+
+
+def test_a_model_a_broken_file_and_a_text_are_no_matrix(tmp_path: Path) -> None:
+    tiny_gguf(tmp_path / "model.gguf")
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF\3")
+    (tmp_path / "t.txt").write_text("general.type imatrix")
+    assert not any(is_imatrix(p) for p in (*tmp_path.iterdir(), tmp_path, tmp_path / "none.imatrix"))
 
 
 def test_methods_that_look_at_inputs_take_it_for_calibration(tmp_path: Path) -> None:
