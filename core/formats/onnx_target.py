@@ -48,7 +48,9 @@ class OnnxTarget:
         """Why this model can't be an ONNX file; "" when it can be tried."""
         if not all(find_spec(p) for p in ("onnx", "onnxscript", "onnxruntime")):
             return MISSING
-        if checkpoint.config.get("model_type") or checkpoint.factory or checkpoint.format == "pt2":
+        if checkpoint.format == "pt2":
+            return "a program that torch exported is traced already and can't be traced again into ONNX; export it as a program"
+        if checkpoint.config.get("model_type") or checkpoint.factory:
             return ""
         return "ONNX holds a network, and these weights come without a description of theirs; open the folder with its config.json"
 

@@ -4127,6 +4127,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>程序保存数值而不是编码：保留舍入结果，不节省字节</translation>
     </message>
     <message>
+      <source>a program that torch exported is traced already and can't be traced again into ONNX; export it as a program</source>
+      <translation>torch 导出的程序已经追踪过，不能再追踪为 ONNX；请以程序格式导出</translation>
+    </message>
+    <message>
       <source>a shape expression that is no arithmetic ({0})</source>
       <translation>不是算术的形状表达式（{0}）</translation>
     </message>

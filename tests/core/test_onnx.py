@@ -22,7 +22,7 @@ from core.compress import Compressed, compress
 from core.data.calibration import calibrating
 from core.errors import CannotWrite
 from core.export import _allowed, export, save, settings_of
-from core.formats import open_checkpoint, targets
+from core.formats import onnx_target, open_checkpoint, targets
 from core.formats.onnx_graph import traced
 from core.job import Job
 from core.layers import layers
@@ -247,6 +247,17 @@ def test_weights_without_a_network_are_refused_in_one_sentence(tmp_path: Path) -
     with pytest.raises(CannotWrite, match="open the folder with its config"):
         save(made, tmp_path / "out", targets["onnx"](), Job())
     assert not (tmp_path / "out").exists()
+
+
+def test_without_its_packages_the_format_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_target, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    assert "pip install 'slim-studio[onnx]'" in targets["onnx"]().unfit(open_checkpoint(SAMPLES / "digits-cnn"))
+
+
+def test_a_program_that_is_traced_already_is_refused_before_anything_is_tried() -> None:
+    checkpoint = replace(open_checkpoint(SAMPLES / "digits-cnn"), format="pt2", config={})
+    assert "can't be traced again" in targets["onnx"]().unfit(checkpoint)
+    assert not targets["onnx"]().pending(checkpoint)
 
 
 def test_a_file_name_is_refused_because_the_export_is_a_folder(tmp_path: Path) -> None:
