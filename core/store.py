@@ -99,6 +99,11 @@ class Store:
         if self._counted[0] > self.cap:
             self.evict()
 
+    def drop(self, key: str) -> None:
+        """What lies under a key is wanted no more."""
+        with suppress(OSError):  # in use elsewhere (Windows), or not there
+            self._path(key).unlink()
+
     def clear(self) -> tuple[int, int]:
         """Drop everything; (layers, bytes) that were there."""
         found = self.stats()

@@ -14,9 +14,9 @@ from .snapshot import Feed, Snapshot
 if TYPE_CHECKING:
     from core.coverage import Coverage
 
-    from . import work
+    from . import cachework, work
 else:
-    work = Late("studio.work")
+    cachework, work = Late("studio.cachework"), Late("studio.work")
 
 SOON = 60  # ms after a change of the plan until its memory and time are predicted
 
@@ -75,11 +75,11 @@ class Feeding(QObject):
 
     def clear_cache(self, name: str, done: Callable[[Any], None]) -> None:
         """Empty a part of the cache, behind what runs."""
-        self._tidy(done, work.clear_cache, self.session._opened, name)
+        self._tidy(done, cachework.clear_cache, self.session._opened, name)
 
     def set_cap(self, name: str, nbytes: int, done: Callable[[Any], None]) -> None:
         """Another cap for a part of the cache."""
-        self._tidy(done, work.set_cap, self.session._opened, name, nbytes)
+        self._tidy(done, cachework.set_cap, self.session._opened, name, nbytes)
 
     def _tidy(self, done: Callable[[Any], None], do: Callable[..., Any], *args: Any) -> None:
         self.session.engine.run("cache", self.tr("Tidying the cache"), do, *args, done=done, failed=self.session._fail)

@@ -87,8 +87,8 @@ class Playing(QObject):
         s = self._shot
         if s.checkpoint is None or s.runnable:
             return
-        asked = playwork.Asked(self.session._opened, s.plan, s.data, s.limit)
-        basis = s.basis
+        basis, go_on = s.basis, self.session.training.aside()
+        asked = playwork.Asked(self.session._opened, basis[0], s.data, s.limit)  # a plan that waits for its training plays without
 
         def show(found: Any) -> None:
             self._tell(**{field: found, of: basis})
@@ -98,6 +98,7 @@ class Playing(QObject):
                 show(found)
 
         self.session.engine.run(key, title, do, asked, *args, done=show, point=point, failed=self.session._fail)
+        go_on()
 
     def _tell(self, **said: Any) -> None:
         self.session._set(replace(self._shot, play=replace(self._shot.play, **said)))

@@ -14,7 +14,7 @@ from core.types import Measured, Plan, Score, Setting, Variant
 
 from .late import Late
 from .scene import scene
-from .snapshot import Fronts, Snapshot
+from .snapshot import Fronts, Snapshot, bare
 
 if TYPE_CHECKING:
     from core.guilty import Guilt
@@ -175,7 +175,7 @@ class Pricing(QObject):
 
     def learn(self, variant: Variant) -> None:
         """A plan that was really run teaches the predictor, on the worker."""
-        score, self._whole = self._whole or variant.score, None
+        score, self._whole = self._whole or (None if variant.plan.recover else variant.score), None
         if score is not None:
             self._learn(variant.plan, score)
 
@@ -210,7 +210,7 @@ class Pricing(QObject):
     def take(self, front: Front, gesture: int | None = None) -> None:
         """Put a point of the front in force; the steps of one drag are one undo step."""
         s = self._shot.plan
-        plan = replace(front.plan, seed=s.seed, tune=s.tune, tuning=s.tuning)
+        plan = replace(front.plan, seed=s.seed, tune=s.tune, tuning=s.tuning, recover=s.recover, recovery=s.recovery)
         self._taken = replace(front, plan=plan)
         self.session.edit(self.tr("Front: {n} MB").format(n=f"{front.size.total / 1e6:.3g}"), plan, gesture)
 
@@ -265,7 +265,7 @@ class Pricing(QObject):
         if (pick := self.most_telling()) is None:
             return
         self._spent, self._refining = self._spent + 1, True
-        plan, basis = replace(pick.plan, tune=False), (s.data, s.limit, s.feed)
+        plan, basis = replace(bare(pick.plan), tune=False), (s.data, s.limit, s.feed)
 
         def done(variant: Variant) -> None:
             self._refining = False
@@ -293,7 +293,7 @@ class Pricing(QObject):
             return None
         from core.recover.tune import wanted
 
-        return None if wanted(plan, self._shot.layers) else found
+        return None if plan.recover or wanted(plan, self._shot.layers) else found
 
     def _hush(self) -> None:
         """What quiet time does stops at once."""

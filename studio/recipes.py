@@ -33,7 +33,7 @@ def take(session: Any, path: Path) -> bool:
         if found.data:
             session.set_data(found.data, found.limit)
         order: Any = found.order
-        session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block))
+        session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block, found.train, found.lessons))
     except SlimError as e:
         session.notice.emit("error", str(e))
         return False

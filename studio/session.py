@@ -25,6 +25,7 @@ from .late import Late
 from .playing import Playing
 from .pricing import Pricing
 from .snapshot import Feed, Snapshot, partial, side_by_side
+from .training import Trainer
 
 if TYPE_CHECKING:
     from . import exportwork, kept, work
@@ -58,6 +59,7 @@ class Session(QObject):
         self.feeding = Feeding(self)
         self.pricing = Pricing(self)
         self.playing = Playing(self)
+        self.training = Trainer(self)
         engine.changed.connect(self._busy)
 
     @property
@@ -100,7 +102,7 @@ class Session(QObject):
 
     def _show(self, opened: work.Opened) -> None:
         """Put the opened model in place of the old one."""
-        for key in ("preview", "first", "inspect", "export", "trace", "zeros", "coverage", "play", "worst"):
+        for key in ("preview", "first", "inspect", "export", "trace", "zeros", "coverage", "play", "worst", "train"):
             self.engine.cancel(key)
         self._rest.stop()
         self.pricing.forget()
@@ -131,11 +133,10 @@ class Session(QObject):
         """How sparse every tensor is as it is stored; the tree fills while they are read."""
         if self._shot.checkpoint is None:
             return
-
-        def count(point: dict[str, float]) -> None:
-            self._set(replace(self._shot, zeros={**self._shot.zeros, **point}))
-
-        self.engine.run("zeros", self.tr("Counting the zeros"), work.zeros, self._opened, point=count, failed=self._fail)
+        self.engine.run(
+            "zeros", self.tr("Counting the zeros"), work.zeros, self._opened, failed=self._fail,
+            point=lambda found: self._set(replace(self._shot, zeros={**self._shot.zeros, **found})),
+        )  # fmt: skip
 
     def _first(self) -> None:
         """Score the original, so that every later number has something beside it."""
@@ -204,7 +205,7 @@ class Session(QObject):
             return
         self.engine.cancel("preview")
         price = self._price(plan)
-        told = self.pricing.priced(plan, price["settings"])
+        told = {**self.pricing.priced(plan, price["settings"]), **self.training.follow(plan)}
         self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **price, **told))
         self.feeding.soon()
         self.pricing.edited()
@@ -213,8 +214,9 @@ class Session(QObject):
         elif (known := self._known(plan)) >= 0:
             self._measured(known)
         elif (found := self.pricing.known(plan)) is not None:
-            self._keep(found, (s.data, s.limit, s.feed))
+            self._keep(found)
         else:
+            self.training.untrained()
             self._rest.start()
         if s.inspection is not None and s.selection:
             self.inspect(s.selection[0])
@@ -228,7 +230,7 @@ class Session(QObject):
 
     def _known(self, plan: Plan) -> int:
         """Where this very plan was measured on this very data, or -1."""
-        basis = (self._shot.data, self._shot.limit, self._shot.feed)
+        basis = self.training.basis(plan)
         return next((i for i, v in enumerate(self._shot.variants) if v.plan == plan and self._basis[i] == basis), -1)
 
     def _measured(self, index: int) -> None:
@@ -293,12 +295,12 @@ class Session(QObject):
         if self._idle():
             self._first()
             return
+        if self.training.look():
+            return
         go_on = (self.feeding.aside(), self.pricing.aside())
-        plan, basis = s.plan, (s.data, s.limit, s.feed)
-        data = None if s.runnable else s.data
         self.engine.run(
-            "preview", self.tr("Measuring the plan"), work.preview, self._opened, plan, s.target, s.task, data, s.limit,
-            point=self._partial, done=lambda v: self._keep(v, basis), failed=self._fail,
+            "preview", self.tr("Measuring the plan"), work.preview, self._opened, s.plan, s.target, s.task,
+            None if s.runnable else s.data, s.limit, point=self._partial, done=self._keep, failed=self._fail,
         )  # fmt: skip
         for behind in go_on:
             behind()
@@ -308,17 +310,16 @@ class Session(QObject):
         self.pricing.heard(point)
         self._set(partial(self._shot, point))
 
-    def _keep(self, variant: Variant, basis: kept.Basis) -> None:
+    def _keep(self, variant: Variant) -> None:
         """A measured plan joins the history; measured again on the same data it takes its old place."""
         if (at := self._known(variant.plan)) >= 0:
             variants = (*self._shot.variants[:at], replace(variant, name=self._shot.variants[at].name), *self._shot.variants[at + 1 :])
         else:
             at, variants = len(self._shot.variants), (*self._shot.variants, variant)
-            self._basis.append(basis)
+            self._basis.append(self.training.basis(variant.plan))
         self._set(replace(self._shot, variants=variants))
         self.pricing.learn(variant)
-        if variant.plan == self._shot.plan:
-            self._measured(at)
+        self._measured(at) if variant.plan == self._shot.plan else self.training.untrained()
 
     def restore(self, index: int) -> None:
         """Go back to a measured plan, undoably; -1 is the untouched original."""
@@ -341,11 +342,12 @@ class Session(QObject):
         layer: Layer | None = next((x for x in self._shot.layers if x.name == name), None)
         if layer is None:
             return
-        s = self._shot
+        s, go_on = self._shot, self.training.aside()
         self.engine.run(
             "inspect", self.tr("Inspecting {name}").format(name=name), work.inspect, self._opened, layer, s.plan, s.data, s.limit,
             done=lambda found: self._set(replace(self._shot, inspection=found)), failed=self._fail,
         )  # fmt: skip
+        go_on()
 
     # --- recipes and exports
 

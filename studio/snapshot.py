@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.sensed import Estimate, Front, Record, Sensitivity
-from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
+from core.types import Checkpoint, Energy, Layer, Lesson, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
 
 if TYPE_CHECKING:
     from core.coverage import Coverage
@@ -25,6 +25,13 @@ class Feed:
     tokens: int | None = None  # None: 16384 tokens, 512 sentences or 256 images
     order: Literal["parallel", "sequential", "corrected"] = "parallel"
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
+    train: Path | None = None  # what tuning and training learn from; None: the calibration data
+    lessons: int | None = None  # tokens, sentences or images of it
+
+    @property
+    def calibrating(self) -> Feed:
+        """Without what concerns training alone."""
+        return replace(self, train=None, lessons=None)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,36 @@ class Play:
     worst: tuple[Sample, ...] | None = None
     worst_of: Any = None
     put: Sample | None = None  # the one that was last put into the playground
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a plan: as it runs, or how it ended."""
+
+    of: tuple[Any, ...]  # what it depends on: checkpoint, plan, data
+    state: Literal["waiting", "running", "paused", "kept", "refused", "failed"] = "waiting"
+    lessons: tuple[Lesson, ...] = ()
+    at: str = ""  # where its state lies in the layer store, once it has begun
+    begun: int = 0  # steps an earlier session had done
+    before: float | None = None  # loss on pieces kept apart, before the first step
+    after: float | None = None  # the same, of the best state; None: not told yet
+    early: bool = False  # it met a loss that was no number twice
+    sent: int = 0  # bytes from all clients in the last round of a federation
+
+    @property
+    def live(self) -> bool:
+        return self.state in ("waiting", "running")
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.lessons[-1].step if self.lessons else self.begun
+
+    @property
+    def best(self) -> Lesson | None:
+        """The check with the lowest loss, where that is lower than before."""
+        held = [x for x in self.lessons if x.held is not None and x.held < x.before]
+        return min(held, key=lambda x: x.held or 0.0, default=None)
 
 
 @dataclass(frozen=True)
@@ -107,6 +144,7 @@ class Snapshot:
     inspection: Any = None
     play: Play = Play()
     verdicts: Mapping[str, tuple[Any, Verdict]] = field(default_factory=dict)  # target's key -> basis and what its last export was found
+    training: Training | None = None  # of the plan in force
     comparison: tuple[Row, ...] | None = None
     undo_text: str = ""
     redo_text: str = ""
@@ -117,7 +155,7 @@ class Snapshot:
     @property
     def basis(self) -> tuple[Any, ...]:
         """What a variant's weights hang on, and what they are scored on."""
-        return self.plan, self.data, self.limit, self.feed
+        return self.plan if self.current >= 0 else bare(self.plan), self.data, self.limit, self.feed
 
 
 def partial(s: Snapshot, point: Any) -> Snapshot:
@@ -130,8 +168,15 @@ def partial(s: Snapshot, point: Any) -> Snapshot:
         return replace(s, calibrated=point.fingerprint)
     if isinstance(point, Score):
         return replace(s, score=point)
+    if not isinstance(point, tuple):
+        return s  # of a training
     name, outcome = point
     return replace(s, outcomes={**s.outcomes, name: outcome})
+
+
+def bare(plan: Plan) -> Plan:
+    """The plan without its training."""
+    return replace(plan, recover="", recovery={})
 
 
 def side_by_side(s: Snapshot, first: int, second: int) -> tuple[Row, ...]:

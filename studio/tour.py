@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, Qt, QTimer
@@ -78,6 +79,7 @@ def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> N
     _take(window, folder / "main-light.png")
     _look(window, folder, failures)
     _prices(window, folder, failures)
+    _recover(window, folder, failures)
     _play(window, folder, failures)
     window.set_theme("dark")
     _settle(window)
@@ -157,6 +159,32 @@ def _prices(window: MainWindow, folder: Path, failures: list[str]) -> None:
     window.resize(1280, 800)
     window.reset_layout()
     _settle(window)
+
+
+def _recover(window: MainWindow, folder: Path, failures: list[str]) -> None:
+    """Two bits, measured, then distilled from the original: better at the same bytes."""
+    session = window.session
+    _tab(window, "recovery")
+    plan = session.snapshot.plan
+    low = replace(plan, model=replace(plan.model, bits=2), groups={}, layers={}, tune=False)
+    session.edit("2 bits", replace(low, recover="distil", recovery={"steps": 40}))
+    _wait(window, "the plan was measured untrained", lambda: _complete(window) and not session.engine.busy(), failures)
+    before = session.snapshot.score
+    session.training.start()
+    _wait(window, "the training ended", lambda: _measured(window), failures)
+    after = session.snapshot.score
+    assert before is not None
+    assert after is not None
+    _need(after.metrics["kl"].value < before.metrics["kl"].value, "the trained model answers more like the original")
+    _settle(window)
+    _take(window, folder / "recovery.png")
+    session.undo()
+    _wait(window, "the plan before was shown again", lambda: _measured(window), failures)
+
+
+def _complete(window: MainWindow) -> bool:
+    s = window.session.snapshot
+    return s.score is not None and s.score.complete
 
 
 def _sensed(window: MainWindow) -> bool:

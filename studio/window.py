@@ -44,7 +44,7 @@ AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea, "right": Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }  # fmt: skip
-ORDER = ("plan", "cut", "history", "inspector", "front", "sensitivity", "calibration", "compare", "playground", "jobs", "log")
+ORDER = ("plan", "cut", "history", "inspector", "front", "sensitivity", "calibration", "recovery", "compare", "playground", "jobs", "log")
 BESIDE = ("cut",)  # panels that share the plan's place as tabs
 CHARTS = ("size", "accuracy", "energy")
 UNSEEN = 500  # ms after which a window that was shown and not painted (minimised, covered) is built all the same

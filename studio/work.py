@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import cached, rotate
+from core import rotate
 from core.compress import Compressed, compress, fits, layer_needs, needs, original
 from core.coverage import Asked, Coverage, coverage
 from core.cut import cut, cut_of, fitting, planned, planned_layers
@@ -32,7 +32,7 @@ from core.store import Store, key
 from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant
 
 from .scene import scene
-from .snapshot import Calibrated, Feed
+from .snapshot import Calibrated, Feed, bare
 
 if TYPE_CHECKING:
     from core.data import Batches
@@ -128,14 +128,21 @@ class Opened:
         return slim._kept["turned"]
 
     def teaching(self, data: Path | None, limit: int | None, job: Job) -> Batches:
-        """What a compressed model is tuned on: all calibration data."""
-        return self._calibrating(data, limit, job)[0].whole
+        """What a compressed model is tuned and trained on: the training data, else all calibration data."""
+        from core.recipe import Recipe
+        from core.stage import lessons_of
+
+        feed = self.feed
+        if feed == feed.calibrating:
+            return self._calibrating(data, limit, job)[0].whole
+        said = Recipe(self.checkpoint.path, data=data, limit=limit, calibrate=feed.path, tokens=feed.tokens, block=feed.block)
+        return lessons_of(replace(said, train=feed.train, lessons=feed.lessons), self.network(job), self.checkpoint, job)
 
     def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
         """The calibration data, kept until another is asked for, and what tells it from others."""
         from core.data.calibration import calibrating
 
-        feed = self.feed
+        feed = self.feed.calibrating
         stamp = (feed, data, limit, *(p.stat().st_mtime_ns for p in (feed.path, data) if p and p.exists()))
         if self._kept.get("calibrating") != stamp:
             self._kept["data"] = calibrating(feed.path, self.network(job), data, limit, feed.tokens, feed.block)
@@ -283,24 +290,8 @@ def in_store(opened: Opened, x: Layer, setting: Setting, calibrated: str, order:
     return opened.store.has(key(x.tensor, setting, calibrated if looks else ""))
 
 
-def clear_cache(opened: Opened | None, name: str, job: Job) -> int:
-    """Empty a part of the cache on the worker, so that nothing is taken from under a running job; the bytes that were freed."""
-    freed = cached.clear(name)
-    for kept in ("cut as", "turned as") if opened is not None and name in ("", "checkpoints") else ():
-        assert opened is not None
-        opened._kept.pop(kept, None)
-    return freed
-
-
-def set_cap(opened: Opened | None, name: str, nbytes: int, job: Job) -> None:
-    """Another cap for a part of the cache; what is over goes at once."""
-    cached.set_cap(name, nbytes)
-    if opened is not None:
-        opened.store = Store.default()
-
-
 def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:
-    """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points."""
+    """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points. Training never begins here."""
     _threads()
     scored = data is not None and not runnable(opened.checkpoint)
     flight = allowed(opened, plan, scored, job)
@@ -310,20 +301,24 @@ def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | No
     score = None
     if data is not None and scored and flight.scores:
         found, score = _scored(opened, slim, found, data, limit, job)
+    plan = plan if score is not None and found.plan.recover else bare(plan)
     return Variant(plan, price["size"], price["energy"], score, found.outcomes, "", now())
 
 
 def _scored(opened: Opened, slim: Opened, found: Compressed, data: Path, limit: int | None, job: Job) -> tuple[Compressed, Score]:
-    """Score what the walk made, then tuned where the plan wants that: a first answer need not wait for the second."""
+    """Score what the walk made, then tuned where the plan wants that: a first answer need not wait for the second. Training never begins
+    here: where no earlier one left its result in the store, what comes back has a plan without."""
     from core.evaluate import judge
     from core.int8 import running
-    from core.recover import recovered
+    from core.recover import trained, tuned
 
     reference, network = opened.reference(data, limit, job), slim.network(job)
-    weights = {**reference.weights, **_changed(found)} if slim is opened else found.weights(job)
+    weights = running_weights(opened, slim, found, reference, job)
     score = judge(reference, weights, job, running(found, network))
-    tuned, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
-    return tuned, score if tuned is found else judge(reference, weights, job, running(tuned, network))
+    done, weights = tuned(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+    last, weights = trained(done, weights, network, reference, lambda: opened.teaching(data, limit, job), job, False)
+    plan = found.plan if last is not done else bare(found.plan)
+    return replace(last, plan=plan), score if last is found else judge(reference, weights, job, running(last, network))
 
 
 def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Inspection:
@@ -388,6 +383,11 @@ def now() -> str:
 def _compressed(opened: Opened, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Compressed:
     plan = fitting(plan, opened.layers)
     return compress(opened.checkpoint, opened.layers, plan, opened.calibration(plan, data, limit, job), opened.store, job)
+
+
+def running_weights(opened: Opened, slim: Opened, found: Compressed, reference: Reference, job: Job) -> dict[str, Any]:
+    """Every tensor of the compressed model, float32; what the plan leaves alone is the original's, in memory already."""
+    return {**reference.weights, **_changed(found)} if slim is opened else found.weights(job)
 
 
 def _changed(found: Compressed) -> dict[str, Any]:

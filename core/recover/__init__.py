@@ -23,20 +23,29 @@ def recovered(
     """The compressed model tuned, then trained by its plan's own method, with the weights that run it; `data` loads what it learns from.
 
     Raises BadData when the plan insists and there is nothing to learn from; tuning by itself is then left out, with a note."""
-    compressed, weights = _tuned(compressed, network, weights, reference, data, job)
+    return trained(*tuned(compressed, network, weights, reference, data, job), network, reference, data, job)
+
+
+def trained(
+    compressed: Compressed, weights: dict[str, Tensor], network: Network, reference: Reference, data: Callable[[], Batches], job: Job,
+    anew: bool = True,
+) -> tuple[Compressed, dict[str, Tensor]]:  # fmt: skip
+    """The tuned model trained by its plan's own method; itself where the plan names none, or where that was no better. Not `anew`: only
+    what an earlier training left in the layer store is taken."""
     if not compressed.plan.recover:
         return compressed, weights
     from ..evaluate import Reference as Teacher
     from .train import train
     from .tune import changed
 
-    trained = train(compressed, network, weights, Teacher(reference.network, reference.weights, data()), job)
-    return trained, ({**weights, **changed(trained)} if trained is not compressed else weights)
+    done = train(compressed, network, weights, Teacher(reference.network, reference.weights, data()), job, anew)
+    return done, ({**weights, **changed(done)} if done is not compressed else weights)
 
 
-def _tuned(
+def tuned(
     compressed: Compressed, network: Network, weights: dict[str, Tensor], reference: Reference, data: Callable[[], Batches], job: Job
 ) -> tuple[Compressed, dict[str, Tensor]]:
+    """The compressed model tuned where its plan wants that, with the weights that run it."""
     from ..evaluate import Reference as Teacher
     from .tune import changed, tune, wanted
 
@@ -50,5 +59,5 @@ def _tuned(
             raise
         job.note(f"Tuning was left out: {e}")
         return compressed, weights
-    tuned = tune(compressed, network, weights, teacher, job)
-    return tuned, ({**weights, **changed(tuned)} if tuned is not compressed else weights)
+    done = tune(compressed, network, weights, teacher, job)
+    return done, ({**weights, **changed(done)} if done is not compressed else weights)

@@ -11,7 +11,7 @@ from ..job import Job
 from ..store import Store
 from ..types import Round
 from .clients import Client, clipped, dealt, epsilon, noised, packed, rows
-from .fit import Learned, Lessons, interruptible
+from .fit import Course, Learned, Lessons, interruptible
 from .student import Student
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Federation:
         self.before = self.after = lessons.checked(self.student, how, job)
         self.best = self.server
         self._resume(clients)
+        job.point(Course(self.at, self.round, self.before))
         for n in job.track(range(self.round + 1, how.rounds + 1), "Federated rounds"):
             losses, sent = self._round(n, [c for c in clients if c.samples], job)
             held = lessons.checked(self.student, how, job)

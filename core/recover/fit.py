@@ -70,6 +70,15 @@ class Lessons:
         return mixed(task, target, out[0, :-1] if task == "causal-lm" else out, item, how.share, how.temperature)
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A training that begins: where its state is kept in the store, the steps it has behind it, and the loss before its first one."""
+
+    at: str
+    step: int
+    before: float
+
+
 @dataclass(frozen=True)
 class Learned:
     """How training ended: the loss on pieces it never saw, before and at its best."""
@@ -95,6 +104,7 @@ class Fit:
         """Train to the end; the student is left in its best state. Cancelled: the state is kept, and the next run goes on from it."""
         if not self._resumed():
             self.before = self.after = self.lessons.checked(self.student, self.how, job)
+        job.point(Course(self.at, self.step, self.before))
         stopped, saved = "", time.monotonic()
         try:
             for _ in job.track(range(self.step, self.how.steps), "Training"):

@@ -36,25 +36,33 @@ def method(plan: Plan) -> Any:
     return make(recoveries[plan.recover], plan.recovery)
 
 
-def train(compressed: Compressed, network: Network, weights: Mapping[str, Tensor], reference: Reference, job: Job) -> Compressed:
-    """`network` and `weights` (float32, by tensor name) run the compressed model; `reference` is the teacher with the training data.
+def train(
+    compressed: Compressed, network: Network, weights: Mapping[str, Tensor], reference: Reference, job: Job, anew: bool = True
+) -> Compressed:
+    """`network` and `weights` (float32, by tensor name) run the compressed model; `reference` is the teacher with the training data. Not
+    `anew`: what was trained before is taken from the layer store, else nothing is done.
 
     Codes and masks stay within what compression left, bytes are the same. BadPlan or BadData for what can't be trained."""
     how = method(compressed.plan)
+    pieces = replace(reference.batches, items=tuple(cut(reference.batches)), nbytes=())
+    base = _base(compressed, pieces, how)
+    if not anew and not compressed.store.has(_hash(base, "verdict")):
+        return compressed
     if network.task == "encoder" and how.share < 1:
         raise BadPlan("An encoder has no task of its own here: distil it with λ = 1 (distil.share)")
-    pieces = replace(reference.batches, items=tuple(cut(reference.batches)), nbytes=())
     if len(pieces.items) < 2:
         raise BadData(f"{pieces.source}: too short to train on and to keep a part for the check; choose more data")
     teacher = Reference(reference.network, reference.weights, pieces) if how.share > 0 else None
-    base = _base(compressed, pieces, how)
     learner = student(compressed, network, weights, how)
     found = _known(compressed, learner, base)
     if found is None:
+        if not anew:
+            return compressed  # the verdict is there, a layer is not
         lessons = Lessons(network, pieces, teacher)
         learned = how.loop()(learner, lessons, how, compressed.plan.seed, compressed.store, _hash(base, "state")).run(job)
         found = _kept(compressed, learner, base, learned), learned
     done, learned = found
+    job.point(learned)
     word = "kept" if done is not compressed else "refused, as it was no better"
     job.note(f"{how.title}: {word}; loss on data it did not see {learned.before:.4g} -> {learned.after:.4g}, measured")
     if learned.stopped:

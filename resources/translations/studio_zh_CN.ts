@@ -39,6 +39,10 @@
       <translation>在 {n} {unit}上实测</translation>
     </message>
     <message>
+      <source>, untrained</source>
+      <translation>，未训练</translation>
+    </message>
+    <message>
       <source>, window {n} of {total}</source>
       <translation>，第 {n}/{total} 个窗口</translation>
     </message>
@@ -383,6 +387,41 @@
     <message>
       <source>now: {x} {axis}, predicted cost {y}</source>
       <translation>当前：{x} {axis}，预测代价 {y}</translation>
+    </message>
+  </context>
+  <context>
+    <name>Curves</name>
+    <message>
+      <source>Loss while training</source>
+      <translation>训练中的损失</translation>
+    </message>
+    <message>
+      <source>step</source>
+      <translation>步</translation>
+    </message>
+    <message>
+      <source>loss</source>
+      <translation>损失</translation>
+    </message>
+    <message>
+      <source>Measured: each step's loss on what it learns from, and now and then the loss on pieces that are never trained on.</source>
+      <translation>实测：每一步在所学数据上的损失，并不时给出从不参与训练的部分上的损失。</translation>
+    </message>
+    <message>
+      <source>before</source>
+      <translation>之前</translation>
+    </message>
+    <message>
+      <source>Curves appear here</source>
+      <translation>曲线将显示在这里</translation>
+    </message>
+    <message>
+      <source>round</source>
+      <translation>轮</translation>
+    </message>
+    <message>
+      <source>best {loss}</source>
+      <translation>最佳 {loss}</translation>
     </message>
   </context>
   <context>
@@ -1645,6 +1684,157 @@
     </message>
   </context>
   <context>
+    <name>Recovery</name>
+    <message>
+      <source>Cancel</source>
+      <translation>取消</translation>
+    </message>
+    <message>
+      <source>File…</source>
+      <translation>文件…</translation>
+    </message>
+    <message>
+      <source>Folder…</source>
+      <translation>文件夹…</translation>
+    </message>
+    <message>
+      <source>Automatic</source>
+      <translation>自动</translation>
+    </message>
+    <message>
+      <source>No training</source>
+      <translation>不训练</translation>
+    </message>
+    <message>
+      <source>Way to train</source>
+      <translation>训练方式</translation>
+    </message>
+    <message>
+      <source>Stop and forget this training; Pause keeps it</source>
+      <translation>停止并丢弃本次训练；“暂停”则会保留</translation>
+    </message>
+    <message>
+      <source>Your own text or images to learn from ({suffixes})</source>
+      <translation>用于学习的自有文本或图像（{suffixes}）</translation>
+    </message>
+    <message>
+      <source>A folder of texts, or of pictures in one subfolder per class</source>
+      <translation>文本文件夹，或每类一个子文件夹的图片文件夹</translation>
+    </message>
+    <message>
+      <source>Learn from the calibration data</source>
+      <translation>使用校准数据学习</translation>
+    </message>
+    <message>
+      <source>all</source>
+      <translation>全部</translation>
+    </message>
+    <message>
+      <source>Training samples</source>
+      <translation>训练样本数</translation>
+    </message>
+    <message>
+      <source>Tokens, sentences or images to learn from; every eighth piece is kept apart for the check</source>
+      <translation>用于学习的词元、句子或图像数；每第八份留作检验</translation>
+    </message>
+    <message>
+      <source>Text or images ({suffixes})</source>
+      <translation>文本或图像 ({suffixes})</translation>
+    </message>
+    <message>
+      <source>Training data</source>
+      <translation>训练数据</translation>
+    </message>
+    <message>
+      <source>Training after compression: better answers at the same bytes</source>
+      <translation>压缩之后的训练：字节数不变，回答更好</translation>
+    </message>
+    <message>
+      <source>Pause</source>
+      <translation>暂停</translation>
+    </message>
+    <message>
+      <source>Continue</source>
+      <translation>继续</translation>
+    </message>
+    <message>
+      <source>Train</source>
+      <translation>训练</translation>
+    </message>
+    <message>
+      <source>Stop and keep what was trained: Continue goes on from there</source>
+      <translation>停止并保留已训练的部分，“继续”会从那里接着训练</translation>
+    </message>
+    <message>
+      <source>Training never starts by itself</source>
+      <translation>训练从不自行开始</translation>
+    </message>
+    <message>
+      <source>the calibration data</source>
+      <translation>校准数据</translation>
+    </message>
+    <message>
+      <source>Learns from {name}</source>
+      <translation>学习数据：{name}</translation>
+    </message>
+    <message>
+      <source>Chosen under Calibration; never what the variants are scored on</source>
+      <translation>在“校准”中选择；绝不会用到评测数据</translation>
+    </message>
+    <message>
+      <source>Step {n} of {m}</source>
+      <translation>第 {n} 步，共 {m} 步</translation>
+    </message>
+    <message>
+      <source>{n} sent a round</source>
+      <translation>每轮传输 {n}</translation>
+    </message>
+    <message>
+      <source>loss on data it does not see {before} → {after} (measured)</source>
+      <translation>未见数据上的损失 {before} → {after}（实测）</translation>
+    </message>
+    <message>
+      <source>Paused: Continue goes on from here</source>
+      <translation>已暂停，“继续”会从这里接着训练</translation>
+    </message>
+    <message>
+      <source>{time} left</source>
+      <translation>剩余 {time}</translation>
+    </message>
+    <message>
+      <source>How long it takes is known once the original is measured.</source>
+      <translation>测完原模型后即可估计所需时间。</translation>
+    </message>
+    <message>
+      <source>Takes about {time}, {energy}, {grams} CO₂e ({how})</source>
+      <translation>约需 {time}，{energy}，{grams} CO₂e（{how}）</translation>
+    </message>
+    <message>
+      <source>a step was measured; energy modelled</source>
+      <translation>按实测步长计，能耗为模型估算</translation>
+    </message>
+    <message>
+      <source>modelled: three forward passes a step</source>
+      <translation>模型估算：每步按三次前向计</translation>
+    </message>
+    <message>
+      <source>{time} of this machine at {watts}</source>
+      <translation>本机以 {watts} 工作 {time}</translation>
+    </message>
+    <message>
+      <source>Kept: loss on data it did not see {before} → {after} (measured)</source>
+      <translation>已采用：未见数据上的损失 {before} → {after}（实测）</translation>
+    </message>
+    <message>
+      <source>Refused, as it was no better: loss on data it did not see {before} → {after} (measured)</source>
+      <translation>因没有变好而未采用：未见数据上的损失 {before} → {after}（实测）</translation>
+    </message>
+    <message>
+      <source>Stopped early, as the loss was no number twice; the best state counts.</source>
+      <translation>损失两次不是数值，已提前停止；以最佳状态为准。</translation>
+    </message>
+  </context>
+  <context>
     <name>SensitivityPanel</name>
     <message>
       <source>Sensitivity</source>
@@ -1936,6 +2126,52 @@
     </message>
   </context>
   <context>
+    <name>Trainer</name>
+    <message>
+      <source>Open a model first</source>
+      <translation>请先打开模型</translation>
+    </message>
+    <message>
+      <source>Training needs data to score the result on; choose some under Run.</source>
+      <translation>训练结果需要数据来评测；请在“运行”中选择。</translation>
+    </message>
+    <message>
+      <source>Choose a way to train first</source>
+      <translation>请先选择训练方式</translation>
+    </message>
+    <message>
+      <source>Nothing is compressed yet, so there is nothing to recover</source>
+      <translation>还没有压缩任何内容，因此无需恢复</translation>
+    </message>
+    <message>
+      <source>Measuring the plan</source>
+      <translation>评测方案</translation>
+    </message>
+    <message>
+      <source>Forgetting the training</source>
+      <translation>正在丢弃训练</translation>
+    </message>
+    <message>
+      <source>Training the plan</source>
+      <translation>正在训练方案</translation>
+    </message>
+    <message>
+      <source>The training was refused: what it made is no better on data it did not see. The plan's model stays as it was.</source>
+      <translation>训练结果未被采用：它在未见数据上没有变好。方案的模型保持原样。</translation>
+    </message>
+  </context>
+  <context>
+    <name>Tune</name>
+    <message>
+      <source>Tune norms and row scales</source>
+      <translation>微调归一化与行缩放</translation>
+    </message>
+    <message>
+      <source>Trains norm gains, biases and one factor per row towards the original's answers; no byte is added. Half-checked: by itself at 3 bits and below, or half the weights gone</source>
+      <translation>训练归一化增益、偏置和每行一个系数,使其接近原模型的回答;不增加任何字节。半选:在 3 位及以下或剪去一半权重时自动进行</translation>
+    </message>
+  </context>
+  <context>
     <name>VerdictDialog</name>
     <message>
       <source>Exported and verified</source>
@@ -2069,16 +2305,8 @@ reopened in a fresh process by {tool}</source>
   <context>
     <name>Whole</name>
     <message>
-      <source>Tune norms and row scales</source>
-      <translation>微调归一化与行缩放</translation>
-    </message>
-    <message>
       <source>Rotate the hidden states</source>
       <translation>旋转隐藏状态</translation>
-    </message>
-    <message>
-      <source>Trains norm gains, biases and one factor per row towards the original's answers; no byte is added. Half-checked: by itself at 3 bits and below, or half the weights gone</source>
-      <translation>训练归一化增益、偏置和每行一个系数,使其接近原模型的回答;不增加任何字节。半选:在 3 位及以下或剪去一半权重时自动进行</translation>
     </message>
     <message>
       <source>Spreads outliers over all features by a Hadamard matrix; the network answers as before</source>
@@ -2274,6 +2502,14 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Which layer is guilty?</source>
       <translation>哪一层有问题？</translation>
+    </message>
+    <message>
+      <source>Choose a way to train first, under Recovery.</source>
+      <translation>请先在“恢复”中选择训练方式。</translation>
+    </message>
+    <message>
+      <source>Train or pause</source>
+      <translation>训练或暂停</translation>
     </message>
     <message>
       <source>Refine predictions in quiet time</source>
@@ -2502,6 +2738,18 @@ reopened in a fresh process by {tool}</source>
       <translation>裁剪</translation>
     </message>
     <message>
+      <source>task</source>
+      <translation>任务</translation>
+    </message>
+    <message>
+      <source>teacher</source>
+      <translation>教师</translation>
+    </message>
+    <message>
+      <source>clients, mean</source>
+      <translation>各客户端平均</translation>
+    </message>
+    <message>
       <source>Calibration</source>
       <translation>校准</translation>
     </message>
@@ -2548,6 +2796,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Playground</source>
       <translation>试验场</translation>
+    </message>
+    <message>
+      <source>Recovery</source>
+      <translation>恢复</translation>
     </message>
     <message>
       <source>Sensitivity</source>
@@ -2754,6 +3006,10 @@ reopened in a fresh process by {tool}</source>
     <message>
       <source>Three steps through the window, ten seconds each</source>
       <translation>三步了解窗口，每步十秒</translation>
+    </message>
+    <message>
+      <source>Train the plan in its way, pause a running training, or go on with a paused one</source>
+      <translation>按方案的方式训练，暂停正在进行的训练，或继续已暂停的训练</translation>
     </message>
     <message>
       <source>Type a part of a name or a type</source>
@@ -3031,6 +3287,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>检查微调效果</translation>
     </message>
     <message>
+      <source>Clients</source>
+      <translation>客户端数</translation>
+    </message>
+    <message>
       <source>Codebook (k-means)</source>
       <translation>码本（k-means）</translation>
     </message>
@@ -3127,6 +3387,14 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>每个客户端的差分隐私：所有轮次合计 ε = {0}，δ = 1e-05</translation>
     </message>
     <message>
+      <source>Dirichlet α (0: even)</source>
+      <translation>Dirichlet α（0：均匀）</translation>
+    </message>
+    <message>
+      <source>Distil</source>
+      <translation>蒸馏</translation>
+    </message>
+    <message>
       <source>Dtype</source>
       <translation>数据类型</translation>
     </message>
@@ -3179,6 +3447,14 @@ A quarter of the 2-bit codes stays unused: choose `slim` at 2 bits unless the ta
       <translation>否</translation>
     </message>
     <message>
+      <source>FedProx μ</source>
+      <translation>FedProx μ</translation>
+    </message>
+    <message>
+      <source>Federated</source>
+      <translation>联邦学习</translation>
+    </message>
+    <message>
       <source>Federated rounds</source>
       <translation>联邦训练轮次</translation>
     </message>
@@ -3193,6 +3469,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>用 ADMM 按三次进度求掩码，再求解保留的权重；这里效果最好的剪枝方法（Boža，2024，arXiv 2401.02938）。
 
 最后一步在固定掩码上做共轭梯度（同 ALPS，Meng 等，2024，arXiv 2406.07831），阻尼按留出输入上的效果选定。没有校准数据时：按幅值。</translation>
+    </message>
+    <message>
+      <source>Fine-tune</source>
+      <translation>微调</translation>
     </message>
     <message>
       <source>Fisher</source>
@@ -3253,6 +3533,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     <message>
       <source>Gradient and Fisher pruning need labels, and an encoder has none; choose magnitude or wanda</source>
       <translation>梯度和 Fisher 剪枝需要标签，而编码器没有；请选择 magnitude 或 wanda</translation>
+    </message>
+    <message>
+      <source>Gradient clipping</source>
+      <translation>梯度裁剪</translation>
     </message>
     <message>
       <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
@@ -3383,12 +3667,32 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>L1 幅值</translation>
     </message>
     <message>
+      <source>Learning rate</source>
+      <translation>学习率</translation>
+    </message>
+    <message>
       <source>Linear layers in integers from end to end: weights int8 per output channel, activations scaled per token when the layer runs (Zafrir et al. 2019, Q8BERT; Yao et al. 2022, ZeroQuant). Measured here with the activations quantized; a file holds the weights alone.</source>
       <translation>线性层全程整数运算：权重按输出通道 int8，激活在运行时按词元缩放（Zafrir 等，2019，Q8BERT；Yao 等，2022，ZeroQuant）。这里的评测已量化激活；文件中只存权重。</translation>
     </message>
     <message>
+      <source>LoRA rank</source>
+      <translation>LoRA 秩</translation>
+    </message>
+    <message>
       <source>Loading</source>
       <translation>加载</translation>
+    </message>
+    <message>
+      <source>Local epochs</source>
+      <translation>本地遍数</translation>
+    </message>
+    <message>
+      <source>Local optimizer</source>
+      <translation>本地优化器</translation>
+    </message>
+    <message>
+      <source>Longest change</source>
+      <translation>变化量上限</translation>
     </message>
     <message>
       <source>Looking for the guilty layers</source>
@@ -3443,6 +3747,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>只有限制了更新的最大长度，噪声才能隐藏客户端：请同时设置 federated.limit</translation>
     </message>
     <message>
+      <source>Noise, of the longest change</source>
+      <translation>噪声（相对变化量上限）</translation>
+    </message>
+    <message>
       <source>Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side</source>
       <translation>未作校正：该网络不是由块串成的链，其各层并行压缩</translation>
     </message>
@@ -3471,12 +3779,20 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>打包权重需要 config.json 说明打包方式，而该模型没有；请导出为稠密格式。</translation>
     </message>
     <message>
+      <source>Participation</source>
+      <translation>参与比例</translation>
+    </message>
+    <message>
       <source>Pattern</source>
       <translation>模式</translation>
     </message>
     <message>
       <source>Perplexity</source>
       <translation>困惑度</translation>
+    </message>
+    <message>
+      <source>Pieces a step</source>
+      <translation>每步份数</translation>
     </message>
     <message>
       <source>Plain safetensors: loads everywhere; pruned and quantized values are rounded in place, so that bytes fall only with the type.</source>
@@ -3493,6 +3809,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Prices are measured by running the network; it can't run here</source>
       <translation>代价需运行网络来实测；网络无法在此运行</translation>
+    </message>
+    <message>
+      <source>Pull to the start</source>
+      <translation>向起点的拉力</translation>
     </message>
     <message>
       <source>Q_0</source>
@@ -3583,6 +3903,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>第 {0} 轮：{1} 发来的数值不是有限数，已被排除</translation>
     </message>
     <message>
+      <source>Rounds</source>
+      <translation>轮数</translation>
+    </message>
+    <message>
       <source>Running</source>
       <translation>运行</translation>
     </message>
@@ -3609,6 +3933,22 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>Sensing: whole plans</source>
       <translation>感知：整体方案</translation>
+    </message>
+    <message>
+      <source>Sent as</source>
+      <translation>传输形式</translation>
+    </message>
+    <message>
+      <source>Server</source>
+      <translation>服务器</translation>
+    </message>
+    <message>
+      <source>Server's rate (FedAdam)</source>
+      <translation>服务器学习率（FedAdam）</translation>
+    </message>
+    <message>
+      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged.</source>
+      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。</translation>
     </message>
     <message>
       <source>Slim (GPTQ, weighted scales, polish)</source>
@@ -3649,6 +3989,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>TQ2_0</source>
       <translation>TQ2_0</translation>
+    </message>
+    <message>
+      <source>Temperature</source>
+      <translation>温度</translation>
     </message>
     <message>
       <source>Ternary</source>
@@ -3955,6 +4299,18 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>训练需要可运行的网络和用于评测的数据；请不要训练，或打开带 config.json 的文件夹</translation>
     </message>
     <message>
+      <source>Trains on the task itself: the next token or the label. Masks and grids hold: with `all` or `lora` a quantized layer is trained through its rounding (QAT with learned scales: LSQ, Esser et al. 2020, arXiv:1902.08153).</source>
+      <translation>直接训练任务本身：下一个词元或标签。掩码与网格保持不变：选 `all` 或 `lora` 时，量化层透过取整训练（带可学习缩放的 QAT：LSQ，Esser 等，2020，arXiv:1902.08153）。</translation>
+    </message>
+    <message>
+      <source>Trains towards the original's answers, (1 - λ)·task + λ·T²·KL(teacher ‖ student) (Hinton et al. 2015, arXiv:1503.02531); λ = 1 needs no labels. Masks and grids hold, as in fine-tuning.</source>
+      <translation>向原模型的回答训练，(1 - λ)·任务 + λ·T²·KL(教师 ‖ 学生)（Hinton 等，2015，arXiv:1503.02531）；λ = 1 不需要标签。与微调一样，掩码与网格保持不变。</translation>
+    </message>
+    <message>
+      <source>Trimmed on either side</source>
+      <translation>两端截除比例</translation>
+    </message>
+    <message>
       <source>True</source>
       <translation>是</translation>
     </message>
@@ -4007,8 +4363,16 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>Wanda</translation>
     </message>
     <message>
+      <source>Warm-up</source>
+      <translation>预热</translation>
+    </message>
+    <message>
       <source>Watching layers</source>
       <translation>观察各层</translation>
+    </message>
+    <message>
+      <source>Weighted by samples</source>
+      <translation>按样本数加权</translation>
     </message>
     <message>
       <source>What [plan.cuts] says: shares that go (rounded to the nearest width that loads), how many blocks go, and how they are chosen.</source>
@@ -4017,6 +4381,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>What an error of each layer costs could not be measured here and was guessed from its kind and place</source>
       <translation>无法在此实测每层误差的代价，已按其类型和位置估计</translation>
+    </message>
+    <message>
+      <source>What is trained</source>
+      <translation>训练对象</translation>
     </message>
     <message>
       <source>Writing</source>
@@ -4143,8 +4511,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>激活读写</translation>
     </message>
     <message>
+      <source>adam</source>
+      <translation>Adam</translation>
+    </message>
+    <message>
       <source>alignment {0} is no power of two</source>
       <translation>对齐 {0} 不是 2 的幂</translation>
+    </message>
+    <message>
+      <source>all</source>
+      <translation>全部</translation>
     </message>
     <message>
       <source>all blocks keep the same width</source>
@@ -4205,6 +4581,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>choose methods that need no data (magnitude, rtn): they work layer by layer</source>
       <translation>选择不需要数据的方法（magnitude、rtn）：它们逐层工作</translation>
+    </message>
+    <message>
+      <source>clients</source>
+      <translation>客户端数</translation>
     </message>
     <message>
       <source>close other programs, or exclude the largest layers ({0})</source>
@@ -4275,8 +4655,24 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>留出文本的平均负对数似然取指数</translation>
     </message>
     <message>
+      <source>fedadam</source>
+      <translation>FedAdam</translation>
+    </message>
+    <message>
+      <source>fedavg</source>
+      <translation>FedAvg</translation>
+    </message>
+    <message>
+      <source>fedavgm</source>
+      <translation>FedAvgM</translation>
+    </message>
+    <message>
       <source>file size</source>
       <translation>文件大小</translation>
+    </message>
+    <message>
+      <source>float32</source>
+      <translation>float32</translation>
     </message>
     <message>
       <source>full precision</source>
@@ -4325,6 +4721,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>input moments of no possible data (far from positive definite): only their diagonal was used</source>
       <translation>输入二阶矩不可能来自真实数据（远非正定）：只使用了其对角元</translation>
+    </message>
+    <message>
+      <source>int8</source>
+      <translation>int8</translation>
     </message>
     <message>
       <source>it doesn't begin with GGUF</source>
@@ -4413,6 +4813,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>llama.cpp, Ollama, LM Studio and all that read GGUF</source>
       <translation>llama.cpp、Ollama、LM Studio 以及所有能读 GGUF 的软件</translation>
+    </message>
+    <message>
+      <source>lora</source>
+      <translation>LoRA</translation>
     </message>
     <message>
       <source>mean cosine between the embeddings of both models</source>
@@ -4547,6 +4951,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>打包权重需要 config.json 说明打包方式，而此模型没有</translation>
     </message>
     <message>
+      <source>participation</source>
+      <translation>参与比例</translation>
+    </message>
+    <message>
       <source>pattern</source>
       <translation>模式</translation>
     </message>
@@ -4561,6 +4969,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>rotation knows the RMSNorm decoders {0}, this is {1}</source>
       <translation>旋转支持 RMSNorm 解码器 {0}，而这是 {1}</translation>
+    </message>
+    <message>
+      <source>rounds</source>
+      <translation>轮数</translation>
     </message>
     <message>
       <source>router: a wrong gate sends tokens to the wrong expert</source>
@@ -4591,12 +5003,24 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>样本</translation>
     </message>
     <message>
+      <source>scales</source>
+      <translation>缩放与归一化</translation>
+    </message>
+    <message>
       <source>scope</source>
       <translation>范围</translation>
     </message>
     <message>
       <source>sentences</source>
       <translation>个句子</translation>
+    </message>
+    <message>
+      <source>server</source>
+      <translation>服务器</translation>
+    </message>
+    <message>
+      <source>sgd</source>
+      <translation>SGD</translation>
     </message>
     <message>
       <source>shapes differ: {0} and {1}</source>
@@ -4665,6 +5089,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>tokens</source>
       <translation>个词元</translation>
+    </message>
+    <message>
+      <source>top</source>
+      <translation>仅最大项</translation>
     </message>
     <message>
       <source>torch can't turn this network into an ONNX graph ({0}); export it in another format</source>
@@ -4744,7 +5172,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>your own figure ({0})</source>
-      <translation type="unfinished" />
+      <translation>自定义数值（{0}）</translation>
     </message>
     <message>
       <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>
@@ -5064,7 +5492,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}, {1} g CO2e a kWh, PUE {2}</source>
-      <translation type="unfinished" />
+      <translation>{0}，每千瓦时 {1} 克 CO2e，PUE {2}</translation>
     </message>
     <message>
       <source>{0}, {1} zero</source>
@@ -5445,6 +5873,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}{1} should be {2} and is {3} in the file; {4}</source>
       <translation>{0}{1} 应为 {2}，文件中为 {3}；{4}</translation>
+    </message>
+    <message>
+      <source>λ, weight of the teacher</source>
+      <translation>λ，教师权重</translation>
     </message>
   </context>
 </TS>

@@ -97,6 +97,7 @@ def core_words() -> list[str]:
     from core.layers import WHY
     from core.prune import pruners
     from core.quantize import quantizers
+    from core.recover.methods import recoveries
     from core.registry import knobs
     from core.types import METRICS
     from studio.words import tidy
@@ -105,7 +106,7 @@ def core_words() -> list[str]:
     found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False", "Running"]
     found += [s.what.capitalize() for s in shelves()]
     found += [tidy(Cut.__doc__ or ""), *(k.label for k in knobs(Cut))]
-    for registry in (pruners, quantizers, targets):
+    for registry in (pruners, quantizers, recoveries, targets):
         for name, method in registry.items():
             found += [getattr(method, "title", name), tidy(method.__doc__ or "")]
             found += [getattr(method, "runs_in", ""), getattr(method, "note", "")]

@@ -67,6 +67,17 @@ def guilty(window: Any) -> None:
     window.tabs.setCurrentWidget(window.parts["sensitivity"])
 
 
+def _trainable(s: Snapshot) -> str:
+    return _sensible(s) or ("" if s.plan.recover else translate("actions", "Choose a way to train first, under Recovery."))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Train or pause"), "F7", "Run", why=_trainable)
+def train(window: Any) -> None:
+    """Train the plan in its way, pause a running training, or go on with a paused one"""
+    window.session.training.press()
+    window.tabs.setCurrentWidget(window.parts["recovery"])
+
+
 @action(QT_TRANSLATE_NOOP("actions", "Refine predictions in quiet time"), "", "Run", on=settings.refines)
 def refines(window: Any) -> None:
     """When nothing else runs and on mains power, measure the plans that teach the prediction most; any edit stops it at once"""

@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QT_TRANSLATE_NOOP, Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
+from core.recover.methods import recoveries
 from core.types import METRICS, Score
 
 from .. import numbers, theme
@@ -151,6 +152,7 @@ class AccuracyChart(QWidget):
         kl = score.metrics.get("kl")
         also = f"<br>KL {numbers.measured(kl.value, kl.error)}" if kl and key != "kl" else ""
         how = self.tr("measured on {n} {unit}").format(n=f"{score.n:,}", unit=word(score.unit))
+        how += self.tr(", untrained") if s.plan.recover and s.current < 0 and not (s.training and s.training.live) else ""
         how += "" if score.complete else self.tr(", window {n} of {total}").format(n=score.done, total=score.total)
         self.text.setText(f"{before}<b>{numbers.measured(m.value, m.error)}</b>{also}<br>{how}")
 
@@ -164,6 +166,7 @@ class AccuracyChart(QWidget):
         v, m = s.variants[data], s.variants[data].plan.model
         name = v.name or self.tr("Variant {n}").format(n=data + 1)
         plan = f"{m.prune} {numbers.percent(m.amount or 0)}, {m.quantize} {m.bits} bit"
+        plan += f", {word(recoveries[v.plan.recover].title)}" if v.plan.recover in recoveries else ""
         own = len(v.plan.groups) + len(v.plan.layers)
         lines = [name, plan + (f" (+{own})" if own else ""), numbers.exact(v.size.total)]
         found = v.score.metrics.items() if v.score else ()

@@ -223,7 +223,7 @@ class Calibration(QWidget):
             return
         name = self._selected(s)
         reach = s.coverage is None or not s.coverage.whole
-        want = (s.checkpoint, s.data, s.limit, s.feed, name, s.settings.get(self._shown(s)))
+        want = (s.checkpoint, s.data, s.limit, s.feed.calibrating, name, s.settings.get(self._shown(s)))
         known = want[:-1] == self._asked[:-1] and self._asked[-1] in (None, want[-1])  # the layer is known only once it was measured
         self._asked = want
         if not known:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from core.recover.methods import recoveries
 from core.types import METRICS, Score, Variant
 from studio import numbers
 from studio.panels import panels
@@ -76,6 +77,7 @@ class HistoryPanel(QWidget):
 
     def _text(self, variant: Variant, row: int) -> str:
         name = variant.name or self.tr("Variant {n}").format(n=row + 1)
+        name += f" · {word(recoveries[variant.plan.recover].title)}" if variant.plan.recover in recoveries else ""
         return f"{name}\n" + " · ".join(t for t in (numbers.size(variant.size.total), short(variant.score), _clock(variant.when)) if t)
 
     def _tip(self, variant: Variant) -> str:

@@ -30,6 +30,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Pupil:
     return Pupil("digits-cnn", Choice("magnitude", 0.7, "rtn", 4, {"rtn.group_size": 16}), tmp_path_factory.mktemp("digits"), 400)
 
 
+def rounds(seen: list[Round]) -> Job:
+    """A job that notes each round."""
+    return Job(point=lambda p: seen.append(p) if isinstance(p, Round) else None)
+
+
 def begun(digits: Pupil, how: Federated) -> tuple[Student, Lessons]:
     pieces = replace(digits.seen, items=tuple(cut(digits.seen)), nbytes=())
     learner = student(digits.plain, digits.network, digits.running(digits.plain), how)  # type: ignore[arg-type]
@@ -144,7 +149,7 @@ FEW = {"method": "federated", "clients": 3, "rounds": 2, "epochs": 1, "rate": 0.
 @pytest.mark.parametrize("knobs", [{"server": "fedavgm"}, {"server": "fedadam", "update": "int8"}, {"prox": 0.1, "update": "top"}])
 def test_clients_together_teach_what_none_could_alone_and_masks_and_grids_hold(digits: Pupil, knobs: dict[str, object]) -> None:
     seen: list[Round] = []
-    done = digits.trained(Job(point=seen.append), **FEW, **knobs)
+    done = digits.trained(rounds(seen), **FEW, **knobs)
     assert digits.score(done, "top1") > digits.score(digits.plain, "top1") + 0.1
     assert [r.round for r in seen] == [1, 2]
     assert len({r.sent for r in seen}) == 1
@@ -167,7 +172,7 @@ def test_a_federation_goes_on_after_its_last_whole_round_to_the_same_bytes(digit
     with pytest.raises(Cancelled):
         other.trained(job, **FEW, update="int8")
     seen: list[Round] = []
-    done = other.trained(Job(point=seen.append), **FEW, update="int8")
+    done = other.trained(rounds(seen), **FEW, update="int8")
     assert [r.round for r in seen] == [2]
     for x in other.layers:
         assert torch.equal(done.stored(x).dense(), whole.stored(x).dense())
