@@ -65,12 +65,12 @@ def test_without_a_cache_the_answers_and_the_strip_are_the_same(both: tuple[Side
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_the_same_weights_say_the_same_at_any_temperature(both: tuple[Side, Side], temperature: float) -> None:
-    said = talk(both[0], both[0], Ask(PROMPT, 24, temperature, 3), Job())
+    said = talk(both[0], both[0], Ask(PROMPT, 10, temperature, 3), Job())
     assert said.apart == 0
     assert said.mean == pytest.approx(0, abs=1e-7)
-    again = talk(both[0], both[0], Ask(PROMPT, 24, temperature, 3), Job())
+    again = talk(both[0], both[0], Ask(PROMPT, 10, temperature, 3), Job())
     assert again == said
-    other = talk(both[0], both[0], Ask(PROMPT, 24, temperature, 4), Job())
+    other = talk(both[0], both[0], Ask(PROMPT, 10, temperature, 4), Job())
     assert (other.before == said.before) == (temperature == 0)
 
 
@@ -132,11 +132,13 @@ def test_a_prompt_that_cannot_be_answered_says_what_to_do(both: tuple[Side, Side
         talk(*both, ask, Job())
 
 
-def test_a_prompt_that_is_too_long_keeps_its_end_and_says_so(both: tuple[Side, Side]) -> None:
+def test_a_prompt_that_is_too_long_keeps_its_end_and_says_so(both: tuple[Side, Side], monkeypatch: Any) -> None:
+    monkeypatch.setattr("core.play.talk.LONGEST", 40)
     job = Job()
-    said = talk(*both, Ask("We " * 600 + PROMPT, tokens=1), job)
-    assert said.prompt + 1 == both[0].network.context - 1
-    assert "both were given its last" in job.notes[0]
+    said = talk(*both, Ask("We " * 100 + PROMPT, tokens=1), job)
+    assert said.prompt + 1 == 40
+    assert said.strip[said.prompt - 1].text == " is"
+    assert "both were given its last 40" in job.notes[0]
 
 
 def test_the_worst_passage_put_back_as_a_prompt_has_the_same_kl(sotu: Reference, both: tuple[Side, Side]) -> None:

@@ -38,6 +38,7 @@ def test_smollm2_goes_from_a_prompt_to_a_gguf_file_that_llama_cpp_runs(window: M
     session.notice.connect(lambda level, text: failures.append(text) if level == "error" else None)
     session.open(smollm2())
     qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=60_000)
+    session.engine.cancel("zeros")
     session.set_data(session.snapshot.data, 64)
     session.edit("plain", replace(session.snapshot.plan, tune=False))
     session.select([f"model.layers.{i}.mlp.down_proj" for i in (0, 1)])
