@@ -236,30 +236,6 @@ METRICS: Mapping[str, tuple[str, Literal["low", "high"], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """One step of training: what the loss was made of, and, now and then, its value on pieces that are never trained on."""
-
-    step: int
-    steps: int
-    terms: Mapping[str, float]  # "task", "teacher": means over the rows of the step
-    rate: float
-    held: float | None  # None: not looked at after this step
-    before: float  # on the same pieces, before the first step
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round of a federation: each client's own loss, the server's on pieces nobody trains on, and what was sent."""
-
-    round: int
-    rounds: int
-    losses: Mapping[str, float]  # client -> mean over its samples in its last epoch
-    held: float
-    before: float
-    sent: int  # bytes from all clients to the server
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One tensor as an export will store it; a list of them fixes the file's bytes exactly."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.lessons import Lesson
 from core.sensed import Estimate, Front, Record, Sensitivity
-from core.types import Checkpoint, Energy, Layer, Lesson, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
+from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
 
 if TYPE_CHECKING:
     from core.coverage import Coverage

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from core.lessons import Lesson, Round
 from core.plans import resolve
-from core.types import Lesson, Plan, Round, Variant
+from core.types import Plan, Variant
 
 from .late import Late
 from .snapshot import Feed, Snapshot, Training, bare, partial

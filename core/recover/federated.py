@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluate import heard
 from ..job import Job
+from ..lessons import Round
 from ..store import Store
-from ..types import Round
 from .clients import Client, clipped, dealt, epsilon, noised, packed, rows
 from .fit import Course, Learned, Lessons, interruptible
 from .student import Student

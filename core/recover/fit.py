@@ -13,9 +13,9 @@ from ..data import Batches
 from ..errors import Cancelled
 from ..evaluate import Reference, heard
 from ..job import Job
+from ..lessons import Lesson
 from ..networks import Network
 from ..store import Store
-from ..types import Lesson
 from .losses import mixed
 from .student import Student
 from .tune import HELD, _order

@@ -12,6 +12,7 @@ import torch
 from core.errors import BadData, BadPlan, Cancelled
 from core.evaluate import Reference
 from core.job import Job, Progress
+from core.lessons import Round
 from core.recover.clients import Client, clipped, dealt, epsilon, packed, rows
 from core.recover.federated import Federation, joined
 from core.recover.fit import Lessons
@@ -19,7 +20,7 @@ from core.recover.methods import Federated
 from core.recover.student import Student, student
 from core.recover.tune import cut
 from core.stored import Quantized
-from core.types import Choice, Round
+from core.types import Choice
 from tests.core.test_train import Pupil
 
 torch.set_num_threads(1)

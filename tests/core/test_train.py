@@ -16,6 +16,7 @@ from core.evaluate import Reference, judge
 from core.formats import open_checkpoint
 from core.job import Job, Progress
 from core.layers import layers
+from core.lessons import Lesson
 from core.networks import attach
 from core.recipe import dumps, loads
 from core.recover.train import train
@@ -23,7 +24,7 @@ from core.recover.tune import changed
 from core.resources import root
 from core.store import Store
 from core.stored import Quantized
-from core.types import Choice, Lesson, Plan
+from core.types import Choice, Plan
 
 torch.set_num_threads(1)
 SAMPLES = root() / "samples"
