@@ -109,7 +109,7 @@ class Curves:
         if not spoken.all():
             missing = ~spoken
             own[missing] = self._typical(rounds, k, own, spoken)[missing]
-            for other in sorted(self._points[rounds], key=lambda o: self._apart(k, o), reverse=True):
+            for other in sorted(self._points[rounds], key=lambda o: self.apart(k, o), reverse=True):
                 if other != k:
                     theirs, there = self._spoken(rounds, other)
                     fill = missing & there
@@ -133,7 +133,7 @@ class Curves:
         return out, ~np.isnan(out[:, 2])
 
     @staticmethod
-    def _apart(k: Key, other: Key) -> tuple[bool, bool, int]:
+    def apart(k: Key, other: Key) -> tuple[bool, bool, int]:
         """How unlike two methods are, least first: another method, another family, other knobs."""
         return k[0] != other[0], family_of(k[0]) != family_of(other[0]), len(k[1] ^ other[1])
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from .answers import Row, Sum
 from .curves import AMOUNTS, FAMILIES, STEPS, Curves, Key, Table, law
 from .human import human
 from .posterior import Parts, Posterior
@@ -32,8 +33,8 @@ UNSAID = 0.4  # deviation of the log price of a setting no option speaks for
 DEPTHS = 3
 NUMBER = re.compile(r"\.(\d+)\.")
 IDLE = (None, None, 0.0, 16)
+ANSWERED, TIGHT = 0.02, 0.3  # deviation of a layer's log price, and factor on the others', where options were run on the scored samples
 STANDARD = (2, 3, 4, 5, 6, 7, 8, 16)
-Row = tuple[Key | None, Key | None, float, int]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Predictor:
     _alpha: Array = field(repr=False)
     _bucket: NDArray[np.intp] = field(repr=False)  # (layers,) times families: where a layer's first bucket is
     _factors: Array = field(repr=False)  # (layers, families)
+    _sum: Sum | None = field(default=None, repr=False)  # of answers, where they are known
 
     @staticmethod
     def of(sensitivity: Sensitivity, evaluations: Sequence[Evaluation] = ()) -> Predictor:
@@ -57,11 +59,15 @@ class Predictor:
         alpha = np.array([x.alpha for x in layers])
         bucket, families = _buckets(layers)
         factors = np.array([[x.factors.get(f, 1.0) for f in FAMILIES] for x in layers]).reshape(len(layers), len(FAMILIES))
+        answers, curves = sensitivity.answers, Curves(layers)
         doubt, guessed = np.array([x.doubt for x in layers]), np.array([x.how != "measured" for x in layers], bool)
-        posterior = Posterior(families, doubt, guessed, CENTRE[sensitivity.currency], spread=sensitivity.spread)
+        if answers:
+            doubt, guessed = np.full(len(layers), ANSWERED), np.zeros(len(layers), bool)
+        spread = 1.0 if answers else sensitivity.spread
+        posterior = Posterior(families, doubt, guessed, CENTRE[sensitivity.currency], TIGHT if answers else 1.0, spread=spread)
         found = Predictor(
-            sensitivity, Curves(layers), posterior, _record(evaluations),
-            _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)}, alpha, bucket, factors,
+            sensitivity, curves, posterior, _record(evaluations), _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)},
+            alpha, bucket, factors, Sum(answers, curves) if answers else None,
         )  # fmt: skip
         return found._taught(evaluations) if evaluations else found
 
@@ -70,7 +76,7 @@ class Predictor:
         told = [(e, p) for e, p in told if p.prices.any()]
         logs = np.array([log(self._straightened(e.value)) for e, _ in told])
         # they share their samples, and so most of their standard errors: what differs between plans is a part of it
-        noise = np.array([SHARED * min(e.error / e.value, 1.0) if e.error > 0 else SAMPLING for e, _ in told]) / self.sensitivity.slope
+        noise = np.array([self._noise(p, min(e.error / e.value, 1.0) if e.error > 0 else SAMPLING / SHARED, True) for e, p in told])
         learned = self.posterior.learned(tuple(p for _, p in told), logs, noise)
         return replace(self, posterior=learned)
 
@@ -79,16 +85,24 @@ class Predictor:
         parts, missing, doubted = self._parts(settings)
         if not parts.prices.any():
             return Estimate(0.0, 0.0, 0.0, missing)
-        sampling = SHARED * self.sampling if self.posterior.plans else self.sampling
-        mean, half = self.posterior.foretold(parts, sqrt((sampling / self.sensitivity.slope) ** 2 + (UNSAID * doubted) ** 2))
-        value, low, high = (self._bent(exp(v)) for v in (mean, mean - half, mean + half))
+        sampling = self._noise(parts, self.sampling, bool(self.posterior.plans))
+        mean, half = self.posterior.foretold(parts, sqrt(sampling**2 + (UNSAID * doubted) ** 2))
+        value, low, high = (self._shown(exp(v)) for v in (mean, mean - half, mean + half))
         return Estimate(value, low, high, missing)
+
+    def _noise(self, parts: Parts, sampling: float, shared: bool) -> float:
+        """What the sampling of the scored data adds to a log price's deviation; where it was foretold on these very samples, its own."""
+        return parts.sampling if parts.sampling is not None else (SHARED * sampling if shared else sampling) / self.slope
+
+    @property
+    def slope(self) -> float:
+        return 1.0 if self._sum else self.sensitivity.slope
 
     def contributions(self, settings: Mapping[str, Setting]) -> dict[str, float]:
         """Layer -> its share of the loss, as learned; they add up to the loss before it saturates."""
         prices = self._learned(self._parts(settings)[0]).sum(0)
         total = float(prices.sum())
-        return dict(zip(self._at, (prices * (self._risen(total) / total if total > 0 else 0.0)).tolist()))
+        return dict(zip(self._at, (prices * (self._risen(total, self.slope) / total if total > 0 else 0.0)).tolist()))
 
     def prices(self, settings: Mapping[str, Setting]) -> list[float]:
         """Each layer's price before anything was learned of it; the loss is their sum to the slope's power."""
@@ -158,8 +172,12 @@ class Predictor:
         prices = errors * self._alpha * self._factors[np.arange(len(rows)), families]
         unknown = [s for n, s in settings.items() if not s.idle and n not in self._at] if len(settings) > len(rows) else []
         missing = int((~spoken).sum()) + len(unknown)
+        if self._sum is not None:
+            prices, sampling = self._answered(self._sum, rows, errors, prices)
+        else:
+            sampling = None
         if not missing:
-            return Parts(prices, self._bucket + families), 0, 0.0
+            return Parts(prices, self._bucket + families, sampling), 0, 0.0
         if unknown and len(rows):
             # they have no bucket of their own: spread over those that are known, so that nothing is priced at nothing
             extra = sum(self._unknown(s) for s in unknown)
@@ -168,6 +186,13 @@ class Predictor:
         # one method without options is off alike everywhere, one layer by itself: half and half
         apart, together = float(shares @ shares), float(shares.sum()) ** 2
         return Parts(prices, self._bucket + families), missing, min(1.0, sqrt((apart + together) / 2) + (0.5 if unknown else 0.0))
+
+    def _answered(self, of: Sum, rows: Sequence[Row], errors: Array, prices: Array) -> tuple[Array, float | None]:
+        """The prices so that their sum is the loss: the answers'; where some layer's are not known, that of the prices as they were."""
+        total, told = float(prices.sum()), of.loss(rows, errors)
+        if total <= 0:
+            return prices, None
+        return (prices * (told[0] / total), told[1]) if told else (prices * (self._bent(total, self.sensitivity.slope) / total), None)
 
     def _errors(self, at: NDArray[np.intp], rows: Sequence[Row]) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_]]:
         """Relative output errors (2, n) of pruning and of rounding, their families (2, n), and where options speak (n,)."""
@@ -208,14 +233,18 @@ class Predictor:
         error += float(law(True, quantizer)[bits]) * (1 - amount) if quantizer else 0.0
         return error * (float(np.median(self._alpha)) if len(self._alpha) else 1.0)
 
-    def _risen(self, x: float) -> float:
+    def _shown(self, x: float) -> float:
+        """The loss at this sum of prices; answers that were added up bend by themselves."""
+        return x if self._sum is not None else self._bent(x, self.slope)
+
+    def _risen(self, x: float, slope: float) -> float:
         """The loss at this sum of prices: steeper than the sum where answers are so sure that small errors change none."""
         unit = UNIT[self.sensitivity.currency]
-        return unit * (x / unit) ** self.sensitivity.slope if self.sensitivity.slope != 1 else x
+        return unit * (x / unit) ** slope if slope != 1 else x
 
-    def _bent(self, x: float) -> float:
+    def _bent(self, x: float, slope: float) -> float:
         """The sum as it shows: the answers can't get further away than their ceiling."""
-        x = self._risen(x)
+        x = self._risen(x, slope)
         top = self.sensitivity.ceiling
         if not isfinite(top) or x <= STRAIGHT * top:
             return x
@@ -223,11 +252,13 @@ class Predictor:
 
     def _straightened(self, y: float) -> float:
         """The inverse; what lies at the ceiling or above it is taken as just below."""
-        top, unit, slope = self.sensitivity.ceiling, UNIT[self.sensitivity.currency], self.sensitivity.slope
+        top, unit = self.sensitivity.ceiling, UNIT[self.sensitivity.currency]
+        if self._sum is not None:
+            return y
         if isfinite(top) and y > STRAIGHT * top:
             left = max((1 - y / top) / (1 - STRAIGHT), 0.02)
             y = top * (STRAIGHT - (1 - STRAIGHT) * log(left))
-        return unit * (y / unit) ** (1 / slope)
+        return unit * (y / unit) ** (1 / self.slope)
 
 
 def _buckets(layers: Sequence[Sensed]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

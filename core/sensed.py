@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .types import Plan, Setting, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Family = Literal["obs", "round", "prune", "structured", "activation"]  # methods whose errors are alike: one offset and one spread each
 How = Literal["measured", "gradient", "prior"]
@@ -34,6 +38,18 @@ class Sensed:
     factors: Mapping[Family, float] = field(default_factory=dict)  # how much more (or less) an error of this family costs than alpha says
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What each option of each layer, alone, does to a small classifier's answers on the images that plans are scored on (no label is
+    looked at, and no whole plan is run on them): what layers do there adds up far better than what they cost."""
+
+    before: NDArray[np.float32]  # (images, classes) log-probabilities of the original
+    # Layer.name -> (settings, (settings, images x classes) by how much); of what is both pruned and rounded, beyond what pruning alone does
+    moved: Mapping[str, tuple[tuple[Setting, ...], NDArray[np.float16]]]
+    bend: Mapping[str, float]  # method -> c: of a sum of relative size u, 1 / (1 + c sqrt u) shows when all layers are changed at once
+    share: float = 1.0  # of the scored images
+
+
 @dataclass(frozen=True)
 class Sensitivity:
     """Everything sensed of one checkpoint on one calibration; grows while the pass runs, usable from the first layers on."""
@@ -46,6 +62,7 @@ class Sensitivity:
     total: int = 0
     slope: float = 1.0  # the loss is the sum of prices to this power (both in units of core.predict.UNIT): 1 = prices add up to it
     spread: float = 1.0  # how much further than expected whole plans on the calibration samples lay from what the others foretold
+    answers: Answers | None = field(default=None, compare=False)  # of classifiers small enough
 
     @property
     def complete(self) -> bool:

@@ -52,8 +52,9 @@ class Asked:
     lessons: Sequence[tuple[Plan, Evaluation]]  # grows while a pass runs: what is measured in between counts at once
 
 
-def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job) -> Priced:
-    """The sensitivity pass; streams Priced as it grows. What is found is kept in the layer store."""
+def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, answers: bool, job: Job) -> Priced:
+    """The sensitivity pass; streams Priced as it grows. What is found is kept in the layer store. `answers`: of a small classifier what
+    every option does to the answers, too."""
     from core.sensitivity import sense as walk
 
     _threads()
@@ -69,7 +70,9 @@ def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, job: Job)
             job.point(price(opened, found, asked, job))
             due[0] = begun + max(OFTEN, TENTH * (time.monotonic() - begun))
 
-    found = walk(network, opened.checkpoint, opened.layers, asked.plan, calibration, reference, job.into(grow), opened.store)
+    found = walk(
+        network, opened.checkpoint, opened.layers, asked.plan, calibration, reference, job.into(grow), opened.store, answers=answers
+    )
     return price(opened, found, asked, job)
 
 

@@ -49,6 +49,7 @@ class Pricing(QObject):
         self._whole: Score | None = None  # the first complete score of the running measurement: before any tuning
         self._methods: tuple[Any, ...] = ()
         self._spent, self._refining = 0, False
+        self._answered = False  # whether what every option does to the answers is known, or not wanted
         self._soon = QTimer(self, interval=SOON, singleShot=True)
         self._soon.timeout.connect(self.draw)
         self._rest = QTimer(self, interval=QUIET, singleShot=True)
@@ -69,7 +70,8 @@ class Pricing(QObject):
         self._soon.stop()
         self._rest.stop()
         self.predictor, self.lessons, self.aims, self._methods, self._spent = None, [], (), (), 0
-        self._refining, self._taken, self._whole, self._base, self.table, self.accused = False, None, None, None, None, None
+        self._answered, self._refining = False, False
+        self._taken, self._whole, self._base, self.table, self.accused = None, None, None, None, None
         self._set(sensitivity=None, estimate=None, record=None, fronts=None, refined=(), guilt=None, pins=frozenset())
 
     # --- predicting
@@ -126,7 +128,7 @@ class Pricing(QObject):
         if s.checkpoint is None or s.runnable or s.data is None:
             return
         self.session.engine.run(
-            "sensitivity", self.tr("Sensing the layers"), pricework.sense, self.session._opened, self._ask(), s.data, s.limit,
+            "sensitivity", self.tr("Sensing the layers"), pricework.sense, self.session._opened, self._ask(), s.data, s.limit, False,
             point=self._priced, done=self._sensed, failed=self.session._fail,
         )  # fmt: skip
 
@@ -150,6 +152,7 @@ class Pricing(QObject):
         return self.sense
 
     def _sensed(self, found: pricework.Priced) -> None:
+        self._answered = False
         self._priced(found)
         if self._asked() != self._methods:
             self.draw()
@@ -254,15 +257,16 @@ class Pricing(QObject):
     def _heed(self) -> None:
         """Who stops quiet work by hand wants none of it."""
         if self._refining and not self.session.engine.busy("refine"):
-            self._refining, self._spent = False, MOST
+            self._refining, self._spent, self._answered = False, MOST, True
 
     def refine(self) -> None:
         """Measure the plan that teaches most, if nothing else is to be done and quiet time may be used."""
         self._heed()
         s = self._shot
-        if self.session.engine.busy() or s.runnable or s.data is None or self._spent >= MOST or not self.quiet():
+        if self.session.engine.busy() or s.runnable or s.data is None or not self.quiet():
             return
-        if (pick := self.most_telling()) is None:
+        if self._spent >= MOST or (pick := self.most_telling()) is None:
+            self._answer()
             return
         self._spent, self._refining = self._spent + 1, True
         plan, basis = replace(bare(pick.plan), tune=False), (s.data, s.limit, s.feed)
@@ -277,6 +281,23 @@ class Pricing(QObject):
         self.session.engine.run(
             "refine", self.tr("Quietly measuring a plan of the front"), work.preview, self.session._opened, plan, s.target, s.task,
             s.data, s.limit, done=done, failed=lambda why: None,
+        )  # fmt: skip
+
+    def _answer(self) -> None:
+        """When no plan teaches more: what every option does to a classifier's answers, where the network is small enough for it. An edit
+        stops it; what is finished is kept."""
+        s = self._shot
+        if self._answered or s.sensitivity is None or s.task != "image-classification":
+            return
+
+        def done(found: pricework.Priced) -> None:
+            self._refining, self._answered = False, True
+            self._priced(found)
+
+        self._refining = True
+        self.session.engine.run(
+            "refine", self.tr("Quietly running every option of every layer"), pricework.sense, self.session._opened, self._ask(), s.data,
+            s.limit, True, done=done, failed=lambda why: self._heed(),
         )  # fmt: skip
 
     def most_telling(self) -> Front | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..calibrate import Statistics
@@ -14,11 +14,12 @@ from ..data.calibration import Calibrating
 from ..errors import SlimError
 from ..job import Job
 from ..networks import Network
-from ..sensed import Evaluation, How, Option, Sensed, Sensitivity
+from ..sensed import Answers, Evaluation, How, Option, Sensed, Sensitivity
 from ..store import Store, key
 from ..types import Calibration, Checkpoint, Layer, Plan, Seen, Setting
 from .alpha import Probe, samples
 from .anchors import COUNT, SMALL, designs, fitted
+from .answered import Answering, pairs
 from .gradient import prices
 from .options import Bench, Row, chosen, keep, kept, rows
 from .shrink import prior, settled
@@ -41,7 +42,7 @@ def sensible(layers: Iterable[Layer], plan: Plan) -> list[Layer]:
 def sense(
     network: Network | None, checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None,
     reference: Reference | None, job: Job, store: Store | None = None, methods: Collection[str] | None = None,
-    most: int | None = None,
+    most: int | None = None, answers: bool = False,
 ) -> Sensitivity:  # fmt: skip
     """Options and prices of every layer the plan may change, for the plan's methods with their knobs, the quick ones and a solver.
 
@@ -49,6 +50,7 @@ def sense(
     it (a model too large to be held) prices stay priors. Tells the job a growing Sensitivity after every layer. In `store` everything
     found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment. `methods`: only these.
     `most`: so many layers are perturbed, evenly over the depth; the others' prices are the backward pass's, corrected by those.
+    `answers`: of a small classifier every option is run once more, on the scored images (without their labels), to foretell whole plans.
     """
     work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods)
     work.choose(most)
@@ -61,6 +63,8 @@ def sense(
         work.options(x, solving=True)
         work.tell()
     work.anchor()
+    if answers:
+        work.answer()
     return work.now
 
 
@@ -81,6 +85,7 @@ class _Pass:
     derived: dict[str, float] = field(default_factory=dict)  # alpha by one backward pass
     ceiling: float = float("inf")
     anchors: list[Evaluation] = field(default_factory=list)
+    answers: Answers | None = None
     chosen: frozenset[str] = frozenset()  # layers that are perturbed
     made: dict[str, Tensor] = field(default_factory=dict)  # the one last perturbed: an option is read off it
     _probe: Probe | None = None
@@ -113,7 +118,8 @@ class _Pass:
         found = {x.name: Sensed(x.name, *alphas[x.name], how(x), tuple(self.found.get(x.name, ()))) for x in self.layers}
         done, total = len(self.prices), len(self.layers)
         s = Sensitivity(found, self.fingerprint, "1-cosine" if self.task == "encoder" else "kl", self.ceiling, done, total)
-        return fitted(s, self.anchors) if self.anchors else s
+        s = fitted(s, self.anchors) if self.anchors else s
+        return replace(s, answers=self.answers) if self.answers else s
 
     @property
     def fingerprint(self) -> str:
@@ -145,6 +151,20 @@ class _Pass:
         for plan in self.job.track(plans, "Sensing: whole plans"):
             self.anchors.append(self._ran(plan))
         self.tell()
+
+    def answer(self) -> None:
+        """What every option does to the answers, where the network is small enough for that."""
+        if self.reference is None or self.data is None:
+            return
+        model, usual = self.plan.model, Plan().model
+        both = pairs(self.found, model.prune or usual.prune or "", model.quantize or usual.quantize or "")
+        work = Answering(
+            self.reference, self.data.whole, self.layers, self.found, self._seen, tuple(both), self.print, self.plan.seed, self.job,
+            self.store,
+        )  # fmt: skip
+        if work.possible:
+            self.answers = work.run()
+            self.tell()
 
     def _ran(self, plan: Mapping[str, Setting]) -> Evaluation:
         by_name = {x.name: x for x in self.layers}
@@ -253,7 +273,7 @@ class _Pass:
         if self._probe is None:
             if self.network is None or self.reference is None or self.data is None:
                 raise SlimError("Prices are measured by running the network; it can't run here")
-            self._probe = Probe(self.network, self.reference.weights, self.data, self.job)
+            self._probe = Probe(self.network, self.reference.weights, samples(self.network, self.data), self.job)
         return self._probe
 
     def _perturbation(self, x: Layer) -> Setting | None:

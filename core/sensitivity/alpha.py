@@ -26,11 +26,11 @@ DEPENDENT = 1.3  # tokens of a window are not independent: their standard error 
 class Probe:
     """The original run once, with the hidden states before every block kept; then one perturbed layer at a time."""
 
-    def __init__(self, network: Network, weights: Mapping[str, Tensor], data: Calibrating, job: Job) -> None:
+    def __init__(self, network: Network, weights: Mapping[str, Tensor], items: list[dict[str, Tensor]], job: Job) -> None:
         import torch
 
         self.network, self.weights, self.job = network, dict(weights), job
-        self.items = samples(network, data)
+        self.items = items
         self.places = {t: n for n, t in network.names.items()}
         with torch.inference_mode():
             self.chain = blocks.chain(network, self.weights.__getitem__, self.items[0], job)
@@ -90,6 +90,14 @@ class Probe:
             found = torch.cat([self._apart(i, self._answer(self._perturbed(new, x, i))) for i in range(len(self.items))]).double()
         spread = float(found.std()) / max(len(found), 1) ** 0.5 if len(found) > 1 else float(found.mean())
         return float(found.mean()), spread * (DEPENDENT if self.network.task == "causal-lm" else 1.0)
+
+    def changed(self, x: Layer, weight: Tensor) -> Tensor:
+        """(rows, classes) by how much the log-probabilities move with the layer's weight replaced."""
+        import torch
+
+        with torch.inference_mode():
+            new = {x.tensor.name: weight.float()}
+            return torch.cat([self._answer(self._perturbed(new, x, i)) - b for i, b in enumerate(self.before)])
 
     def plan(self, changed: dict[str, Tensor]) -> tuple[float, float]:
         """The same with many weights replaced, by tensor name."""

@@ -22,17 +22,20 @@ LOW, HIGH = 0.01, 10.0  # of the unit: losses that plans are chosen among; below
 SCATTER = 0.1  # of one plan's loss on a handful of samples, relative
 
 
-def designs(options: Mapping[str, Sequence[Option]], count: int, seed: int) -> list[dict[str, Setting]]:
-    """Plans with a level of its own for every layer, each plan leaning to one end of the sliders."""
+def designs(
+    options: Mapping[str, Sequence[Option]], count: int, seed: int, kinds: Sequence[tuple[str, ...]] = KINDS,
+    most: float = 1.0,
+) -> list[dict[str, Setting]]:
+    """Plans with a level of its own for every layer (errors below `most`), each plan leaning to one end of the sliders."""
     out = []
     for k in range(count):
         rng = np.random.default_rng([seed, k])
         lean = rng.dirichlet(np.ones(6))
         plan = {}
         for n, found in options.items():
-            of = KINDS[k % len(KINDS)]
+            of = kinds[k % len(kinds)]
             pool = [o for o in found if (o.setting.quantize or o.setting.prune) in of and "pattern" not in o.setting.prune_knobs]
-            pool = sorted((o for o in pool if o.error > 1e-3), key=lambda o: o.error)
+            pool = sorted((o for o in pool if 1e-3 < o.error < most), key=lambda o: o.error)
             if pool:
                 at = min(int(rng.choice(6, p=lean) / 6 * len(pool)), len(pool) - 1)
                 plan[n] = pool[at].setting

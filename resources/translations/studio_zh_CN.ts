@@ -1675,6 +1675,10 @@
       <translation>空闲中实测前沿上的一个方案</translation>
     </message>
     <message>
+      <source>Quietly running every option of every layer</source>
+      <translation>空闲中逐一运行各层的每个选项</translation>
+    </message>
+    <message>
       <source>Looking for the guilty layers</source>
       <translation>正在查找问题层</translation>
     </message>
@@ -3923,12 +3927,20 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>按 {0} 搜索：{1} 字节，预测 {2}</translation>
     </message>
     <message>
+      <source>Sensing: how options add up</source>
+      <translation>感知：各选项如何叠加</translation>
+    </message>
+    <message>
       <source>Sensing: one layer perturbed at a time</source>
       <translation>感知：逐层扰动</translation>
     </message>
     <message>
       <source>Sensing: rounding and dropping</source>
       <translation>感知：取整与剪除</translation>
+    </message>
+    <message>
+      <source>Sensing: what each option does to the answers</source>
+      <translation>感知：各选项对回答的影响</translation>
     </message>
     <message>
       <source>Sensing: whole plans</source>

@@ -172,7 +172,7 @@ def summed(s: Sensitivity, measure: Callable[[Option], float], weight: Mapping[s
     layers = {
         n: replace(x, alpha=weight.get(n, 1.0), options=tuple(replace(o, error=measure(o)) for o in x.options)) for n, x in s.layers.items()
     }
-    p = Predictor.of(replace(s, layers=layers, ceiling=float("inf")))
+    p = Predictor.of(replace(s, layers=layers, ceiling=float("inf"), answers=None))
     return lambda settings: sum(p.contributions(settings).values())
 
 
@@ -221,7 +221,7 @@ def run(case: Case, count: int) -> Iterator[Row]:
     plan = Plan(Choice("magnitude", 0.0, "slim", 16, {"slim.group_size": 64, "slim.rounds": 1} if case.name == "smollm2" else {}))
     start = time.process_time()
     o = opened(Recipe(case.path(), plan, limit=case.limit, tokens=case.tokens), Job())
-    s = o.sense(Job(), case.methods, case.most)
+    s = o.sense(Job(), case.methods, case.most, answers=True)
     took = time.process_time() - start
     print(
         f"{case.name}: {len(s.layers)} layers, {s.done} perturbed, {took:.0f} CPU seconds (what the cache held before costs none)",

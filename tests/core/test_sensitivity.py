@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from math import log
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -189,3 +191,43 @@ def test_where_only_some_layers_are_perturbed_the_others_follow_them(words: Open
     assert {x.how for x in some.layers.values()} == {"measured", "gradient"}
     plan = {n: next(e.setting for e in x.options if e.setting.bits == 3) for n, x in whole.layers.items()}
     assert Predictor.of(some).estimate(plan).value == pytest.approx(Predictor.of(whole).estimate(plan).value, rel=0.3)
+
+
+def test_a_small_classifiers_answers_added_up_foretell_plans_far_better_than_prices_do(tmp_path: Path) -> None:
+    """Its KL hangs on a few images, where the effects of layers add up in the logits and not in the loss."""
+    o = opened(Recipe(SAMPLES / "digits-cnn", PLAN, limit=150, tokens=64), Job(), Store(tmp_path / "layers"))
+    s = sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, Job(), o.store, ("rtn",), answers=True)
+    assert s.answers is not None
+    assert s.answers.before.shape == (150, 10)
+    plans = [replace(PLAN, layers={n: Choice(bits=2 + (k + i) % 3) for i, n in enumerate(s.layers)}) for k in range(3)]
+    plans += [replace(PLAN, model=replace(PLAN.model, bits=b)) for b in (2, 3)]
+    answered, priced = Predictor.of(s), Predictor.of(replace(s, answers=None))
+    off: dict[str, list[float]] = {"answers": [], "prices": []}
+    inside: list[bool] = []
+    for plan in plans:
+        measured = o.judged(plan, Job()).metrics["kl"].value
+        settings = {n: v for n, v in o.compressed(plan, Job()).settings.items() if n in s.layers}
+        e = answered.estimate(settings)
+        inside.append(e.low <= measured <= e.high)
+        assert sum(answered.contributions(settings).values()) == pytest.approx(e.value)
+        off["answers"].append(abs(log(e.value / measured)))
+        off["prices"].append(abs(log(priced.estimate(settings).value / measured)))
+    assert sum(inside) >= 4
+    assert median(off["answers"]) < 0.3
+    assert median(off["answers"]) < 0.5 * median(off["prices"])
+
+
+def test_what_was_run_of_a_classifiers_options_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    o = opened(Recipe(SAMPLES / "digits-cnn", PLAN, limit=64, tokens=16), Job(), Store(tmp_path / "layers"))
+    few = [x for x in o.layers if x.name.endswith("0.layers.0.layer.0.convolution")]
+
+    def run() -> Sensitivity:
+        return sense(o.network, o.checkpoint, few, o.plan, o.calibration, o.reference, Job(), o.store, ("rtn",), answers=True)
+
+    first = run().answers
+    monkeypatch.setattr("core.sensitivity.alpha.Probe.changed", _refused)
+    again = run().answers
+    assert first is not None
+    assert again is not None
+    assert all((first.moved[n][1] == again.moved[n][1]).all() for n in first.moved)
+    assert first.bend == again.bend
