@@ -81,7 +81,8 @@ def sensed(s: Stage, plan: Plan, seen: Calibration | None, own: Any, job: Job) -
 
     settings = resolve(rounding(plan), s.layers).values()
     methods = {x.quantize for x in settings} | {x.prune for x in settings}  # the plan's own: no other is searched among
-    found = sense(s.net, s.slim, s.layers, plan, seen, own, job, s.store, methods - {""})
+    groups = s.recipe.goal.groups if s.recipe.goal else ()
+    found = sense(s.net, s.slim, s.layers, plan, seen, own, job, s.store, methods - {""}, groups=groups)
     if not found.done:
         job.note("What an error of each layer costs could not be measured here and was guessed from its kind and place")
     return found

@@ -38,6 +38,7 @@ def options(p: argparse.ArgumentParser) -> None:
     aims.add_argument("--weights", metavar="A,B,C", help="the least A x loss + B x size/original + C x energy/original")
     p.add_argument("--alike", action="store_true", help="q, k and v, and gate and up, get one setting")
     p.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="then local search with real evaluations")
+    p.add_argument("--groups", metavar="N,...", help="group sizes tried for every layer beside the plan's own, such as 32,128")
     p.add_argument("--quantize", metavar="METHOD", help="the method to plan for; when nothing is said, slim (ggml for gguf)")
     p.add_argument("--format", choices=list(targets))
     p.add_argument("--data", type=Path, help="held-out samples")
@@ -74,7 +75,10 @@ def plan(args: argparse.Namespace, job: Job) -> None:
 def _wanted(args: argparse.Namespace) -> Recipe:
     """The recipe to plan for, from a model or from a recipe."""
     given = next(((GOALS[k], v) for k in GOALS if (v := getattr(args, k)) is not None), None)
-    goal = Goal(**{given[0]: _parsed(*given), "alike": args.alike, "refine": args.refine}) if given else None
+    more = {"alike": args.alike, "refine": args.refine, "groups": _groups(args.groups)}
+    goal = Goal(**{given[0]: _parsed(*given), **more}) if given else None
+    if args.groups and not goal:
+        raise BadPlan("Group sizes are searched among for a goal; say --under, --worse, --kl, --energy, --time or --weights")
     if args.path.suffix == ".toml":
         recipe = load(args.path)
         recipe = replace(recipe, goal=goal or recipe.goal)
@@ -99,6 +103,13 @@ def _parsed(name: str, text: object) -> object:
         share = str(text).strip()
         return _number("--worse", share.rstrip("% ")) / (100 if share.endswith("%") else 1)
     return tuple(_number("--weights", x) for x in str(text).split(",")) if name == "weights" else text
+
+
+def _groups(text: str | None) -> tuple[int, ...]:
+    found = tuple(int(_number("--groups", x)) for x in text.split(",")) if text else ()
+    if any(n < 2 for n in found):
+        raise BadPlan(f"--groups {text}: give sizes from 2 on, such as 32,128")
+    return found
 
 
 def _number(option: str, text: str) -> float:

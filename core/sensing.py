@@ -39,10 +39,12 @@ class Opened:
     calibration: Calibration
     store: Store
 
-    def sense(self, job: Job, methods: Collection[str] | None = None, most: int | None = None, answers: bool = False) -> Sensitivity:
+    def sense(
+        self, job: Job, methods: Collection[str] | None = None, most: int | None = None, answers: bool = False, groups: Collection[int] = ()
+    ) -> Sensitivity:
         """The pass over every layer the plan may change."""
         o = self
-        return sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, job, o.store, methods, most, answers)
+        return sense(o.network, o.checkpoint, o.layers, o.plan, o.calibration, o.reference, job, o.store, methods, most, answers, groups)
 
     def compressed(self, plan: Plan, job: Job) -> Compressed:
         """A plan carried out; layers that are in the store already cost nothing."""

@@ -31,6 +31,7 @@ class Goal:
     weights: tuple[float, float, float] | None = None  # alpha, beta, gamma of J = alpha D + beta S/S0 + gamma E/E0
     alike: bool = False  # q, k and v, and gate and up, of a block get one setting: runtimes that fuse them need it
     refine: int = 0  # rounds of local search with real evaluations afterwards
+    groups: tuple[int, ...] = ()  # group sizes tried for every layer beside the plan's own: coarser ones leave bytes for more bits
 
     def __post_init__(self) -> None:
         said = [n for n in AIMS if getattr(self, n) not in (None, "")]
@@ -59,7 +60,7 @@ class Goal:
     def table(self) -> dict[str, Any]:
         """As a recipe's [goal] says it."""
         value = list(self.weights) if self.weights else getattr(self, self.name)
-        return {self.name: value, "alike": self.alike or None, "refine": self.refine or None}
+        return {self.name: value, "alike": self.alike or None, "refine": self.refine or None, "groups": list(self.groups) or None}
 
 
 def budget(size: int | str, original: int) -> int:
@@ -86,7 +87,8 @@ def goal(said: Mapping[str, Any]) -> Goal | None:
             raise BadPlan(f"[goal] {key!r} is an unknown key of the recipe; there is {', '.join(known)}")
         if not _fits(key, value):
             raise BadPlan(f"[goal] {key} can't be {value!r}; see slim plan --help for what a goal may say")
-    given: dict[str, Any] = {k: tuple(map(float, v)) if k == "weights" else v for k, v in said.items()}
+    kinds: dict[str, Any] = {"weights": float, "groups": int}
+    given: dict[str, Any] = {k: tuple(map(kinds[k], v)) if k in kinds else v for k, v in said.items()}
     return Goal(**given)
 
 
@@ -96,6 +98,8 @@ def _fits(key: str, value: Any) -> bool:
         return isinstance(value, bool)
     if key == "refine":
         return number and isinstance(value, int) and value >= 0
+    if key == "groups":
+        return isinstance(value, list) and all(_fits("refine", v) and v > 1 for v in value)
     if key == "weights":
         return isinstance(value, list) and len(value) == 3 and all(_fits("worse", v) for v in value)
     return number or (key == "size" and isinstance(value, str))

@@ -222,7 +222,8 @@ def _ways(x: Layer, asked: Setting, predictor: Predictor, allowed: Allowed | Non
         return
     yield bare
     rounded = [replace(bare, quantize=s.quantize, bits=s.bits, quantize_knobs=s.quantize_knobs) for s in sensed if s.quantize]
-    yield from own or rounded
+    # in groups of other sizes, where those were asked for
+    yield from [*own, *(s for s in rounded if s.quantize == asked.quantize)] if own else rounded
 
 
 def _refused(checkpoint: Checkpoint, x: Layer, s: Setting, target: Any) -> bool:

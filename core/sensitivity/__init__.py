@@ -42,7 +42,7 @@ def sensible(layers: Iterable[Layer], plan: Plan) -> list[Layer]:
 def sense(
     network: Network | None, checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, calibration: Calibration | None,
     reference: Reference | None, job: Job, store: Store | None = None, methods: Collection[str] | None = None,
-    most: int | None = None, answers: bool = False,
+    most: int | None = None, answers: bool = False, groups: Collection[int] = (),
 ) -> Sensitivity:  # fmt: skip
     """Options and prices of every layer the plan may change, for the plan's methods with their knobs, the quick ones and a solver.
 
@@ -50,9 +50,10 @@ def sense(
     it (a model too large to be held) prices stay priors. Tells the job a growing Sensitivity after every layer. In `store` everything
     found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment. `methods`: only these.
     `most`: so many layers are perturbed, evenly over the depth; the others' prices are the backward pass's, corrected by those.
+    `groups`: sizes of groups that the plan's quantizer is tried in beside its own.
     `answers`: of a small classifier every option is run once more, on the scored images (without their labels), to foretell whole plans.
     """
-    work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods)
+    work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods, groups)
     work.choose(most)
     for x in job.track(work.walked(), "Sensing: rounding and dropping"):
         work.options(x, solving=False)
@@ -80,6 +81,7 @@ class _Pass:
     job: Job
     store: Store | None
     methods: Collection[str] | None = None
+    groups: Collection[int] = ()
     found: dict[str, list[Option]] = field(default_factory=dict)
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)  # (alpha, relative standard error) as measured
     derived: dict[str, float] = field(default_factory=dict)  # alpha by one backward pass
@@ -94,7 +96,7 @@ class _Pass:
     def __post_init__(self) -> None:
         self.task = self.network.task if self.network else "other"
         wanted = self.methods
-        self.rows = {x.name: [r for r in rows(x, self.plan) if wanted is None or r.method in wanted] for x in self.layers}
+        self.rows = {x.name: [r for r in rows(x, self.plan, self.groups) if wanted is None or r.method in wanted] for x in self.layers}
         self.before = prior(self.layers, self.task)
         seen: Mapping[str, Seen] = self.calibration.seen if self.calibration else {}
         self.seen = seen.under(self.job) if isinstance(seen, Statistics) else seen

@@ -49,14 +49,26 @@ class Row:
         return self.method in SOLVED
 
 
-def rows(x: Layer, plan: Plan) -> list[Row]:
-    """What is to be computed for a layer: the plan's own methods with their knobs, the quick ones, and one that solves; quick first."""
+def rows(x: Layer, plan: Plan, groups: Iterable[int] = ()) -> list[Row]:
+    """What is to be computed for a layer: the plan's own methods with their knobs, the quick ones, and one that solves; quick first. The
+    plan's quantizer in these `groups`, too."""
     own = chosen(x, plan)
     if own is None:
         return []
     names = dict.fromkeys((*QUICK, own.quantize, own.prune, *_solvers(own)))
     found = [r for name in names if name for r in (_rounding(x, name, own, plan) if name in quantizers else _pruning(x, name, own, plan))]
+    found += _grouped(x, own, plan, groups)
     return sorted(found, key=lambda r: (r.solved, r.method in pruners))
+
+
+def _grouped(x: Layer, own: Setting, plan: Plan, groups: Iterable[int]) -> Iterable[Row]:
+    """The plan's own quantizer in groups of other sizes."""
+    if not any(k.name == "group_size" for k in knobs(quantizers[own.quantize])):
+        return
+    mine = _rounding(x, own.quantize, own, plan)
+    for g in groups:
+        grouped = replace(own, quantize_knobs={**own.quantize_knobs, "granularity": "group", "group_size": g})
+        yield from (r for r in _rounding(x, own.quantize, grouped, plan) if r not in mine)
 
 
 def chosen(x: Layer, plan: Plan) -> Setting | None:

@@ -41,6 +41,7 @@ from tests.benchmarks.table import write
 Row = dict[str, Any]
 FEW = (2, 3, 4)
 SEEDS = (0, 1)
+GROUPS = {"smollm2": (192,), "sotu-lm": (64, 128), "fashion-vit": (64,), "digits-cnn": ()}  # beside the plan's own; widths divide by them
 BUNDLED = ("sotu-lm", "fashion-vit", "digits-cnn")
 
 
@@ -115,7 +116,10 @@ def plans(o: Opened, s: Sensitivity, bits: float) -> Iterator[tuple[str, bool, P
     yield "HIGGS t^2", False, best(plain(narrow, s, False), limit).plan
     yield "output error, unweighted", False, best(plain(narrow, s, True), limit).plan
     yield "2, 3, 4 bits (ours)", True, best(narrow, limit).plan
-    yield "all bits, floors (ours)", True, best(table(o.checkpoint, o.layers, o.plan, target, predictor, o.network.task), limit).plan
+    every = table(o.checkpoint, o.layers, o.plan, target, predictor, o.network.task, safe=False)
+    yield "all bits and groups (ours)", True, best(every, limit).plan
+    floors = table(o.checkpoint, o.layers, o.plan, target, predictor, o.network.task)
+    yield "all bits and groups, floors (ours)", True, best(floors, limit).plan
 
 
 def run(case: Case, averages: tuple[float, ...]) -> Iterator[Row]:
@@ -126,7 +130,8 @@ def run(case: Case, averages: tuple[float, ...]) -> Iterator[Row]:
     knobs: dict[str, Any] = {"slim.group_size": 64, "slim.rounds": 1} if case.name == "smollm2" else {}
     plan = Plan(Choice("magnitude", 0.0, "slim", 16, knobs))
     o = opened(Recipe(case.path(), plan, limit=case.limit, tokens=case.tokens), Job())
-    s = o.sense(Job(), case.methods, case.most)
+    images = o.network.task == "image-classification"
+    s = o.sense(Job(), case.methods, answers=images, groups=GROUPS[case.name])
     predictor = Predictor.of(s)
     for bits in averages:
         for name, own, found in plans(o, s, bits):
