@@ -184,7 +184,10 @@ def test_guilt_needs_a_network(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "goal",
-    [Goal("60 MB"), Goal(123456), Goal(worse=0.01, alike=True), Goal(kl=0.1, refine=2), Goal(energy=0.5), Goal(weights=(1.0, 0.5, 0.0))],
+    [
+        Goal("60 MB"), Goal(123456), Goal(worse=0.01, alike=True), Goal(kl=0.1, refine=2, groups=(64, 128)), Goal(energy=0.5),
+        Goal(weights=(1.0, 0.5, 0.0)),
+    ],
 )
 def test_a_goal_survives_its_recipe(goal: Goal) -> None:
     r = Recipe(Path("/m"), goal=goal)
