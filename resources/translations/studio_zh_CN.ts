@@ -3063,6 +3063,10 @@ reopened in a fresh process by {tool}</source>
       <translation>--cap 只针对缓存的一部分：请指明，例如 slim cache --only layers --cap 20</translation>
     </message>
     <message>
+      <source>--groups {0}: give sizes from 2 on, such as 32,128</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>0 bit-identical to the source</source>
       <translation>0 个与源文件逐位相同</translation>
     </message>
@@ -3557,6 +3561,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     <message>
       <source>Group size</source>
       <translation>分组大小</translation>
+    </message>
+    <message>
+      <source>Group sizes are searched among for a goal; say --under, --worse, --kl, --energy, --time or --weights</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Guilty layers are found by running the network on data; open a folder with config.json and give data to score on</source>
