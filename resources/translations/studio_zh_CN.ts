@@ -3064,7 +3064,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>--groups {0}: give sizes from 2 on, such as 32,128</source>
-      <translation type="unfinished" />
+      <translation>--groups {0}：请给出不小于 2 的分组大小，例如 32,128</translation>
     </message>
     <message>
       <source>0 bit-identical to the source</source>
@@ -3564,7 +3564,7 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     </message>
     <message>
       <source>Group sizes are searched among for a goal; say --under, --worse, --kl, --energy, --time or --weights</source>
-      <translation type="unfinished" />
+      <translation>分组大小只在有目标时参与搜索；请给出 --under、--worse、--kl、--energy、--time 或 --weights</translation>
     </message>
     <message>
       <source>Guilty layers are found by running the network on data; open a folder with config.json and give data to score on</source>
