@@ -14,9 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from core.compress import Compressed, compress
 from core.formats import open_checkpoint, read
+from core.job import Job
+from core.layers import layers
 from core.networks import attach
+from core.plans import MODEL, edit
 from core.resources import root
+from core.store import Store
+from core.types import Plan
 
 SAMPLES = root() / "samples"
 DIGITS, SOTU = SAMPLES / "digits-cnn", SAMPLES / "sotu-lm"
@@ -127,3 +133,8 @@ def table(records: dict[str, bytes], end: str, edit: Callable[[Any], Any]) -> No
     found = json.loads(records[name])
     edit(found)
     records[name] = json.dumps(found).encode()
+
+
+def slimmed(path: Path, tmp: Path, **changes: Any) -> Compressed:
+    checkpoint = open_checkpoint(path)
+    return compress(checkpoint, layers(checkpoint), edit(Plan(), MODEL, **changes), None, Store(tmp / "store"), Job())
