@@ -18,7 +18,7 @@ from ..networks import Network
 from ..store import Store
 from .losses import mixed
 from .student import Student
-from .tune import HELD, _order
+from .tune import HELD, shuffled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ class Fit:
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int, store: Store, at: str) -> None:
         self.student, self.lessons, self.how, self.store, self.at = student, lessons, how, store, at
         self.params = student.params()
-        self.order = _order(lessons.trained, how.steps * how.batch, seed)
+        self.order = shuffled(lessons.trained, how.steps * how.batch, seed)
         self.rate, self.halved, self.step = how.rate, False, 0
         self.before = self.after = math.inf
         self.best = self._copy()

@@ -131,14 +131,14 @@ def _trained(
     trained = [i for i in range(count) if i % HELD]
     before = apart(network, weights, teacher, held, job)
     live = _live(compressed, network, {**weights, **_corrected(compressed, network, weights, teacher, trained[:8], job)})
-    _steps(live, network, compressed, dict(weights), teacher, _order(trained, how.steps, plan.seed), how, job)
+    _steps(live, network, compressed, dict(weights), teacher, shuffled(trained, how.steps, plan.seed), how, job)
     tuned = _folded(compressed, network, live, base)
     after = apart(network, {**weights, **changed(tuned)}, teacher, held, job)
     compressed.store.put(_verdict(base), Dense(torch.tensor([before, after], dtype=torch.float64)))
     return (tuned if after < before else compressed), before, after
 
 
-def _order(trained: list[int], steps: int, seed: int) -> list[int]:
+def shuffled(trained: list[int], steps: int, seed: int) -> list[int]:
     """Pieces in random order, every one once before any comes again."""
     import torch
 
