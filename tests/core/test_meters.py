@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -183,41 +182,33 @@ def test_meters_do_not_import_torch() -> None:
 
 
 class Machine:
-    """A processor whose counter runs at 10 W always and at 30 W more while it works: the true meter reads its powercap file."""
+    """A processor with a clock of its own, whose counter runs at 10 W always and at 30 W more while it works; the true meter reads it."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.last, self.busy = tree(root, LAPTOP), time.perf_counter(), 0.0
+        self.root, self.now = tree(root, LAPTOP), 0.0
 
-    def settle(self, extra: float = 0.0) -> None:
-        now = time.perf_counter()
-        add(self.root, "intel-rapl:0", round(1e6 * (10 * (now - self.last) + extra)))
-        self.last = now
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, watts: float = 10.0) -> None:
+        self.now += seconds
+        add(self.root, "intel-rapl:0", round(1e6 * watts * seconds))
 
     def work(self, seconds: float) -> None:
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            pass
-        self.settle(30 * seconds)
+        self.sleep(seconds, 40.0)
 
 
 def test_original_and_variant_are_metered_by_turns_above_what_the_machine_draws_at_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine(tmp_path)
-    true = Rapl(tmp_path)
-    meter = SimpleNamespace(title="RAPL", covers="package", tick=0.0)
-
-    class Live(SimpleNamespace):
-        def __call__(self) -> object:
-            machine.settle()
-            return true()
-
-    for name, value in (("WINDOW", 0.03), ("IDLE", 0.1)):
-        monkeypatch.setattr(f"core.metered.{name}", value)
-    found = metered(lambda: machine.work(0.004), lambda: machine.work(0.002), 2.0, Live(**vars(meter)), Job(), 0.5)
-    assert found.idle == pytest.approx(10, rel=0.05)
-    assert found.ratio.value == pytest.approx(2, rel=0.2)
-    assert found.before_net.value == pytest.approx(30 * 0.004 / 2, rel=0.2)
+    for module in ("metered", "measure"):
+        monkeypatch.setattr(f"core.{module}.time", machine)
+    own = random.Random(0)
+    found = metered(lambda: machine.work(0.4 + own.uniform(0, 0.01)), lambda: machine.work(0.2), 2.0, Rapl(tmp_path), Job(), 20.0)
+    assert found.idle == pytest.approx(10, rel=1e-3)
+    assert found.ratio.value == pytest.approx(2, rel=0.03)
+    assert found.before_net.value == pytest.approx(30 * 0.4 / 2, rel=0.03)
     assert found.before.value > found.before_net.value > found.after_net.value > 0
     assert 0 < found.before.error < found.before.value
     assert found.rounds >= 6
@@ -244,7 +235,7 @@ def test_slim_measure_prints_joules_of_a_powercap_tree(
     true = Rapl.__call__
 
     def live(self: Rapl) -> object:
-        machine.settle()
+        machine.sleep(0.01)
         return true(self)
 
     monkeypatch.setattr(Rapl, "__call__", live)
