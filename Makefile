@@ -26,6 +26,7 @@ bench: $(STAMP)
 	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python tests/benchmarks/feel.py --quick
 	$(ENV) $(BIN)/python tests/benchmarks/quality.py --quick
 	$(ENV) OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/energy.py --quick
+	$(ENV) OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/recovery.py --quick
 
 # What the benchmarks compare with, in a venv of its own: 1.5 GB, never needed to use or test the studio.
 peers: .peers/.installed

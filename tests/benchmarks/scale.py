@@ -29,7 +29,6 @@ sys.path.insert(0, str(HERE))
 SHARD = 512_000_000  # bytes; published 8B checkpoints have shards of 4 to 5 GB, which are mapped and so make no difference
 RUNS = {
     "data-free rtn 4 bit": "--quantize rtn --bits 4 --knob rtn.group_size=64",
-    "data-free hqq 4 bit": "--quantize hqq --bits 4 --knob hqq.group_size=64",
     "data-free magnitude 50 %": "--prune magnitude --amount 0.5",
     "calibrated wanda 50 %": "--prune wanda --amount 0.5",
     "calibrated gptq 3 bit, blocks of the hidden size": "--quantize gptq --bits 3 --knob gptq.group_size=64 --block HIDDEN",
