@@ -104,6 +104,8 @@ class Fit:
         """Train to the end; the student is left in its best state. Cancelled: the state is kept, and the next run goes on from it."""
         if not self._resumed():
             self.before = self.after = self.lessons.checked(self.student, self.how, job)
+        elif self._due:
+            self._look(job)  # it may have been stopped in the middle of this very look
         job.point(Course(self.at, self.step, self.before))
         stopped, saved = "", time.monotonic()
         try:
@@ -147,13 +149,20 @@ class Fit:
 
     def _tell(self, terms: dict[str, float], job: Job) -> None:
         """A point for the chart, with the check on pieces kept apart when it is due."""
-        held = None
-        if self.step % max(1, self.how.steps // CHECKS) == 0 or self.step == self.how.steps:
-            held = self.lessons.checked(self.student, self.how, job)
-            if held < self.after:
-                self.after, self.best = held, self._copy()
+        held = self._look(job) if self._due else None
         job.point(Lesson(self.step, self.how.steps, terms, self.rate * self._share(), held, self.before))
         job.detail(", ".join(f"{k} {v:.3g}" for k, v in terms.items()))
+
+    @property
+    def _due(self) -> bool:
+        return self.step % max(1, self.how.steps // CHECKS) == 0 or self.step == self.how.steps
+
+    def _look(self, job: Job) -> float:
+        """The loss on the pieces kept apart; the best state is kept."""
+        held = self.lessons.checked(self.student, self.how, job)
+        if held < self.after:
+            self.after, self.best = held, self._copy()
+        return held
 
     def _share(self) -> float:
         """Of the rate: up in a line, then down along a cosine to a tenth."""
