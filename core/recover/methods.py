@@ -89,6 +89,8 @@ class Federated:
     def __post_init__(self) -> None:
         if self.noise and not self.limit:
             raise BadPlan("Noise hides a client only if its change has a longest size: set federated.limit, too")
+        if self.noise and (self.trim or self.update != "float32"):  # either lets one client weigh more than the ε that is told allows
+            raise BadPlan("Noise hides a client only in a plain mean: set federated.trim = 0 and federated.update = float32")
 
     @staticmethod
     def loop() -> type[Federation]:

@@ -3759,6 +3759,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>只有限制了更新的最大长度，噪声才能隐藏客户端：请同时设置 federated.limit</translation>
     </message>
     <message>
+      <source>Noise hides a client only in a plain mean: set federated.trim = 0 and federated.update = float32</source>
+      <translation>只有在普通平均中噪声才能隐藏客户端：请设置 federated.trim = 0 和 federated.update = float32</translation>
+    </message>
+    <message>
       <source>Noise, of the longest change</source>
       <translation>噪声（相对变化量上限）</translation>
     </message>

@@ -127,6 +127,9 @@ def test_a_clipped_change_keeps_its_direction_and_epsilon_is_the_published_figur
 def test_noise_without_a_longest_change_is_refused() -> None:
     with pytest.raises(BadPlan, match="limit"):
         Federated(noise=1.0)
+    for broken in ({"trim": 0.1}, {"update": "int8"}):
+        with pytest.raises(BadPlan, match="plain mean"):
+            Federated(noise=1.0, limit=1.0, **broken)
 
 
 def test_a_client_that_sends_nonsense_is_named_and_the_round_goes_on(digits: Pupil, tmp_path: Path) -> None:
