@@ -28,3 +28,10 @@ class Round:
     held: float
     before: float
     sent: int  # bytes from all clients to the server
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What closed forms gave back before any training: (what was done, distance before, after) of every step that helped."""
+
+    steps: tuple[tuple[str, float, float], ...]

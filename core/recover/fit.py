@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,11 @@ from ..job import Job
 from ..lessons import Lesson
 from ..networks import Network
 from ..store import Store
+from .answers import Answers, Top
+from .gradual import EVERY, GROWN
+from .hidden import Hidden
 from .losses import mixed
+from .precision import running
 from .student import Student
 from .tune import HELD, shuffled
 
@@ -34,6 +38,7 @@ class Lessons:
     network: Network
     pieces: Batches
     teacher: Reference | None
+    hidden: Hidden | None = None
 
     @property
     def held(self) -> list[int]:
@@ -50,14 +55,16 @@ class Lessons:
 
     def taught(self, pieces: Batches) -> Reference | None:
         """The teacher of other pieces."""
+        if isinstance(self.teacher, Answers):
+            return self.teacher.like(pieces)
         return Reference(self.teacher.network, self.teacher.weights, pieces) if self.teacher is not None else None
 
-    def checked(self, student: Student, how: Any, job: Job) -> float:
-        """The loss on the pieces kept apart, as the model would be stored now; infinite where it is no number."""
+    def checked(self, student: Student, how: Any, job: Job, weights: Mapping[str, Tensor] | None = None) -> float:
+        """The loss on the pieces kept apart, as the model would be stored now (or with these weights); infinite where it is no number."""
         import torch
 
         with torch.no_grad(), heard(self.network, job):
-            weights = student.weights()
+            weights = dict(weights) if weights is not None else student.weights()
             found = [float(self.loss(weights, i, how, job)[0]) for i in self.held]
         mean = sum(found) / len(found)
         return mean if math.isfinite(mean) else math.inf
@@ -65,9 +72,20 @@ class Lessons:
     def loss(self, weights: dict[str, Tensor], i: int, how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
         """The mean over the rows of one piece, and its terms."""
         task, item = self.network.task, self.pieces.items[i]
-        target = self.teacher.answer(i, job).clone() if self.teacher is not None else None  # out of inference mode
-        out = self.network.forward(weights, dict(item)).float()
-        return mixed(task, target, out[0, :-1] if task == "causal-lm" else out, item, how.share, how.temperature)
+        watching: Any = self.hidden.watching() if self.hidden is not None else nullcontext({})
+        with watching as seen, running(getattr(how, "precision", "float32")):
+            out = self.network.forward(weights, dict(item)).float()
+        rows = out[0, :-1] if task == "causal-lm" else out
+        total, terms = mixed(task, self._target(i, job), rows, item, how.share, how.temperature)
+        if self.hidden is not None:
+            apart = self.hidden.loss(seen, item, job)
+            total, terms = total + how.hidden * apart, terms | {"hidden": float(apart.detach())}
+        return total, terms
+
+    def _target(self, i: int, job: Job) -> Tensor | Top | None:
+        if isinstance(self.teacher, Answers):
+            return self.teacher.target(i, job)
+        return self.teacher.answer(i, job).clone() if self.teacher is not None else None  # out of inference mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +111,8 @@ class Fit:
 
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int, store: Store, at: str) -> None:
         self.student, self.lessons, self.how, self.store, self.at = student, lessons, how, store, at
-        self.params = student.params()
+        self.params = [*student.params(), *(lessons.hidden.params if lessons.hidden is not None else ())]
+        self.state = [*self.params, *student.masks]  # all that changes
         self.order = shuffled(lessons.trained, how.steps * how.batch, seed)
         self.rate, self.halved, self.step = how.rate, False, 0
         self.before = self.after = math.inf
@@ -103,7 +122,7 @@ class Fit:
     def run(self, job: Job) -> Learned:
         """Train to the end; the student is left in its best state. Cancelled: the state is kept, and the next run goes on from it."""
         if not self._resumed():
-            self.before = self.after = self.lessons.checked(self.student, self.how, job)
+            self.before = self.after = self.lessons.checked(self.student, self.how, job, self.student.before)
         elif self._due:
             self._look(job)  # it may have been stopped in the middle of this very look
         job.point(Course(self.at, self.step, self.before))
@@ -124,10 +143,17 @@ class Fit:
         self._put(self.best)
         return Learned(self.before, self.after, stopped)
 
+    @property
+    def _grown(self) -> float:
+        """How far the schedule of zeros has come; 1 = all are there."""
+        return min(1.0, self.step / (GROWN * self.how.steps)) if self.student.growing else 1.0
+
     def _stepped(self, job: Job) -> bool:
         """One step of the optimizer; False when a loss or a gradient is not finite."""
         import torch
 
+        if self.student.growing and self.step % max(1, self.how.steps // EVERY) == 0:
+            self.student.grow(self._grown)
         pieces = self.order[self.step * self.how.batch : (self.step + 1) * self.how.batch]
         terms: dict[str, float] = {}
         for i in pieces:
@@ -159,8 +185,10 @@ class Fit:
 
     def _look(self, job: Job) -> float:
         """The loss on the pieces kept apart; the best state is kept."""
+        if self._grown == 1:
+            self.student.grow(1.0)
         held = self.lessons.checked(self.student, self.how, job)
-        if held < self.after:
+        if held < self.after and self._grown == 1:
             self.after, self.best = held, self._copy()
         return held
 
@@ -183,19 +211,19 @@ class Fit:
         self.adam = torch.optim.AdamW(self.params, lr=self.rate, weight_decay=self.how.decay)
 
     def _copy(self) -> list[Tensor]:
-        return [p.detach().clone() for p in self.params]
+        return [p.detach().clone() for p in self.state]
 
     def _put(self, values: list[Tensor]) -> None:
         import torch
 
         with torch.no_grad():
-            for p, v in zip(self.params, values, strict=True):
+            for p, v in zip(self.state, values, strict=True):
                 p.copy_(v)
 
     def _save(self) -> None:
         """Everything the loop needs to go on as if it had never stopped."""
         moments = self.adam.state_dict()["state"]
-        tensors = {f"value{i}": p.detach() for i, p in enumerate(self.params)}
+        tensors = {f"value{i}": p.detach() for i, p in enumerate(self.state)}
         tensors |= {f"best{i}": b for i, b in enumerate(self.best)}
         tensors |= {f"{k}{i}": t for i, m in moments.items() for k, t in m.items()}
         said = {"step": self.step, "rate": self.rate, "halved": int(self.halved), "before": self.before, "after": self.after}
@@ -204,11 +232,11 @@ class Fit:
     def _resumed(self) -> bool:
         """Whether an interrupted run was found and taken up."""
         found = self.store.find(self.at)
-        if found is None or len(self.params) != sum(k.startswith("value") for k in found[0]):
+        if found is None or len(self.state) != sum(k.startswith("value") for k in found[0]):
             return False
         tensors, said = found
-        self._put([tensors[f"value{i}"] for i in range(len(self.params))])
-        self.best = [tensors[f"best{i}"].clone() for i in range(len(self.params))]
+        self._put([tensors[f"value{i}"] for i in range(len(self.state))])
+        self.best = [tensors[f"best{i}"].clone() for i in range(len(self.state))]
         self.step, self.halved = int(said["step"]), said["halved"] == "1"
         self.rate, self.before, self.after = float(said["rate"]), float(said["before"]), float(said["after"])
         self._optimizer()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BadPlan
 from ..registry import Registry, knob
+from .precision import PRECISIONS
 
 if TYPE_CHECKING:
     from .federated import Federation
@@ -28,6 +29,8 @@ class Training:
     clip: float = knob(1.0, 0.1, 10.0, 0.1, label="Gradient clipping")
     batch: int = knob(1, 1, 32, 1, label="Pieces a step")
     rank: int = knob(8, 1, 64, 1, label="LoRA rank")
+    gradual: bool = knob(False, label="Prune gradually")
+    precision: str = knob("auto", choices=PRECISIONS)
 
     @staticmethod
     def loop() -> type[Fit]:
@@ -50,12 +53,15 @@ class FineTune(Training):
 @recoveries("distil")
 @dataclass(frozen=True, slots=True)
 class Distil(Training):
-    """Trains towards the original's answers, (1 - λ)·task + λ·T²·KL(teacher ‖ student) (Hinton et al. 2015, arXiv:1503.02531); λ = 1 needs
-    no labels. Masks and grids hold, as in fine-tuning."""
+    """Trains towards a teacher's answers, (1 - λ)·task + λ·T²·KL(teacher ‖ student) (Hinton et al. 2015, arXiv:1503.02531), the original's
+    unless another teacher is given; λ = 1 needs no labels. With a weight of hidden states, what the blocks give is taught, too (Romero et
+    al. 2015, arXiv:1412.6550). Masks and grids hold, as in fine-tuning."""
 
     title: ClassVar[str] = "Distil"
     share: float = knob(1.0, 0.0, 1.0, 0.05, label="λ, weight of the teacher")
     temperature: float = knob(1.0, 1.0, 10.0, 0.5, label="Temperature")
+    top: int = knob(0, 0, 4096, 16, label="Teacher's classes on disk (0: all, in memory)")
+    hidden: float = knob(0.0, 0.0, 10.0, 0.1, label="Weight of hidden states")
 
 
 @recoveries("federated")

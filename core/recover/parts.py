@@ -99,6 +99,24 @@ class Plain:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """A mean or variance that a batch norm counted: no gradient moves it, counting anew does."""
+
+    values: Tensor
+    dtype: torch.dtype
+
+    @property
+    def params(self) -> list[Tensor]:
+        return []
+
+    def value(self) -> Tensor:
+        return self.values.to(self.dtype).float()
+
+    def stored(self) -> Stored:
+        return Dense(self.values.to(self.dtype))
+
+
+@dataclass(frozen=True)
 class Factors:
     """Codes stay as they are; each output row's scales (or values) take one factor."""
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..compress import Compressed
+from ..errors import BadPlan
 from ..formats import read
 from ..networks import Network
 from ..plans import BY_USER, resolve
 from ..stored import Codebook, Dense, Quantized, Stored
 from ..types import FLOATS, Layer, Setting
+from . import gradual, norms
 from .methods import Training
-from .parts import Factors, Full, LowRank, Part, Plain, Scales, Table, full, grid, low_rank
+from .parts import Counted, Factors, Full, Grid, LowRank, Part, Plain, Scales, Table, full, grid, low_rank
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,34 @@ class Student:
     fixed: Mapping[str, Tensor]
     parts: Mapping[str, Part]
     tensors: Mapping[str, str]
+    growing: Mapping[str, int] = field(default_factory=dict)  # Layer.name -> its zeros in the end, where they come one after the other
+    before: Mapping[str, Tensor] | None = None  # what it is held against, where it begins as something else
+
+    @property
+    def masks(self) -> list[Tensor]:
+        """Masks that change while it is trained."""
+        return [m for n in self.growing if (m := getattr(self.parts[n], "mask", None)) is not None]
+
+    def grow(self, t: float) -> None:
+        """Zeros as they are due after the share t of their schedule."""
+        for name, final in self.growing.items():
+            part = self.parts[name]
+            assert isinstance(part, Plain | Grid)
+            gradual.grow(part, final, gradual.cubic(t))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has batch norms to count anew."""
+        return any(isinstance(p, Counted) for p in self.parts.values())
+
+    def count(self, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Other batch norm statistics, by tensor name; returns what they were."""
+        was = {}
+        for name, p in self.parts.items():
+            if isinstance(p, Counted) and (tensor := self.tensors[name]) in fresh:
+                was[tensor] = p.values.clone()
+                p.values.copy_(fresh[tensor])
+        return was
 
     def params(self) -> list[Tensor]:
         return [p for part in self.parts.values() for p in part.params]
@@ -50,16 +80,43 @@ def student(compressed: Compressed, network: Network, weights: Mapping[str, Tens
     import torch
 
     settings = {**resolve(compressed.plan, compressed.layers), **compressed.settings}
-    run, g = set(network.names.values()), torch.Generator().manual_seed(compressed.plan.seed)
+    run, g, counted = set(network.names.values()), torch.Generator().manual_seed(compressed.plan.seed), norms.tensors(network)
     parts: dict[str, Part] = {}
     for x in compressed.layers:
         if x.tensor.name not in run or (x.tensor.dtype not in FLOATS and x.name not in compressed.outcomes):
             continue
-        if settings[x.name].protected != BY_USER and (part := _part(compressed, x, settings[x.name], weights, how, g)) is not None:
+        if settings[x.name].protected == BY_USER:
+            continue
+        if x.tensor.name in counted:
+            parts[x.name] = Counted(weights[x.tensor.name].float().clone(), _dtype(compressed.stored(x)))
+        elif (part := _part(compressed, x, settings[x.name], weights, how, g)) is not None:
             parts[x.name] = part
     tensors = {x.name: x.tensor.name for x in compressed.layers if x.name in parts}
     moving = set(tensors.values())
-    return Student({n: w for n, w in weights.items() if n not in moving}, parts, tensors)
+    slim = Student({n: w for n, w in weights.items() if n not in moving}, parts, tensors)
+    return _gradual(slim, compressed, settings, weights, how, g) if getattr(how, "gradual", False) else slim
+
+
+def _gradual(
+    slim: Student, compressed: Compressed, settings: Mapping[str, Setting], weights: Mapping[str, Tensor], how: Training, g: torch.Generator
+) -> Student:
+    """Pruned layers begin whole, as they were stored before; the compressed model is what the result must beat."""
+    import torch
+
+    if how.train == "scales":
+        raise BadPlan("Pruning gradually trains weights: set train = all (or lora), or switch gradual off")
+    parts, growing = dict(slim.parts), {}
+    for x in (x for x in compressed.layers if x.name in parts and settings[x.name].prune):
+        part, w = parts[x.name], read(x.tensor).float()
+        if not isinstance(part, Plain | Grid) or part.mask is None:
+            continue
+        gradual.check(settings[x.name], x.name)
+        growing[x.name] = part.mask.numel() - int(part.mask.count_nonzero())
+        latent = low_rank(w, _unit(w), how.rank, g) if how.train == "lora" else full(w, part.latent.unit)
+        parts[x.name] = replace(part, latent=latent, mask=torch.ones_like(part.mask))
+    if not growing:
+        raise BadPlan("Nothing of this plan is pruned to single zeros, so nothing can be pruned gradually; switch gradual off")
+    return replace(slim, parts=parts, growing=growing, before=weights)
 
 
 def _part(

@@ -1,0 +1,91 @@
+"""Batch norms count anew: means and variances of what each is given by the network as it is now; no training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..evaluate import heard
+from ..job import Job
+from ..networks import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SAMPLES = 128  # of one pass: the fewer, the more a pass's own statistics stray from those of all
+
+
+def counted(network: Network) -> dict[str, nn.Module]:
+    """Path -> batch norm that runs on counted statistics; {} where the network can't be looked into."""
+    from torch import nn
+
+    if network.module is None:
+        return {}
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return {n: m for n, m in network.module.named_modules() if isinstance(m, kinds) and m.running_mean is not None}
+
+
+def tensors(network: Network) -> set[str]:
+    """Names of the tensors that hold counted statistics."""
+    found = (network.names.get(f"{n}.{which}") for n in counted(network) for which in ("running_mean", "running_var"))
+    return {t for t in found if t}
+
+
+def restated(network: Network, weights: Mapping[str, Tensor], items: Sequence[dict[str, Tensor]], job: Job) -> dict[str, Tensor]:
+    """Tensor name -> mean or variance (channels,), float32, over all samples of `items`. Each pass is normalised by its own statistics, so
+    that every norm is counted behind norms that fit already (Wu and Johnson 2021, arXiv:2105.07576); {} without batch norms."""
+    import torch
+
+    norms, names = counted(network), network.names
+    if not norms or not items:
+        return {}
+    sums: dict[str, Tensor] = {}
+    total = 0
+    with torch.inference_mode(), _counting(norms), heard(network, job):
+        for item in job.track(list(_joined(items)), "Counting batch norms"):
+            fresh = {names[f"{n}.{w}"]: weights[names[f"{n}.{w}"]].float().clone() for n in norms for w in ("running_mean", "running_var")}
+            network.forward({**weights, **fresh}, dict(item))
+            size = len(next(iter(item.values())))
+            total += size
+            for n in norms:
+                mean, var = (fresh[names[f"{n}.{w}"]].double() for w in ("running_mean", "running_var"))
+                for what, value in ((f"{n}.running_mean", mean), (f"{n}.running_var", var + mean.square())):
+                    sums[what] = sums.get(what, torch.zeros_like(value)) + size * value
+    out = {}
+    for n in norms:
+        mean = sums[f"{n}.running_mean"] / total
+        out[names[f"{n}.running_mean"]] = mean.float()
+        out[names[f"{n}.running_var"]] = (sums[f"{n}.running_var"] / total - mean.square()).clamp(min=0).float()
+    return {n: t.clone() for n, t in out.items()}
+
+
+def _joined(items: Sequence[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """Samples of one shape, so many at a time."""
+    import torch
+
+    run: list[dict[str, Tensor]] = []
+    for item in items:
+        if run and (_shape(item) != _shape(run[0]) or sum(len(next(iter(x.values()))) for x in run) >= SAMPLES):
+            yield {k: torch.cat([x[k] for x in run]) for k in run[0]}
+            run = []
+        run.append(item)
+    if run:
+        yield {k: torch.cat([x[k] for x in run]) for k in run[0]}
+
+
+def _shape(item: dict[str, Tensor]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(t.shape[1:]) for t in item.values())
+
+
+@contextmanager
+def _counting(norms: Mapping[str, nn.Module]) -> Iterator[None]:
+    """While it lasts, these norms normalise by what they are given and note it; the skeleton is as before afterwards."""
+    was = {n: (m.training, m.momentum) for n, m in norms.items()}
+    try:
+        for m in norms.values():
+            m.training, m.momentum = True, 1.0  # type: ignore[assignment]
+        yield
+    finally:
+        for n, m in norms.items():
+            m.training, m.momentum = was[n]  # type: ignore[assignment]
