@@ -42,8 +42,8 @@ def trained(
     from .tune import changed
 
     other = teacher() if teacher is not None else None
-    by = (other.network, other.weights) if other else (reference.network, reference.weights)
-    done = train(compressed, network, weights, Teaching(*by, data()), job, anew, other.identity if other else "")
+    by = Teaching(other.network, dict(other.weights), data()) if other else Teaching(reference.network, reference.weights, data())
+    done = train(compressed, network, weights, by, job, anew, other.identity if other else "")
     return done, ({**weights, **changed(done)} if done is not compressed else weights)
 
 

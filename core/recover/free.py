@@ -179,8 +179,6 @@ class _Steps:
 
     def _seen(self, modules: Mapping[str, nn.Module]) -> dict[str, Seen]:
         """What these modules give, here and in the original, over a few pieces."""
-        import torch
-
         if not modules or self.teacher.network.module is None:
             return {}
         paths = {t: p for p, t in self.teacher.network.names.items()}
@@ -196,7 +194,7 @@ class _Steps:
                 y, t = here[n].double(), there[n].double()
                 found = [len(y), y.sum(0), t.sum(0), (y * y).sum(0), (y * t).sum(0)]
                 sums[n] = [a + b for a, b in zip(sums[n], found, strict=True)] if n in sums else found
-        return {n: Seen(*(torch.as_tensor(v).clone() for v in s)) for n, s in sums.items()}
+        return {n: Seen(s[0], *(v.clone() for v in s[1:])) for n, s in sums.items()}
 
 
 @contextmanager

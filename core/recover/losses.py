@@ -66,9 +66,10 @@ def mixed(
     if share < 1:
         terms["task"] = told(task, rows, item).mean()
     if share > 0 and teacher is not None:
-        kept = not isinstance(teacher, torch.Tensor)
-        found = likeliest(teacher, rows, temperature) if kept else distilled(task, teacher, rows, temperature)
-        terms["teacher"] = found.mean()
+        if isinstance(teacher, torch.Tensor):
+            terms["teacher"] = distilled(task, teacher, rows, temperature).mean()
+        else:
+            terms["teacher"] = likeliest(teacher, rows, temperature).mean()
     weight = {"task": 1 - share, "teacher": share}
     total = sum((weight[k] * v for k, v in terms.items()), rows.new_zeros(()))
     return total, {k: float(v.detach()) for k, v in terms.items()}

@@ -88,4 +88,4 @@ def _counting(norms: Mapping[str, nn.Module]) -> Iterator[None]:
         yield
     finally:
         for n, m in norms.items():
-            m.training, m.momentum = was[n]  # type: ignore[assignment]
+            m.training, m.momentum = was[n]

@@ -53,10 +53,9 @@ def unlike(pupil: Network, network: Network, of: Checkpoint, by: Checkpoint) -> 
         return _classes(pupil, network) or _pictures(pupil, network)
     if why := _words(pupil.tokenizer.get_vocab(), network.tokenizer.get_vocab()):
         return why
-    key = "vocab_size" if pupil.task == "causal-lm" else "hidden_size"
+    key = "vocab_size" if pupil.task == "causal-lm" else "hidden_size"  # what an answer's row is as wide as
     if (a := by.config.get(key)) != (b := of.config.get(key)):
-        what = "scores" if pupil.task == "causal-lm" else "gives embeddings of"
-        return f"it {what} {a} {'tokens' if key == 'vocab_size' else 'numbers'}, the model {b}; choose one with the same {key}"
+        return f"its {key} is {a}, the model's {b}; choose one whose answers are as wide"
     return ""
 
 
@@ -82,5 +81,5 @@ def _pictures(pupil: Network, network: Network) -> str:
     for key in ("image_size", "num_channels"):
         a, b = pupil.pictures.get(key), network.pictures.get(key)
         if a is not None and b is not None and a != b:
-            return f"its {key} is {b}, the model's {a}; choose one that reads the same pictures"
+            return f"it reads pictures of {key} {b}, the model of {a}; choose one that reads the same"
     return ""

@@ -76,7 +76,7 @@ def _trained(
     import torch
 
     learner = student(compressed, network, weights, how)
-    if teacher is not None and getattr(how, "hidden", 0):
+    if teacher is not None and getattr(how, "hidden", False):
         lessons = replace(lessons, hidden=Hidden.between(teacher, network, learner, lessons.pieces.items[lessons.trained[0]], how, job))
     learned = how.loop()(learner, lessons, how, compressed.plan.seed, compressed.store, kept.part(base, "state")).run(job)
     with torch.no_grad():

@@ -240,7 +240,7 @@ def _modules(network: Network, compressed: Compressed) -> dict[str, nn.Module]:
     out: dict[str, nn.Module] = {}
     for x in compressed.layers:
         inside = users.get(x.tensor.name, [])
-        if x.name not in compressed.outcomes or len(inside) != 1 or not _takes(compressed, x):
+        if x.name not in compressed.outcomes or len(inside) != 1 or not inside[0].endswith(".weight") or not _takes(compressed, x):
             continue
         module = network.module.get_submodule(inside[0].removesuffix(".weight"))
         if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):

@@ -3099,6 +3099,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
       <translation>4:8</translation>
     </message>
     <message>
+      <source>; a teacher must have the very same vocabulary</source>
+      <translation>;教师的词表必须与模型完全相同</translation>
+    </message>
+    <message>
       <source>; codes that are floats once they are loaded save nothing</source>
       <translation>；加载后变为浮点数的编码不省能</translation>
     </message>
@@ -3243,6 +3247,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>BF16</translation>
     </message>
     <message>
+      <source>Batch norms counted anew: {0} -&gt; {1}, measured</source>
+      <translation>重新统计批归一化:{0} -&gt; {1},实测</translation>
+    </message>
+    <message>
       <source>Battery: it is being charged or full; pull the plug to measure</source>
       <translation>电池：正在充电或已充满；拔掉电源再测量</translation>
     </message>
@@ -3319,6 +3327,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>对比</translation>
     </message>
     <message>
+      <source>Comparing layers</source>
+      <translation>比较各层</translation>
+    </message>
+    <message>
       <source>Comparing token by token</source>
       <translation>正在逐词元比较</translation>
     </message>
@@ -3353,6 +3365,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Counting</source>
       <translation>统计</translation>
+    </message>
+    <message>
+      <source>Counting batch norms</source>
+      <translation>统计批归一化</translation>
     </message>
     <message>
       <source>Coverage</source>
@@ -3491,6 +3507,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
       <translation>Fisher 剪枝需要可运行的网络和数据；请改用幅值剪枝</translation>
     </message>
     <message>
+      <source>Free recovery, {0}: distance to the original on data it did not see {1} -&gt; {2}, measured</source>
+      <translation>免训练恢复,{0}:在未见数据上与原模型的距离 {1} -&gt; {2},实测</translation>
+    </message>
+    <message>
       <source>GB</source>
       <translation>GB</translation>
     </message>
@@ -3581,6 +3601,14 @@ The original moves a real-valued zero point with the scale fixed; here the zero 
       <translation>半二次量化，无需数据：拟合网格前先用 l_p 收缩把离群值分离出来（Badri 与 Shaji，2023）。
 
 原方法固定缩放因子、移动实数零点；各种导出格式都要求整数零点，因此这里拟合的是缩放因子。从搜索得到的网格出发，每组保留 l_p 误差较小者。</translation>
+    </message>
+    <message>
+      <source>Hidden states can't be taught: no chain of like blocks was found in the network; set distil.hidden = 0</source>
+      <translation>无法蒸馏隐藏状态:网络中找不到一串相同的块;请设 distil.hidden = 0</translation>
+    </message>
+    <message>
+      <source>Hidden states can't be taught: the teacher's have another length or picture size; set distil.hidden = 0</source>
+      <translation>无法蒸馏隐藏状态:教师的隐藏状态长度或图像尺寸不同;请设 distil.hidden = 0</translation>
     </message>
     <message>
       <source>I don't know what goes into a {0}; export it as dense safetensors</source>
@@ -3767,6 +3795,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>噪声（相对变化量上限）</translation>
     </message>
     <message>
+      <source>Nothing of this plan is pruned to single zeros, so nothing can be pruned gradually; switch gradual off</source>
+      <translation>此方案没有把单个权重剪为零,因此无从渐进剪枝;请关闭 gradual</translation>
+    </message>
+    <message>
       <source>Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side</source>
       <translation>未作校正：该网络不是由块串成的链，其各层并行压缩</translation>
     </message>
@@ -3823,8 +3855,20 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>精修轮数</translation>
     </message>
     <message>
+      <source>Precision</source>
+      <translation>精度</translation>
+    </message>
+    <message>
       <source>Prices are measured by running the network; it can't run here</source>
       <translation>代价需运行网络来实测；网络无法在此运行</translation>
+    </message>
+    <message>
+      <source>Prune gradually</source>
+      <translation>渐进剪枝</translation>
+    </message>
+    <message>
+      <source>Pruning gradually trains weights: set train = all (or lora), or switch gradual off</source>
+      <translation>渐进剪枝要训练权重:请设 train = all(或 lora),或关闭 gradual</translation>
     </message>
     <message>
       <source>Pull to the start</source>
@@ -4015,6 +4059,14 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>TQ2_0</translation>
     </message>
     <message>
+      <source>Taught by {0}, {1} parameters</source>
+      <translation>教师为 {0},{1} 个参数</translation>
+    </message>
+    <message>
+      <source>Teacher's classes on disk (0: all, in memory)</source>
+      <translation>存盘的教师类别数(0:全部,在内存中)</translation>
+    </message>
+    <message>
       <source>Temperature</source>
       <translation>温度</translation>
     </message>
@@ -4145,6 +4197,14 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The studio can't score a {0}; it can be slimmed and exported, not evaluated</source>
       <translation>无法评测 {0}；可以压缩和导出，但不能评测</translation>
+    </message>
+    <message>
+      <source>The teacher {0} can't run: {1}</source>
+      <translation>教师 {0} 无法运行:{1}</translation>
+    </message>
+    <message>
+      <source>The teacher {0} can't teach this model: {1}</source>
+      <translation>教师 {0} 不能教这个模型:{1}</translation>
     </message>
     <message>
       <source>The temperature is 0 to 5 and the answer has one token at least; give other numbers</source>
@@ -4327,8 +4387,8 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>直接训练任务本身：下一个词元或标签。掩码与网格保持不变：选 `all` 或 `lora` 时，量化层透过取整训练（带可学习缩放的 QAT：LSQ，Esser 等，2020，arXiv:1902.08153）。</translation>
     </message>
     <message>
-      <source>Trains towards the original's answers, (1 - λ)·task + λ·T²·KL(teacher ‖ student) (Hinton et al. 2015, arXiv:1503.02531); λ = 1 needs no labels. Masks and grids hold, as in fine-tuning.</source>
-      <translation>向原模型的回答训练，(1 - λ)·任务 + λ·T²·KL(教师 ‖ 学生)（Hinton 等，2015，arXiv:1503.02531）；λ = 1 不需要标签。与微调一样，掩码与网格保持不变。</translation>
+      <source>Trains towards a teacher's answers, (1 - λ)·task + λ·T²·KL(teacher ‖ student) (Hinton et al. 2015, arXiv:1503.02531), the original's unless another teacher is given; λ = 1 needs no labels. With a weight of hidden states, what the blocks give is taught, too (Romero et al. 2015, arXiv:1412.6550). Masks and grids hold, as in fine-tuning.</source>
+      <translation>向教师的答案训练:(1 - λ)·任务 + λ·T²·KL(教师 ‖ 学生)(Hinton 等 2015,arXiv:1503.02531);未指定别的教师时,教师为原模型;λ = 1 不需要标签。隐藏状态的权重大于零时,各块的输出也一并学习(Romero 等 2015,arXiv:1412.6550)。与微调一样,掩码和网格保持不变。</translation>
     </message>
     <message>
       <source>Trimmed on either side</source>
@@ -4393,6 +4453,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>Watching layers</source>
       <translation>观察各层</translation>
+    </message>
+    <message>
+      <source>Weight of hidden states</source>
+      <translation>隐藏状态的权重</translation>
     </message>
     <message>
       <source>Weighted by samples</source>
@@ -4579,6 +4643,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>至少要留一个注意力头</translation>
     </message>
     <message>
+      <source>auto</source>
+      <translation>自动</translation>
+    </message>
+    <message>
+      <source>bfloat16</source>
+      <translation>bfloat16</translation>
+    </message>
+    <message>
       <source>bias: a few numbers, nothing to gain</source>
       <translation>偏置：数量很少，压缩无益</translation>
     </message>
@@ -4605,6 +4677,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>choose methods that need no data (magnitude, rtn): they work layer by layer</source>
       <translation>选择不需要数据的方法（magnitude、rtn）：它们逐层工作</translation>
+    </message>
+    <message>
+      <source>class {0} is {1} to it and {2} to the model; choose one of the same classes</source>
+      <translation>第 {0} 类对它是 {1},对模型是 {2};请选择类别相同的教师</translation>
     </message>
     <message>
       <source>clients</source>
@@ -4751,8 +4827,28 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>int8</translation>
     </message>
     <message>
+      <source>is its number {0}</source>
+      <translation>在它那里是第 {0} 号</translation>
+    </message>
+    <message>
+      <source>is unknown to it</source>
+      <translation>它不认识</translation>
+    </message>
+    <message>
       <source>it doesn't begin with GGUF</source>
       <translation>文件不以 GGUF 开头</translation>
+    </message>
+    <message>
+      <source>it is a network for {0}, and the model is one for {1}; choose one of the same kind</source>
+      <translation>它用于 {0},而模型用于 {1};请选择同类网络</translation>
+    </message>
+    <message>
+      <source>it knows {0} classes, the model {1}; choose one of the same classes</source>
+      <translation>它有 {0} 个类别,模型有 {1} 个;请选择类别相同的教师</translation>
+    </message>
+    <message>
+      <source>it reads pictures of {0} {1}, the model of {2}; choose one that reads the same</source>
+      <translation>它读取的图像 {0} 为 {1},模型为 {2};请选择读取相同图像的教师</translation>
     </message>
     <message>
       <source>its LayerNorm subtracts the mean over the features, which a rotation doesn't keep; only RMSNorm decoders can be rotated</source>
@@ -4783,8 +4879,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>它的缩放系数是 {0}，而 GGUF 的是 F16，编码不会精确；请选择量化器“GGUF 块”</translation>
     </message>
     <message>
+      <source>its vocabulary has {0} tokens, the model's {1}{2}</source>
+      <translation>它的词表有 {0} 个词元,模型有 {1} 个{2}</translation>
+    </message>
+    <message>
       <source>its {0} is missing; get the file again</source>
       <translation>缺少 {0}；请重新获取该文件</translation>
+    </message>
+    <message>
+      <source>its {0} is {1}, the model's {2}; choose one whose answers are as wide</source>
+      <translation>它的 {0} 是 {1},模型是 {2};请选择输出同样宽的教师</translation>
     </message>
     <message>
       <source>kept at {0}: {1} {2} per {3} MB</source>
@@ -4987,6 +5091,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>方案</translation>
     </message>
     <message>
+      <source>precision</source>
+      <translation>精度</translation>
+    </message>
+    <message>
       <source>preprocessor_config.json doesn't say how to prepare pictures ({0}); restore it from where you got the model</source>
       <translation>preprocessor_config.json 没有说明如何预处理图片（{0}）；请从模型来源处恢复</translation>
     </message>
@@ -5101,6 +5209,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>the statistics of this layer hold NaN or infinities; check the calibration data</source>
       <translation>该层的统计量含有 NaN 或无穷大；请检查校准数据</translation>
+    </message>
+    <message>
+      <source>the vocabularies differ: {0}, the model's number {1}, {2}{3}</source>
+      <translation>词表不同:{0} 是模型的第 {1} 号,{2}{3}</translation>
     </message>
     <message>
       <source>token</source>
@@ -5765,6 +5877,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: written by torch {1} in version {2} of the format, and I read version {3}; {4}</source>
       <translation>{0}：由 torch {1} 以格式版本 {2} 写出，而本软件读取版本 {3}；{4}</translation>
+    </message>
+    <message>
+      <source>{0}: zeros in the pattern {1} can't come gradually; switch gradual off, or prune without a pattern</source>
+      <translation>{0}:按 {1} 模式排列的零无法逐步出现;请关闭 gradual,或不按模式剪枝</translation>
     </message>
     <message>
       <source>{0}: {1} = {2} is outside {3} to {4}</source>

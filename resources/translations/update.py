@@ -26,7 +26,7 @@ SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for word
 TELLING = (  # they answer with a sentence
     "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images",
     "unfit", "detail", "_foreign", "_unknown", "unsafe", "_odd", "_random", "cannot", "offer", "_agrees",
-    "told", "_worded", "_fixed",
+    "told", "_worded", "_fixed", "unlike", "_words", "_classes", "_pictures",
 )  # fmt: skip
 SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence
 
