@@ -120,7 +120,8 @@ def test_a_training_draws_its_curve_and_ends_as_a_better_variant_that_is_exporte
     assert len(panel.curves.held.getData()[0]) == 8
     assert panel.curves.start.value() == now.before
     assert now.best is not None
-    assert panel.curves.best.getData()[1] == [now.best.held] == [now.after]
+    assert panel.curves.best.getData()[1] == [now.best.held]
+    assert now.after <= now.best.held, "batch norms are counted anew at the end, where that is better still"
     assert len(panel.curves.table()) == 1 + STEPS
     assert "Kept" in panel.told.text()
     s = session.snapshot
