@@ -20,6 +20,7 @@ from .sensed import Estimate, Front, Sensitivity
 from .stage import Stage, calibration, data_of, staged, weights
 from .store import Store
 from .types import Calibration, Plan, Score, Setting
+from .use import use
 
 CURRENCY = {"kl": "KL", "1-cosine": "1 - cosine"}
 
@@ -46,8 +47,8 @@ def aimed(s: Stage, job: Job) -> Aimed:
     recipe, plan = s.recipe, _even(fitting(s.recipe.plan, s.layers), s.target, job)
     seen, own = _seen(s, plan, job), _own(s, job)
     found = sensed(s, plan, seen, own, job)
-    alike = recipe.goal.alike if recipe.goal else False
-    t = table(s.slim, s.layers, plan, s.target, Predictor.of(found), s.net.task if s.net else "other", alike=alike)
+    alike, scene = recipe.goal.alike if recipe.goal else False, use(recipe.energy).scene
+    t = table(s.slim, s.layers, plan, s.target, Predictor.of(found), s.net.task if s.net else "other", alike=alike, scene=scene)
     original = evaluate.judge(s.reference, None, job) if s.reference else None
     if recipe.goal is None:
         return Aimed(recipe, t, None, original)

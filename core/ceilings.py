@@ -8,20 +8,18 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .energy.devices import CEILINGS, keep
 from .job import Job
 from .resources import cache_root
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SECONDS = 0.25  # of each part
 LARGE = 1 << 26  # float32 numbers: 256 MB, more than any cache here keeps
 BRIEF = 0.15  # s of what takes microseconds
 WIDE, TALL = 1024, 128  # a product as of a feed-forward layer over 128 tokens
 NARROW = (16, 64)  # widths at which products are slower
+HEADS = (8, 4, 64, 16)  # images, heads, tokens and width of a head: attention as of a small network
 LAST = 24e6  # bytes of the last cache where the system doesn't say
 
 
@@ -54,20 +52,23 @@ def known() -> dict[str, Any]:
 def _test(job: Job) -> dict[str, float]:
     """Seconds of each part: the fastest of many short tries."""
     import torch
-    from torch.nn.functional import conv2d, linear
+    from torch.nn.functional import conv2d, gelu, linear, scaled_dot_product_attention, silu
 
     from .int8 import Int8Linear
 
-    w, x, one = torch.ones(WIDE, WIDE), torch.ones(TALL, WIDE), torch.ones(1, 16)
-    whole, tiny = (Int8Linear.of(torch.ones(n, n, dtype=torch.int8), torch.ones(n)) for n in (WIDE, 16))
+    w, x, one = torch.ones(WIDE, WIDE), torch.ones(TALL, WIDE), torch.ones(1, NARROW[1])
+    whole, tiny = (Int8Linear.of(torch.ones(n, n, dtype=torch.int8), torch.ones(n)) for n in (WIDE, NARROW[1]))
     far, held = torch.ones(LARGE // 4096, 4096), torch.ones(256, 1024)  # weights that no cache holds; 1 MB of them, read over and over
+    heads, tall = torch.ones(*HEADS), torch.linspace(-4, 4, TALL * 512).view(TALL, 512)
     small = {n: (torch.ones(n, n), torch.ones(TALL, n)) for n in NARROW}
     conv = {n: (torch.ones(n, n, 3, 3), torch.ones(8, n, 16, 16)) for n in NARROW}
     parts: dict[str, tuple[Callable[[], object], float]] = {
         "product": (lambda: linear(x, w), SECONDS), "integers": (lambda: whole(x, None), SECONDS),
         "far": (lambda: linear(far[:1], far), SECONDS), "held": (lambda: linear(held[:1], held), SECONDS),
-        "launch": (lambda: linear(one, small[16][0]), BRIEF), "integer launch": (lambda: tiny(one, None), BRIEF),
-        "rounding": (lambda: _rounded(x), BRIEF), "round one": (lambda: _rounded(one), BRIEF),
+        "launch": (lambda: linear(one, small[64][0]), BRIEF), "integer launch": (lambda: tiny(one, None), BRIEF),
+        "integers 64": (lambda: tiny(small[64][1], None), BRIEF),
+        "scores": (lambda: scaled_dot_product_attention(heads, heads, heads), BRIEF),
+        "gelu": (lambda: gelu(tall), BRIEF), "silu": (lambda: silu(tall), BRIEF),
         **{f"linear {n}": (partial(linear, v, m), BRIEF) for n, (m, v) in small.items()},
         **{f"conv {n}": (partial(conv2d, v, m, padding=1), BRIEF) for n, (m, v) in conv.items()},
     }  # fmt: skip
@@ -78,21 +79,29 @@ def _test(job: Job) -> dict[str, float]:
 def _figures(t: Mapping[str, float]) -> dict[str, Any]:
     """Ceilings out of seconds; a copy of the shapes in `_test`."""
     flops = 2.0 * TALL * WIDE * WIDE / t["product"]
-    rounding = max(0.0, t["rounding"] - t["round one"])
-    integers = t["product"] / max(t["integers"] - rounding - t["integer launch"], 1e-9)
+    integers, rounding = _integers(t, flops)
     narrow = [2.0 * TALL * n * n / t[f"linear {n}"] / flops for n in NARROW]
     narrow += [2.0 * 9 * 8 * 256 * n * n / t[f"conv {n}"] / flops for n in NARROW]
+    images, heads, tokens, size = HEADS
+    scores = float(images * heads * tokens * tokens)
     return {
         "flops": flops, "read": 4.0 * LARGE / t["far"], "cached": float(1 << 20) / max(t["held"] - t["launch"], 1e-9), "cache": _cache(),
-        "integers": max(1.0, integers), "rounding": rounding / (2 * 4 * TALL * WIDE), "integer_launch": t["integer launch"],
-        "launch": t["launch"], "narrow": [min(1.0, s) for s in narrow],
+        "integers": integers, "rounding": rounding, "integer_launch": t["integer launch"], "launch": t["launch"],
+        "narrow": [min(1.0, s) for s in narrow], "score": max(0.0, (t["scores"] - t["launch"]) / scores - 4.0 * size / flops),
+        "gelu": t["gelu"] / (TALL * 512), "silu": t["silu"] / (TALL * 512),
     }  # fmt: skip
 
 
-def _rounded(x: Tensor) -> Tensor:
-    """What a dynamic int8 layer does to its tokens beside the product (core/int8.py)."""
-    size = x.abs().amax(1, keepdim=True).clamp(min=1e-30)
-    return x / size * size
+def _integers(t: Mapping[str, float], flops: float) -> tuple[float, float]:
+    """How many times as fast as float32 products in integers are, and the seconds a byte of activations takes beside them (scaled, rounded,
+    scaled back): from layers 64 and 1024 wide, whose times are a n + b n² beside what any layer takes."""
+    n, m = NARROW[1], WIDE
+    first, second = (max(t[k] - t["integer launch"], 1e-9) for k in ("integers 64", "integers"))
+    square = (second / m - first / n) / (m - n)
+    each = first / n - square * n
+    if square <= 0 or each < 0:
+        square, each = second / (m * m), 0.0
+    return max(1.0, 2.0 * TALL / flops / square), each / (2 * 4 * TALL)
 
 
 def _fastest(call: Callable[[], object], job: Job, seconds: float, clock: Callable[[], float]) -> float:

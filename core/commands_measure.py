@@ -20,6 +20,7 @@ from .layers import layers
 from .plans import resolve
 from .store import Store
 from .types import LEVELS, Checkpoint, Choice, Energy, Layer, Plan, Size
+from .use import moved
 
 if TYPE_CHECKING:
     from .metered import Metered
@@ -50,14 +51,9 @@ def place(args: argparse.Namespace, job: Job) -> None:
         for d in catalogue().values():
             print(f"{d.key:10} {d.title}: {d.source}")
         return
-    region = args.region and args.region.upper()
-    said = {"region": region, "grams": args.intensity, "pue": args.pue, "device": args.device, "watts": args.watts}
+    said = {"region": args.region, "grams": args.intensity, "pue": args.pue, "device": args.device, "watts": args.watts}
     given = {k: v for k, v in said.items() if v is not None}
-    if "region" in given:
-        given = {"grams": None, **given}  # another country's grid is not the one the user gave a figure for
-    if "device" in given:
-        given = {"watts": None, **given}
-    found = replace(chosen(), **given)
+    found = moved(chosen(), given)
     if given:
         choose(found)
     print(f"{found.told}; on {found.scene.device.title}")

@@ -23,12 +23,13 @@ from .search.goal import Goal, goal
 from .spans import NARROW
 from .toml import flat, lines, quoted, relative
 from .types import Choice, Plan, Value
+from .use import use
 
 VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
-    "": ("version", "model", "plan", "goal", "calibrate", "train", "evaluate", "export"),
+    "": ("version", "model", "plan", "goal", "calibrate", "train", "evaluate", "energy", "export"),
     "model": ("path", "factory"),
     "plan": (
         "prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "recover", "recovery", "knobs", "groups", "layers",
@@ -62,6 +63,8 @@ class Recipe:
     goal: Goal | None = None  # what the plan's bits are searched for, before the run; None: the plan is carried out as it is
     train: Path | None = None  # what recovery learns from; None: the calibration data
     lessons: int | None = None  # tokens (or sentences, or images) of it
+    # device, watts, region, intensity, pue, phase, batch, context, daily: what joules and grams are of; unsaid: as chosen on this machine
+    energy: Mapping[str, Value] = field(default_factory=dict)
 
 
 def load(path: Path) -> Recipe:
@@ -111,8 +114,10 @@ def loads(text: str, base: Path | None = None) -> Recipe:
         _block(calibrate),
         goal(_table(said, "goal")),
         _path(train, "data", base, "train"), _count(train, "tokens", "train", "train on"),
+        _table(said, "energy"),
     )  # fmt: skip
     check(found.plan)
+    use(found.energy)
     make(_method(targets, found.target, "export format"), found.target_knobs)
     return found
 
@@ -137,6 +142,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
     out += lines("train", {"data": relative(recipe.train, base), "tokens": recipe.lessons})
     out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})
+    out += lines("energy", recipe.energy)
     out += lines("export", {"format": recipe.target, "path": relative(recipe.out, base), **recipe.target_knobs})
     return "\n".join(out) + "\n"
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from . import compress, report
 from .aim import aimed, verified
-from .carbon import chosen
 from .cluster import Cluster
 from .cut import fitting
 from .energy import estimate
 from .errors import BadPlan
 from .job import Job
 from .latency import latency
-from .ledger import accounted
+from .ledger import Bill, accounted
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
 from .stage import Stage, calibration, data_of, foresee, lessons_of, staged, weights
 from .store import Store
 from .types import Latency, Report, Score, Size, Variant
+from .use import Use, use
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,11 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
     """Open, search for the goal if there is one, compress, measure, export, verify, report. A network that can't run is still slimmed and
     exported; a run that would not fit the machine's memory is refused with what would (BadPlan). `on` a cluster layers and evaluations are
     its tasks, to the same bytes."""
+    with Bill() as bill:
+        return _run(recipe, job, store, on, bill)
+
+
+def _run(recipe: Recipe, job: Job, store: Store | None, on: Cluster | None, bill: Bill) -> Result:
     from .export import export
 
     start = time.monotonic()
@@ -63,11 +68,11 @@ def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None
     taught = lambda: data_of(recipe, net, checkpoint, job).whole  # noqa: E731
     verdict = export(done, recipe.out, s.target, net, batches, job, taught) if recipe.out else None
     took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
-    before, after = _variant(s.whole, s.target, scores[0]), _variant(done, s.target, scores[1])
+    where, its = str(recipe.out or ""), use(recipe.energy)
+    before, after = _variant(s.whole, s.target, scores[0], its), _variant(done, s.target, scores[1], its)
     after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original
-    where = str(recipe.out or "")
     told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
-    told = accounted(told)
+    told = accounted(told, bill.took(), its.place)
     if recipe.out:
         report.write(told, recipe.out)
         if recipe.out.is_dir():
@@ -109,13 +114,13 @@ def ready(s: Stage, done: compress.Compressed, job: Job) -> tuple[compress.Compr
     return done, running(done, s.net), made
 
 
-def _variant(c: compress.Compressed, target: Any, score: Score | None) -> Variant:
+def _variant(c: compress.Compressed, target: Any, score: Score | None, at: Use) -> Variant:
     """One side of the report; the original's size is that of the opened files."""
     if c.settings:
         bytes_ = size(c.checkpoint, c.layers, c.settings, target)
     else:
         opened = sum(f.stat().st_size for f in {t.file for t in c.checkpoint.tensors.values()})
         bytes_ = Size(opened, {x.name: x.tensor.nbytes for x in c.layers}, opened)
-    aim, scene = target if c.settings else None, chosen().scene
-    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, aim, score.task, scene) if score else None
+    aim = target if c.settings else None
+    energy = estimate(c.checkpoint, c.layers, c.settings, bytes_, aim, score.task, at.scene) if score else None
     return report.variant(c.plan, bytes_, energy, score, c.outcomes)

@@ -20,6 +20,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from core.errors import Cancelled, SlimError
 from core.job import Job
+from core.ledger import Bill, Took
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 TICK = 33  # ms between looks into the mailboxes
@@ -61,7 +62,7 @@ class Task:
     state: State = "waiting"
     error: str = ""
     when: str = ""
-    seconds: float = 0.0  # of the worker
+    took: Took = field(default_factory=Took)
 
     def view(self) -> JobView:
         p = self.job.progress
@@ -77,17 +78,18 @@ def _calm() -> None:
 def _work(task: Task, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """The worker's one boundary: what is no SlimError is logged with its trace and becomes a sentence."""
     task.started.set()
-    start = time.monotonic()
     try:
-        task.job.check()
-        return fn(*args, task.job)
+        with Bill() as bill:
+            try:
+                task.job.check()
+                return fn(*args, task.job)
+            finally:
+                task.took = bill.took()
     except SlimError:
         raise
     except Exception as e:
         log.exception("%s failed", task.title)
         raise SlimError(f"{task.title} stopped unexpectedly ({type(e).__name__}: {str(e)[:160]}); the log in Help has the details.") from e
-    finally:
-        task.seconds = time.monotonic() - start
 
 
 class Engine(QObject):
@@ -103,7 +105,7 @@ class Engine(QObject):
         self._timer = QTimer(self, interval=TICK)
         self._timer.timeout.connect(self._poll)
         self._ticks, self._closed = 0, False
-        self.spent = 0.0  # seconds the worker has been at work since a model was opened
+        self.spent = Took()  # the work of the worker since a model was opened
         # cyclic garbage may hold QObjects, and destroying them on the worker's thread crashes: only this thread collects
         gc.disable()
         sys.setswitchinterval(SWITCH)
@@ -123,6 +125,10 @@ class Engine(QObject):
         self._live.append(task)
         self._timer.start()
         self.changed.emit()
+
+    def anew(self) -> None:
+        """Count the work of the worker from here on."""
+        self.spent = Took()
 
     def prepare(self, module: str) -> None:
         """Import on the worker, behind what it has to do already: a large library holds every thread for up to 0.4 s, so better soon."""
@@ -187,7 +193,7 @@ class Engine(QObject):
     def _finish(self, task: Task) -> None:
         """Record how it ended and tell whoever waits; a cancelled job is silent."""
         assert task.future is not None
-        self.spent += task.seconds
+        self.spent += task.took
         task.when = time.strftime("%H:%M:%S")
         error = None if task.future.cancelled() else task.future.exception()
         if task.job.cancelled or isinstance(error, Cancelled):

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core import report
 from core.job import Job
 from core.latency import latency
-from core.ledger import accounted
+from core.ledger import Bill, Took, accounted
 from core.networks import runnable
-from core.types import Variant, Verdict
+from core.types import Report, Variant, Verdict
 
+from .scene import place
 from .work import Opened, _compressed, _threads
 
 
 def export(
-    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: float, job: Job
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: Took, job: Job
 ) -> Verdict:
-    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: s of work before."""
-    from core import report
+    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: the work before."""
+    with Bill() as bill:
+        told = _written(opened, before, after, path, target, data, limit, job)
+        report.write(accounted(told, spent + bill.took(), place()), path)
+    assert told.verdict is not None
+    return told.verdict
+
+
+def _written(
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
+) -> Report:
     from core.export import export as write
     from core.int8 import running
     from core.recover import recovered
-    from core.types import Report
 
     _threads()
-    start, slim = time.monotonic(), opened.made(after.plan, data, limit, job)
+    slim = opened.made(after.plan, data, limit, job)
     found = _compressed(slim, after.plan, data, limit, job)
     network, batches, timed = None, None, None
     if data is not None and not runnable(opened.checkpoint):
@@ -39,6 +48,7 @@ def export(
             timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
     verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(data, limit, job))
     said = replace(after, outcomes=found.outcomes)
-    told = Report(str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions())
-    report.write(accounted(replace(told, latency=timed), spent + time.monotonic() - start), path)
-    return verdict
+    return Report(
+        str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions(),
+        latency=timed,
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from core.resources import cache_root
 from core.sensed import Evaluation
 from core.types import Checkpoint, Layer, Measured, Outcome, Plan, Score, Size, Value, Variant
 
+from .scene import place, scene
 from .snapshot import Feed, Snapshot
 
 VERSION = 1
@@ -114,12 +115,13 @@ def read() -> Kept:
 def recipe_of(s: Snapshot) -> Any:
     """The session as a recipe."""
     from core.recipe import Recipe
+    from core.use import table
 
     assert s.checkpoint is not None
     return Recipe(
         source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data, limit=s.limit,
         target=s.target.key, target_knobs=asdict(s.target), calibrate=s.feed.path, tokens=s.feed.tokens, order=s.feed.order,
-        block=s.feed.block, train=s.feed.train, lessons=s.feed.lessons,
+        block=s.feed.block, train=s.feed.train, lessons=s.feed.lessons, energy=table(place(), scene()),
     )  # fmt: skip
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.compress import needs
-from core.energy import estimate
 from core.errors import CannotRun
 from core.job import Job
-from core.plans import resolve
 from core.predict import Predictor
 from core.sensed import Evaluation, Front, Sensitivity
 from core.types import Calibration, Plan, Score, Task
@@ -92,13 +90,13 @@ def price(opened: Opened, sensitivity: Sensitivity, asked: Asked, job: Job) -> P
 
     predictor = Predictor.of(sensitivity, [e for _, e in asked.lessons])
     job.check()
-    found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins)
+    found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins, scene=scene())
     other = asked.plan.rotate or any(asked.plan.cuts.values())  # another network, of which nothing was sensed
-    points = () if other else _points(opened, found, job)
+    points = () if other else _points(found, job)
     return Priced(sensitivity, predictor, found, Fronts(points, () if other else _uniform(opened, predictor, asked)))
 
 
-def _points(opened: Opened, t: Table, job: Job) -> tuple[Front, ...]:
+def _points(t: Table, job: Job) -> tuple[Front, ...]:
     """The front from its smallest plan to its best, by equal ratios of size: at the small end, where it is steep, they lie closest."""
     from core.search import near
 
@@ -109,13 +107,7 @@ def _points(opened: Opened, t: Table, job: Job) -> tuple[Front, ...]:
         job.check()
         f = near(t, least.size.total * (most.size.total / least.size.total) ** (i / steps))
         found.setdefault(f.size.total, f)
-    return tuple(_here(opened, t, found[n]) for n in sorted(found))
-
-
-def _here(opened: Opened, t: Table, f: Front) -> Front:
-    """With the joules of the scene in force."""
-    spent = estimate(opened.checkpoint, opened.layers, resolve(f.plan, opened.layers), f.size, t.target, t.task, scene())
-    return replace(f, joules=spent.joules)
+    return tuple(found[n] for n in sorted(found))
 
 
 def _uniform(opened: Opened, predictor: Predictor, asked: Asked) -> tuple[Front, ...]:

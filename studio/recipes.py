@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SlimError
 
+from . import scene
 from .late import Late
 from .snapshot import Feed
 
@@ -33,6 +34,7 @@ def take(session: Any, path: Path) -> bool:
         if found.data:
             session.set_data(found.data, found.limit)
         order: Any = found.order
+        scene.take(session, found.energy)
         session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block, found.train, found.lessons))
     except SlimError as e:
         session.notice.emit("error", str(e))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,18 @@ def choose(session: Any, at: Place | None = None, **said: Any) -> None:
     again(session)
     if place().device == "here":
         measure(session)
+
+
+def take(session: Any, said: Mapping[str, Any]) -> None:
+    """What a recipe's [energy] says, for this session: the place chosen on this machine stays as it is."""
+    from core.use import use
+
+    if said:
+        found = use(said)
+        _now.update(place=found.place, scene=found.scene)
+        again(session)
+        if found.place.device == "here":
+            measure(session)
 
 
 def measure(session: Any) -> None:

@@ -94,8 +94,7 @@ class Session(QObject):
         """Nothing open; running work is dropped."""
         self.engine.cancel_all()
         self._rest.stop()
-        self._opened = None
-        self._basis = []
+        self._opened, self._basis = None, []
         self.undo_stack.clear()
         self.pricing.forget()
         self._set(Snapshot(target=self._shot.target))
@@ -106,7 +105,8 @@ class Session(QObject):
             self.engine.cancel(key)
         self._rest.stop()
         self.pricing.forget()
-        self._opened, self._basis, self.engine.spent = opened, [], 0.0
+        self._opened, self._basis = opened, []
+        self.engine.anew()
         checkpoint = opened.checkpoint
         task, why = work.runs(checkpoint)
         before = work.original_variant(checkpoint, opened.layers, task)

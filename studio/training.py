@@ -236,10 +236,10 @@ class Trainer(QObject):
         """What so many seconds of this machine take, modelled, and its emissions at the chosen grid."""
         from core.carbon import chosen, grams
         from core.energy.devices import HERE
-        from core.ledger import spent
+        from core.ledger import Took, spent
         from core.types import Energy
 
-        of, place = spent(seconds), chosen()
+        of, place = spent(Took(seconds)), chosen()
         energy = Energy(of.joules, of.low, of.high, {}, "", of.how, of.level, device=HERE)
         return Costs(of.joules, grams(energy, place, 1.0).value, place.told)
 

@@ -15,12 +15,13 @@ from ..errors import BadPlan
 from ..resources import cache_root, root
 
 HERE = "here"
-CEILINGS, RUNS = "ceilings.json", "energy.json"  # in the cache folder: this machine's own ceilings; what meters said against the model
+CEILINGS, RUNS = "ceilings-2.json", "energy.json"  # in the cache folder: this machine's own ceilings; what meters said against the model
 PRIOR, NOISE = 0.35, 0.12  # log: how far a model without a meter is off, and how far one metered run is off
 NINE_OF_TEN = 1.645  # standard deviations to each side
 WATTS_RANGE = 1.5  # x and / with the user's own watts: the time within 15 %, the watts (taken at another load) within a third
 CATALOGUE_RANGE = 2.2  # x and / without a meter, fitted to CodeCarbon's CPU load profiles
-MEASURED = ("flops", "read", "cached", "cache", "integers", "rounding", "integer_launch", "launch")  # of this machine, by its self-test
+# of this machine, by its self-test
+MEASURED = ("flops", "read", "cached", "cache", "integers", "rounding", "integer_launch", "launch", "score", "gelu", "silu")
 KEPT = 50  # metered runs, newest last
 
 
@@ -46,6 +47,9 @@ class Device:
     rounding: float = 0.0  # s a byte of a layer's activations takes to be rounded for it, and to be scaled back
     integer_launch: float = 0.0  # s an int8 layer takes beside its work
     launch: float = 0.0  # s any layer takes beside its work
+    score: float = 0.0  # s attention takes for a score of a pair beside its multiplications
+    gelu: float = 0.0  # s an activation function takes for a number
+    silu: float = 0.0
     narrow: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # share of `flops` in linear layers 16 and 64 wide, in convolutions
     level: str = "C"
     range: float = CATALOGUE_RANGE  # x and /, 90 %

@@ -26,6 +26,7 @@ ENGINE = "engine"  # the key of a target that stands for torch's own kernels, as
 INTEGERS = "int8dynamic"
 PARTS = ("arithmetic", "weights", "activations", "kv cache", "overhead")
 PLACES = ("attention", "feed-forward", "convolution", "embedding", "output", "other", "kv cache")
+UP = re.compile(r"(^|[._])up_proj([._]|$)")
 ATTENTION = re.compile(r"(^|[._])(attn|attention|self_attn|q_proj|k_proj|v_proj|o_proj|qkv|query|key|value)([._]|$)")
 
 
@@ -40,6 +41,8 @@ class Work:
     parameters: np.ndarray
     streamed: np.ndarray  # whether the opened file's own bytes are multiplied as they lie
     operations: np.ndarray  # kernels started
+    functions: np.ndarray  # numbers an activation function is taken of
+    scores: np.ndarray  # of attention
     place: np.ndarray  # index in PLACES
     width: np.ndarray  # log2 of the narrower side
     conv: np.ndarray  # whether it is a convolution
@@ -61,8 +64,8 @@ def estimate(
     moved = _loaded(w.parameters, stored, _streams(found, settings, target, d, w), d)
     whole = _integers(found, settings, target)
     speed = np.where(whole, d.integers, 1.0)
-    computing, weights, moving, kv = _times(w, moved, float(moved.sum()), speed, d)
-    memory, lost = weights + moving + kv, w.operations * d.launch + whole * (w.activations * d.rounding + d.integer_launch * w.operations)
+    computing, weights, moving, kv = _times(w, moved, float(moved.sum()), speed, d, whole=whole)
+    memory, lost = weights + moving + kv, _lost(checkpoint, w, d) + whole * (w.activations * d.rounding + d.integer_launch * w.operations)
     arithmetic, reading = _joules(computing, memory, d)
     pace = reading / np.maximum(memory, 1e-300)
     rows = d.factor * np.array([arithmetic, pace * weights, pace * moving, pace * kv, d.reading * lost])
@@ -82,11 +85,15 @@ def _by(rows: np.ndarray, at: np.ndarray) -> dict[str, float]:
     return {p: j for p, j in zip(PARTS, rows[:, at].sum(1).tolist()) if j}
 
 
-def _times(w: Work, moved: np.ndarray, total: float, speed: np.ndarray | float, d: Device, at: Any = slice(None)) -> tuple[np.ndarray, ...]:
-    """Seconds of arithmetic, of weights, of activations and of cached keys and values."""
-    pace = _pace(total, d)
+def _times(
+    w: Work, moved: np.ndarray, total: float, speed: np.ndarray | float, d: Device, at: Any = slice(None), whole: Any = False
+) -> tuple[np.ndarray, ...]:
+    """Seconds of arithmetic, of weights, of activations and of cached keys and values; what is `whole` is multiplied in integers."""
+    import numpy as np
+
+    pace, reached = _pace(total, d), np.where(whole, 1.0, _reached(w, d)[at])
     kv = w.kv[at] * (0.5 if d.halves else 1.0) * pace
-    return 2 * w.macs[at] / (d.flops * speed * _reached(w, d)[at]), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
+    return 2 * w.macs[at] / (d.flops * speed * reached), moved * w.moved[at] * pace, w.activations[at] / d.cached, kv
 
 
 def _joules(computing: np.ndarray, memory: np.ndarray, d: Device) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +106,12 @@ def _joules(computing: np.ndarray, memory: np.ndarray, d: Device) -> tuple[np.nd
     reading = (d.reading - d.idle) * memory + d.idle * longer * ~busy
     capped = np.minimum(1.0, d.computing * longer / np.maximum(arithmetic + reading, 1e-300))
     return arithmetic * capped, reading * capped
+
+
+def _lost(checkpoint: Checkpoint, w: Work, d: Device) -> np.ndarray:
+    """Seconds beside products and bytes: kernels that start, activation functions, the exponentials of attention."""
+    function = d.silu if checkpoint.config.get("hidden_act") in ("silu", "swish") else d.gelu
+    return w.operations * d.launch + w.functions * function + w.scores * d.score
 
 
 def _reached(w: Work, d: Device) -> np.ndarray:
@@ -120,7 +133,7 @@ def roofline(
     scene = scene or default()
     d, w = scene.device, work(checkpoint, layers, task, scene)
     computing, weights, moving, kv = _times(w, moved, total, 1.0, d, at)
-    memory, lost = weights + moving + kv, w.operations[at] * d.launch
+    memory, lost = weights + moving + kv, _lost(checkpoint, w, d)[at]
     joules = sum(_joules(computing, memory, d)) + d.reading * lost
     return joules * d.factor, np.maximum(computing, memory) + lost
 
@@ -207,7 +220,7 @@ def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: S
     tied, active = bool(checkpoint.tied), _active(checkpoint.config)
     positions = _positions(checkpoint, layers, task)
     rows = [_row(x, positions[x.name], active, x.kind == "embedding" and not (tied and task == "causal-lm")) for x in layers]
-    macs, kv = _attention(checkpoint.config, scene) if task == "causal-lm" else (0.0, 0.0)
+    macs, kv, scores = _attention(checkpoint, layers, task, scene)
     rows.append((macs, 0.0, 0.0))
     table = np.array(rows).T
     # weights are read once for all tokens that are there at the same time
@@ -218,6 +231,8 @@ def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: S
         np.array([*(float(x.tensor.parameters) for x in layers), 0.0]),
         np.array([*(bool(STREAMED.match(x.tensor.dtype)) for x in layers), True]),
         np.array([*(float(x.kind not in ("bias", "other")) for x in layers), 0.0]) * np.where(table[0] + table[1] > 0, shared, 0.0),
+        np.array([*(_rises(x) * positions[x.name] for x in layers), 0.0]),
+        np.array([0.0] * len(layers) + [scores]),
         np.array([*(PLACES.index(_place(x)) for x in layers), PLACES.index("kv cache")]),
         np.log2([*(float(max(1, min(x.tensor.shape[:2], default=1))) for x in layers), 256.0]),
         np.array([*(x.kind == "conv" for x in layers), False]),
@@ -293,14 +308,25 @@ def _sides(checkpoint: Checkpoint, layers: tuple[Layer, ...]) -> dict[str, float
     return out
 
 
-def _attention(config: Mapping[str, Any], scene: Scene) -> tuple[float, float]:
-    """Multiplications of scores and mixing over the cached keys and values of one token, and the bytes of those, as float32. Tokens read at
-    once see half of each other and share one reading of the cache."""
+def _attention(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: Scene) -> tuple[float, float, float]:
+    """Multiplications of scores and mixing of one token (over the cached keys and values) or sample, the bytes of those keys and values, as
+    float32, and the scores themselves. Tokens read at once see half of each other and share one reading of the cache."""
+    config = checkpoint.config
     depth, heads, width = (int(config.get(k) or 0) for k in ("num_hidden_layers", "num_attention_heads", "hidden_size"))
     size = int(config.get("head_dim") or (width // heads if heads else 0))
+    if task != "causal-lm":
+        seen = max(_positions(checkpoint, layers, task).values(), default=0.0) if heads else 0.0
+        return 2.0 * depth * heads * size * seen * seen, 0.0, depth * heads * seen * seen
     kept = int(config.get("num_key_value_heads") or heads)
     seen, read = (scene.context / 2, 1.0) if scene.phase == "prefill" else (float(scene.context), float(scene.context))
-    return 2.0 * depth * heads * size * seen, 2.0 * depth * kept * size * read * FLOAT
+    return 2.0 * depth * heads * size * seen, 2.0 * depth * kept * size * read * FLOAT, depth * heads * seen
+
+
+def _rises(x: Layer) -> float:
+    """Numbers an activation function follows on: of the layer that widens a feed-forward part, one of gate and up."""
+    out, into = (*x.tensor.shape, 0, 0)[:2]
+    wider = x.kind == "linear" and out > into > 0 and not ATTENTION.search(x.name) and not UP.search(x.name)
+    return float(out) if wider else 0.0
 
 
 def _active(config: Mapping[str, Any]) -> float:

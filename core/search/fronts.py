@@ -56,7 +56,7 @@ def point(t: Table, chosen: Ints, at_price: float) -> Front:
     """One choice of options as a plan that says what it will cost and why."""
     settings = t.settings(chosen)
     bytes_ = size(t.checkpoint, t.layers, settings, t.target)
-    joules = estimate(t.checkpoint, t.layers, settings, bytes_, t.target, t.task).joules
+    joules = estimate(t.checkpoint, t.layers, settings, bytes_, t.target, t.task, t.scene).joules
     foretold = widened(t, t.predictor.estimate(settings), at_price)
     plan = compact(t.plan, t.layers, settings, t.free)
     return Front(plan, bytes_, foretold, joules, 1e6 * at_price, Reasons(t, chosen))

@@ -174,5 +174,5 @@ def modelled(t: Table, settings: dict[str, Setting], seconds: bool, alone: bool 
     stored = size(t.checkpoint, t.layers, settings, t.target)
     if alone:
         stored = Size(stored.original, {x.name: x.tensor.nbytes for x in t.layers}, stored.original)
-    found = estimate(t.checkpoint, t.layers, {} if alone else settings, stored, None if alone else t.target, t.task)
+    found = estimate(t.checkpoint, t.layers, {} if alone else settings, stored, None if alone else t.target, t.task, t.scene)
     return found.seconds if seconds else found.joules

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compress import fits
-from ..energy import loaded, roofline
+from ..energy import Scene, loaded, roofline
 from ..plans import resolve
 from ..quantize import quantizers
 from ..registry import knobs
@@ -58,6 +58,12 @@ class Table:
         """Whether the floors hold."""
         return bool(self.asked.get("safe", True))
 
+    @property
+    def scene(self) -> Scene | None:
+        """Where joules and seconds are modelled; None: the default device."""
+        found: Scene | None = self.asked.get("scene")
+        return found
+
     @cached_property
     def knapsack(self) -> Knapsack:
         """By bytes."""
@@ -89,9 +95,9 @@ class Table:
     def spent(self, total: float, seconds: bool = False) -> tuple[Knapsack, float]:
         """The same options by modelled joules (or seconds) when all weights move `total` bytes, and what the fixed layers spend."""
         at = self.places
-        cost = roofline(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.moved, total)[seconds] * (at >= 0)
+        cost = roofline(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.moved, total, self.scene)[seconds] * (at >= 0)
         places, moved = self.others
-        rest = roofline(self.checkpoint, self.layers, self.task, places, moved, total)[seconds].sum()
+        rest = roofline(self.checkpoint, self.layers, self.task, places, moved, total, self.scene)[seconds].sum()
         return Knapsack(self.start, cost.sum(1), self.values), float(rest)
 
     @cached_property
@@ -105,7 +111,7 @@ class Table:
     def moved(self) -> Floats:
         """`stored`, once loaded by what runs the target."""
         at = self.places
-        found = loaded(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.stored, self.ways, self.target)
+        found = loaded(self.checkpoint, self.layers, self.task, np.maximum(at, 0), self.stored, self.ways, self.target, self.scene)
         return found * (at >= 0)
 
     @cached_property
@@ -115,7 +121,7 @@ class Table:
         weighed = np.array([*each(self.checkpoint, self.layers, settings, self.target), 0.0])
         places = np.array([*[i for i, x in enumerate(self.layers) if x.name in self.fixed], len(self.layers)], np.int64)
         theirs = [*(settings[self.layers[i].name] for i in places[:-1]), Setting()]
-        return places, loaded(self.checkpoint, self.layers, self.task, places, weighed[places], theirs, self.target)
+        return places, loaded(self.checkpoint, self.layers, self.task, places, weighed[places], theirs, self.target, self.scene)
 
     def held(self, chosen: Ints) -> float:
         """Bytes that all weights together move under these options."""
@@ -125,6 +131,7 @@ class Table:
 def table(
     checkpoint: Checkpoint, layers: Collection[Layer], plan: Plan, target: Any, predictor: Predictor, task: Task = "causal-lm", *,
     allowed: Allowed | None = None, pins: Collection[str] | None = None, alike: bool = False, safe: bool = True,
+    scene: Scene | None = None,
 ) -> Table:  # fmt: skip
     """Options of every layer the user does not hold. Without `allowed`, those of the plan's own quantizer with the pruning the plan asks
     for, and none; with it, whatever was sensed and is allowed. `pins` are the layers held, by default those with a choice of their own.
@@ -148,7 +155,7 @@ def table(
             notes[x.name] = low.get(x.name, "its price was not measured")
         options[x.name] = {k: s for k, s in found.items() if s.bits >= bound}
     members = [g for g in _groups(layers, options, base, alike) if g]
-    given = {"allowed": allowed, "pins": pins, "alike": alike, "safe": safe}
+    given = {"allowed": allowed, "pins": pins, "alike": alike, "safe": safe, "scene": scene}
     return _weighed(checkpoint, layers, plan, target, predictor, task, members, options, base, notes, given)
 
 

@@ -494,8 +494,12 @@
       <translation>{n} {unit}后回本</translation>
     </message>
     <message>
-      <source>The slimming has taken {joules} so far ({seconds} of work).</source>
-      <translation>瘦身至今耗能 {joules}（工作 {seconds}）。</translation>
+      <source>The slimming has taken {joules} so far ({seconds} of work), metered.</source>
+      <translation>瘦身至今耗能 {joules}（工作 {seconds}），实测。</translation>
+    </message>
+    <message>
+      <source>The slimming has taken {joules} so far ({seconds} of work), modelled.</source>
+      <translation>瘦身至今耗能 {joules}（工作 {seconds}），模型估算。</translation>
     </message>
     <message>
       <source>Excludes embodied carbon.</source>
@@ -3056,7 +3060,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>, 1 of {0}</source>
-      <translation type="unfinished" />
+      <translation>，{0} 个之一</translation>
     </message>
     <message>
       <source>--cap is for one part of the cache: name it, as in slim cache --only layers --cap 20</source>
@@ -3164,7 +3168,7 @@ Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round t
     </message>
     <message>
       <source>A recipe is written for a goal; say --under, --worse, --kl, --energy, --time or --weights</source>
-      <translation type="unfinished" />
+      <translation>配方要有目标才能写出；请给出 --under、--worse、--kl、--energy、--time 或 --weights</translation>
     </message>
     <message>
       <source>A size is a number of bytes, "60 MB", "0.5x" or "50 %" (of the original), not {0}</source>
@@ -3239,6 +3243,18 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>计算对照输出</translation>
     </message>
     <message>
+      <source>Apple silicon: this chip tells no energy of its processor</source>
+      <translation>Apple 芯片：此芯片不报告处理器能耗</translation>
+    </message>
+    <message>
+      <source>Apple silicon: zeus-apple-silicon is not installed (macOS on arm64 only); pip install 'slim-studio[apple]'</source>
+      <translation>Apple 芯片：未安装 zeus-apple-silicon（仅限 arm64 上的 macOS）；请运行 pip install 'slim-studio[apple]'</translation>
+    </message>
+    <message>
+      <source>Apple silicon: {0}</source>
+      <translation>Apple 芯片：{0}</translation>
+    </message>
+    <message>
       <source>Attention heads</source>
       <translation>注意力头</translation>
     </message>
@@ -3292,7 +3308,7 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     </message>
     <message>
       <source>Calibrated on {0}: {1} layers, {2} tokens</source>
-      <translation type="unfinished" />
+      <translation>已在 {0} 上校准：{1} 层，{2} 个词元</translation>
     </message>
     <message>
       <source>Cancelled; everything finished so far is kept.</source>
@@ -3536,7 +3552,7 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     </message>
     <message>
       <source>GGUF {0}, and this network has another head ({1}); export it dense or packed</source>
-      <translation type="unfinished" />
+      <translation>GGUF {0}，而此网络的输出头不同（{1}）；请以稠密或打包格式导出</translation>
     </message>
     <message>
       <source>GGUF's blocks hold even grids, and a codebook is a table of values; choose the quantizer GGUF blocks</source>
@@ -3613,6 +3629,10 @@ The original moves a real-valued zero point with the scale fixed; here the zero 
     <message>
       <source>I don't know what goes into a {0}; export it as dense safetensors</source>
       <translation>不知道 {0} 的输入是什么；请导出为稠密 safetensors</translation>
+    </message>
+    <message>
+      <source>IOReport does not answer ({0}); go without a meter</source>
+      <translation>IOReport 没有应答（{0}）；请不用电表继续</translation>
     </message>
     <message>
       <source>IQ1_M</source>
@@ -3692,7 +3712,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>KL {0} nats a token, allowed {1}; {2} of the choices alike</source>
-      <translation type="unfinished" />
+      <translation>每词元 KL {0} nat，允许 {1}；{2} 的选择相同</translation>
     </message>
     <message>
       <source>Keep the N largest of every M neighbouring weights (Mishra et al. 2021); any amount above 0 turns the pattern on.</source>
@@ -3848,7 +3868,7 @@ Without calibration data the scales with the least squared error, as round-to-ne
     </message>
     <message>
       <source>Planned on symmetric grids: {0} holds layers of different bits only so</source>
-      <translation type="unfinished" />
+      <translation>按对称网格规划：{0} 只能这样存放不同位宽的层</translation>
     </message>
     <message>
       <source>Polishing rounds</source>
@@ -4040,7 +4060,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Statistics, block {0} of {1}</source>
-      <translation type="unfinished" />
+      <translation>统计量，第 {0} 块，共 {1} 块</translation>
     </message>
     <message>
       <source>Steps</source>
@@ -4296,11 +4316,11 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     </message>
     <message>
       <source>This plan can't be packed: {0}</source>
-      <translation type="unfinished" />
+      <translation>此方案无法打包：{0}</translation>
     </message>
     <message>
       <source>This plan can't be packed: {0}.</source>
-      <translation type="unfinished" />
+      <translation>此方案无法打包：{0}。</translation>
     </message>
     <message>
       <source>This program computes in type number {0} of torch, which I don't know; it can be slimmed and exported</source>
@@ -4515,6 +4535,22 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>[calibrate] order = {0} 未知{1}；应为 {2} 之一</translation>
     </message>
     <message>
+      <source>[energy] phase = {0} is unknown; it is decode (written one at a time) or prefill (read at once)</source>
+      <translation>[energy] phase = {0} 未知；应为 decode（逐个生成）或 prefill（一次读入）</translation>
+    </message>
+    <message>
+      <source>[energy] {0} = 0 leaves nothing to do; give at least 1</source>
+      <translation>[energy] {0} = 0 则无事可做；请至少给 1</translation>
+    </message>
+    <message>
+      <source>[energy] {0} can't be {1}; slim place --help says what it may be</source>
+      <translation>[energy] {0} 不能是 {1}；可用值见 slim place --help</translation>
+    </message>
+    <message>
+      <source>[energy] {0} is an unknown key of the recipe; there is {1}</source>
+      <translation>[energy] {0} 是配方中未知的键；可用的有 {1}</translation>
+    </message>
+    <message>
       <source>[goal] weights = {0}: give three, from 0 on: of loss (above 0), size and energy (one above 0)</source>
       <translation>[goal] weights = {0}：请给出三个不小于 0 的数：损失（大于 0）、大小和能耗（其一大于 0）</translation>
     </message>
@@ -4524,11 +4560,11 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>[goal] {0} can't be {1}; see slim plan --help for what a goal may say</source>
-      <translation type="unfinished" />
+      <translation>[goal] {0} 不能是 {1}；目标的写法见 slim plan --help</translation>
     </message>
     <message>
       <source>[goal] {0} is an unknown key of the recipe; there is {1}</source>
-      <translation type="unfinished" />
+      <translation>[goal] {0} 是配方中未知的键；可用的有 {1}</translation>
     </message>
     <message>
       <source>[plan.cuts] blocks = {0}: the network has {1} and at least one must be left</source>
@@ -4916,7 +4952,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>llama.cpp computes {0} with {1} = {2}, and this network has {3}; export it dense</source>
-      <translation type="unfinished" />
+      <translation>llama.cpp 以 {1} = {2} 计算 {0}，而此网络为 {3}；请以稠密格式导出</translation>
     </message>
     <message>
       <source>llama.cpp could not read the tokens; please report this</source>
@@ -4928,15 +4964,15 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>llama.cpp lets every {0}th layer of Gemma 3 see everything, and this network others; export it dense</source>
-      <translation type="unfinished" />
+      <translation>llama.cpp 让 Gemma 3 每 {0} 层看到全文，而此网络是别的层；请以稠密格式导出</translation>
     </message>
     <message>
       <source>llama.cpp lowers all letters of this kind of tokenizer, and this one keeps them; {0}</source>
-      <translation type="unfinished" />
+      <translation>llama.cpp 会把此类分词器的字母全部转为小写，而这个保留大小写；{0}</translation>
     </message>
     <message>
       <source>llama.cpp marks the inner pieces of words with ##, and this tokenizer otherwise; {0}</source>
-      <translation type="unfinished" />
+      <translation>llama.cpp 用 ## 标记词内片段，而此分词器用别的标记；{0}</translation>
     </message>
     <message>
       <source>llama.cpp, Ollama, LM Studio and all that read GGUF</source>
@@ -5312,7 +5348,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>
-      <translation type="unfinished" />
+      <translation>{0} = {1} 个输入太少，无法共用一个二阶矩矩阵；请至少给 {2}</translation>
     </message>
     <message>
       <source>{0} W is no power of a machine; give the watts it draws under full load</source>
@@ -5384,7 +5420,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} can't be written ({1}); choose another place</source>
-      <translation type="unfinished" />
+      <translation>无法写入 {0}（{1}）；请换一个位置</translation>
     </message>
     <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
@@ -5400,7 +5436,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} could not be written ({1}); free some space or choose another place</source>
-      <translation type="unfinished" />
+      <translation>未能写入 {0}（{1}）；请腾出空间或换一个位置</translation>
     </message>
     <message>
       <source>{0} could not be written ({1}); nothing was left behind. Free some space or choose another place.</source>
@@ -5452,7 +5488,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} has {1} letters and ggml's names {2} at most; export it dense or packed</source>
-      <translation type="unfinished" />
+      <translation>{0} 有 {1} 个字符，而 ggml 的名称最多 {2} 个；请以稠密或打包格式导出</translation>
     </message>
     <message>
       <source>{0} heads share a key-value head and go together</source>
@@ -5484,7 +5520,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} is an importance matrix, not a model; give it as calibration data (--calibrate {1})</source>
-      <translation type="unfinished" />
+      <translation>{0} 是重要性矩阵，不是模型；请作为校准数据给出（--calibrate {1}）</translation>
     </message>
     <message>
       <source>{0} is compressed or encrypted, which torch doesn't do</source>
@@ -5512,7 +5548,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} is no metric; there is {1}</source>
-      <translation type="unfinished" />
+      <translation>没有 {0} 这种度量；可用的有 {1}</translation>
     </message>
     <message>
       <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
@@ -5532,7 +5568,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} is the importance matrix of another model: {1}; choose the one made of {2}</source>
-      <translation type="unfinished" />
+      <translation>{0} 是另一个模型的重要性矩阵：{1}；请选由 {2} 生成的那个</translation>
     </message>
     <message>
       <source>{0} is there twice or not where the directory says</source>
@@ -5580,7 +5616,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0} of the {1} is out of reach: the smallest plan takes {2} of the original's, modelled</source>
-      <translation type="unfinished" />
+      <translation>{1} 降到 {0} 无法达到：按模型估算，最小的方案仍需原来的 {2}</translation>
     </message>
     <message>
       <source>{0} of {1} layers were taken from the layer store</source>
@@ -5652,7 +5688,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: an importance matrix ends in {1}; choose such a name</source>
-      <translation type="unfinished" />
+      <translation>{0}：重要性矩阵以 {1} 结尾；请取这样的名称</translation>
     </message>
     <message>
       <source>{0}: can't be read ({1}); check the path</source>
@@ -5712,7 +5748,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: its layers have no names in llama.cpp's files</source>
-      <translation type="unfinished" />
+      <translation>{0}：其层在 llama.cpp 的文件中没有名称</translation>
     </message>
     <message>
       <source>{0}: its tables of graph and weights are not what torch.export writes; get the file again</source>
@@ -5764,7 +5800,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: not a whole importance matrix ({1}); make it again with llama-imatrix or slim imatrix</source>
-      <translation type="unfinished" />
+      <translation>{0}：不是完整的重要性矩阵（{1}）；请用 llama-imatrix 或 slim imatrix 重新生成</translation>
     </message>
     <message>
       <source>{0}: not readable as JSON ({1}); restore it from where you got the model</source>
@@ -5816,7 +5852,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another name</source>
-      <translation type="unfinished" />
+      <translation>{0}：打开的模型就在那里；请换一个名称</translation>
     </message>
     <message>
       <source>{0}: the opened model lies there; choose another place, an export never overwrites its source.</source>
@@ -5828,7 +5864,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: the plan gives it what is not among its options; search a plan for the goal first</source>
-      <translation type="unfinished" />
+      <translation>{0}：方案给它的设置不在其选项中；请先按目标搜索方案</translation>
     </message>
     <message>
       <source>{0}: the recipe can't be read ({1}); check the path</source>
@@ -5908,7 +5944,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: {1} has squares that are negative or not finite; make it again with llama-imatrix or slim imatrix</source>
-      <translation type="unfinished" />
+      <translation>{0}：{1} 的平方值为负或非有限；请用 llama-imatrix 或 slim imatrix 重新生成</translation>
     </message>
     <message>
       <source>{0}: {1} has type number {2} of torch, which I don't know; convert it to float32 first</source>
@@ -5932,7 +5968,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}: {1} is no number</source>
-      <translation type="unfinished" />
+      <translation>{0}：{1} 不是数字</translation>
     </message>
     <message>
       <source>{0}: {1} is registered twice</source>
@@ -5992,7 +6028,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>{0}; export it dense</source>
-      <translation type="unfinished" />
+      <translation>{0}；请以稠密格式导出</translation>
     </message>
     <message>
       <source>{0}; {1} in {2} layers, whose rows 256 does not divide</source>

@@ -132,7 +132,7 @@ class EnergyChart(QWidget):
         if (both := (snapshot.energy_original, snapshot.energy)) != self._drawn:
             self._drawn = both
             self._paint(*both)
-        if (told := (both, place(), round(self.session.engine.spent))) != self._told:
+        if (told := (both, place(), round(self.session.engine.spent.seconds))) != self._told:
             self._told = told
             self._say(*both)
 
@@ -204,7 +204,11 @@ class EnergyChart(QWidget):
             form = self.tr("paid back after {n} {unit}")
             lines.append(form.format(n=numbers.si(paid.payback), unit=word(now.unit + "s")))
         self.text.setText("<br>".join(lines))
-        took = self.tr("The slimming has taken {joules} so far ({seconds} of work).")
+        took = (
+            self.tr("The slimming has taken {joules} so far ({seconds} of work), metered.")
+            if paid.level == "A"
+            else self.tr("The slimming has taken {joules} so far ({seconds} of work), modelled.")
+        )
         took = took.format(joules=numbers.si(paid.joules, "J"), seconds=numbers.duration(paid.seconds))
         self.text.setToolTip("\n".join([_legend(before.parts), said(now.how), p.told, took, self.tr("Excludes embodied carbon.")]))
 

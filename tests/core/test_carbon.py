@@ -11,12 +11,14 @@ import pytest
 
 from core.carbon import CHOSEN, Place, carbon, choose, chosen, grams, kwh, regions
 from core.energy import catalogue
+from core.energy.meters.rapl import Rapl
 from core.errors import BadPlan
-from core.ledger import accounted, spent
+from core.ledger import Bill, Took, accounted, spent
 from core.report import from_json, html, paid, to_json
 from core.resources import cache_root, root
 from core.types import Energy
 
+from .powercap import LAPTOP, add, tree
 from .test_report import report
 
 BEFORE, AFTER = (Energy(j, j / 2, j * 2, {}, "token", "", device="laptop") for j in (0.36, 0.09))
@@ -80,13 +82,37 @@ def test_carbon_says_where_when_and_what_it_leaves_out() -> None:
 
 
 def test_the_ledger_tells_after_how_many_tokens_the_work_is_paid_back() -> None:
-    s = spent(100.0, BEFORE, AFTER)
+    s = spent(Took(100.0), BEFORE, AFTER)
     assert s.joules == pytest.approx(100 * catalogue()["laptop"].computing)
     assert s.payback == pytest.approx(s.joules / 0.27)
     assert s.low < s.joules < s.high
     assert "paid back after" in paid(s)
-    assert spent(100.0, AFTER, BEFORE).payback is None
-    assert "not paid back" in paid(spent(100.0, AFTER, BEFORE))
+    assert spent(Took(100.0), AFTER, BEFORE).payback is None
+    assert "not paid back" in paid(spent(Took(100.0), AFTER, BEFORE))
+
+
+def test_work_a_meter_saw_is_billed_by_it_and_only_the_rest_is_modelled(tmp_path: Path) -> None:
+    with Bill(Rapl(tree(tmp_path, LAPTOP))) as bill:
+        add(tmp_path, "intel-rapl:0", 90_000_000)
+        took = bill.took()
+    assert took.joules == pytest.approx(90.0)
+    assert took.seconds == pytest.approx(took.metered, abs=0.1)
+    s = spent(took, BEFORE, AFTER)
+    assert (s.level, s.payback) == ("A", pytest.approx(s.joules / 0.27))
+    assert s.low == pytest.approx(0.95 * 90, rel=0.05)
+    assert "RAPL" in paid(s)
+    both = took + Took(1000.0)  # the most of it unseen
+    assert spent(both).level == "C"
+    assert spent(both).joules == pytest.approx(90 + (both.seconds - both.metered) * catalogue()["laptop"].computing)
+
+
+def test_a_counter_that_goes_away_leaves_what_was_read_before_it(tmp_path: Path) -> None:
+    with Bill(Rapl(tree(tmp_path, LAPTOP))) as bill:
+        add(tmp_path, "intel-rapl:0", 7_000_000)
+        seen = bill.took()
+        (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+        assert bill.took().joules == seen.joules == pytest.approx(7.0)
+        assert bill.took().metered == seen.metered
 
 
 def test_a_report_carries_grams_and_ledger_and_reads_back() -> None:
@@ -127,4 +153,4 @@ def test_a_run_reports_grams_and_what_it_took(tmp_path: Path, capsys: pytest.Cap
     assert found.variant.energy is not None
     assert found.variant.energy.device == "h100"
     assert found.spent is not None
-    assert found.spent.seconds == pytest.approx(sum(found.seconds.values()))
+    assert found.spent.seconds >= sum(found.seconds.values()) > 0

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.energy.meters import Counter, MeterLost, Tally, available, meters, reasons, spent
+from core.energy.meters.apple import Apple
 from core.energy.meters.battery import Battery
 from core.energy.meters.nvml import Nvml
 from core.energy.meters.rapl import Rapl
@@ -56,6 +58,7 @@ def test_counters_that_only_root_may_read_say_how_to_grant_it(tmp_path: Path) ->
     code = """
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
 from core.energy.meters.rapl import Rapl
 os.chdir(sys.argv[1])
 Rapl(Path(".")).why()  # brings what Python loads late
@@ -170,8 +173,29 @@ def test_a_gpu_before_volta_and_a_missing_driver_are_sentences() -> None:
     assert "no NVIDIA driver" in Nvml(Recorded()).why()
 
 
+class Chip:
+    """zeus-apple-silicon as it answers: sums of millijoules per rail, None for one the chip does not tell."""
+
+    def __init__(self, *readings: tuple[int | None, int | None]) -> None:
+        self.readings = list(readings)
+
+    def AppleEnergyMonitor(self) -> SimpleNamespace:
+        if not self.readings:
+            raise RuntimeError("no IOReport subscription")
+        cores, memory = self.readings.pop(0)
+        said = SimpleNamespace(cpu_total_mj=cores, dram_mj=memory, gpu_mj=9_000)
+        return SimpleNamespace(get_cumulative_energy=lambda: said)
+
+
+def test_apples_counters_of_cores_and_memory_are_added_and_a_silent_chip_is_a_sentence() -> None:
+    assert Tally(Apple(Chip((5_000, 700), (7_500, 900)))).joules() == pytest.approx(2.7)
+    assert Tally(Apple(Chip((5_000, None), (7_500, None)))).joules() == pytest.approx(2.5)
+    assert "tells no energy" in Apple(Chip((None, None))).why()
+    assert "no IOReport subscription" in Apple(Chip()).why()
+
+
 def test_every_registered_meter_answers_here_without_raising() -> None:
-    assert set(meters) == {"rapl", "nvml", "battery"}
+    assert set(meters) == {"rapl", "nvml", "apple", "battery"}
     assert len(available()) + len(reasons()) == len(meters)
     assert all(why.startswith(title) for title, why in reasons().items())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -32,11 +33,21 @@ PLANS = st.builds(
 )
 
 
+ENERGY = st.fixed_dictionaries(
+    {},
+    optional={
+        "device": st.sampled_from(["phone", "h100", "here"]), "watts": st.floats(1, 900), "region": st.sampled_from(["DEU", "CHN"]),
+        "intensity": st.floats(0, 900), "pue": st.floats(1, 2), "phase": st.sampled_from(["decode", "prefill"]),
+        "batch": st.integers(1, 64), "context": st.integers(1, 4096), "daily": st.floats(1, 1e9),
+    },
+)  # fmt: skip
+
+
 @settings(deadline=None)
-@given(PLANS, st.none() | st.integers(2, 10**6))
-def test_what_is_written_reads_back(plan: Plan, limit: int | None) -> None:
+@given(PLANS, st.none() | st.integers(2, 10**6), ENERGY)
+def test_what_is_written_reads_back(plan: Plan, limit: int | None, energy: dict[str, Any]) -> None:
     block = None if limit is None else 126 + limit
-    recipe = Recipe(Path("m"), plan, Path("d.txt"), limit, "dense", {"dtype": "F16"}, Path("o"), block=block)
+    recipe = Recipe(Path("m"), plan, Path("d.txt"), limit, "dense", {"dtype": "F16"}, Path("o"), block=block, energy=energy)
     assert loads(dumps(recipe)) == recipe
 
 
@@ -54,6 +65,12 @@ def test_what_is_written_reads_back(plan: Plan, limit: int | None) -> None:
         ("[plan]\namount = nan", "amount = nan"),
         ('[plan.layers."a.b"]\nprotekt = true', "did you mean 'protect'"),
         ("[evaluate]\nlimit = 1", "limit = 1"),
+        ('[energy]\ndevise = "phone"', "'devise' is an unknown key"),
+        ('[energy]\ndevice = "fridge"', "no device 'fridge'"),
+        ('[energy]\nphase = "both"', "it is decode"),
+        ("[energy]\nbatch = 0", "batch = 0"),
+        ("[energy]\ncontext = 1.5", "context can't be 1.5"),
+        ("[energy]\npue = nan", "pue can't be nan"),
         ("[calibrate]\nblock = 64", "block = 64 is too few inputs"),
         ('[export]\nformat = "pakced"', "did you mean 'packed'"),
         ('[export]\nformat = "dense"\ndtype = "F8"', "dtype can't be 'F8'"),

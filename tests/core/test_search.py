@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.energy import Scene, device
 from core.errors import BadPlan
 from core.formats import targets
 from core.plans import MODEL, Scope, edit, resolve
@@ -294,6 +295,15 @@ def test_energy_and_time_budgets_are_kept(share: float, tmp_path: Path) -> None:
     assert best(t, Goal(time=share)).size.total < points(t, 2)[-1].size.total
     with pytest.raises(OutOfReach, match="of the energy is out of reach"):
         best(t, Goal(energy=0.001))
+
+
+def test_joules_and_seconds_are_those_of_the_device_asked_for(tmp_path: Path) -> None:
+    case = Case(tmp_path, blocks=4, width=1024)
+    on = {k: case.table(scene=Scene(device(k))) for k in ("laptop", "h100")}
+    whole = {k: points(t, 2)[-1].joules for k, t in on.items()}
+    assert whole["h100"] != pytest.approx(whole["laptop"])
+    for k, t in on.items():
+        assert 0.5 * whole[k] < best(t, Goal(energy=0.7)).joules <= 0.7 * whole[k] * (1 + 1e-9)
 
 
 def test_a_loss_bound_gives_the_smallest_plan_whose_whole_interval_keeps_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from core.carbon import CHOSEN, Place, chosen
 from core.energy import catalogue
 from core.energy.devices import CEILINGS
+from core.ledger import Took
 from core.resources import cache_root
 from studio import scene
 from studio.charts import charts
@@ -94,7 +96,7 @@ def test_this_machine_is_measured_once_it_is_chosen(
 
 
 def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, chart: Any) -> None:
-    digits.engine.spent = 100.0
+    digits.engine.spent = Took(100.0)
     less = replace(digits.snapshot.energy, joules=digits.snapshot.energy_original.joules / 2)
     chart.show(replace(digits.snapshot, energy=less))
     assert "paid back after" in chart.text.text()
@@ -106,7 +108,7 @@ def test_the_slimmings_own_work_is_set_against_what_it_saves(digits: Session, ch
 def test_work_on_the_worker_is_counted(digits: Session, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=30_000)
     qtbot.waitUntil(lambda: not digits.engine.busy(), timeout=30_000)
-    assert 0 < digits.engine.spent < 60
+    assert 0 < digits.engine.spent.seconds < 60
 
 
 def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits: Session, chart: Any, qtbot: QtBot) -> None:
@@ -130,3 +132,16 @@ def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits
     dialog.device.setCurrentIndex(dialog.device.findData("h100"))
     dialog.device.activated.emit(dialog.device.currentIndex())
     assert chosen() == Place("POL", device="h100"), "the watts were the laptop's"
+
+
+def test_a_recipe_carries_where_its_model_will_live_and_asks_nothing_of_the_machines_own_place(digits: Session, tmp_path: Path) -> None:
+    scene.choose(digits, Place("DEU", device="phone"), batch=4)
+    joules = digits.snapshot.energy.joules
+    digits.save_recipe(tmp_path / "r.toml")
+    assert 'device = "phone"' in (tmp_path / "r.toml").read_text()
+    scene.choose(digits, Place("FRA"), batch=1)
+    assert digits.snapshot.energy.joules != joules
+    digits.open_recipe(tmp_path / "r.toml")
+    assert digits.snapshot.energy.joules == pytest.approx(joules)
+    assert (scene.place().region, scene.scene().batch) == ("DEU", 4)
+    assert chosen().region == "FRA"

@@ -77,4 +77,5 @@ def reasons() -> dict[str, str]:
 
 def meter() -> Any:
     """The meter to use for work on the processor, or None: RAPL before the battery; a GPU's counter sees none of it."""
-    return next((m for m in available() if getattr(m, "key", "") != "nvml"), None)
+    kinds = [kind() for key, kind in meters.items() if key != "nvml"]
+    return next((m for m in sorted(kinds, key=lambda m: m.tick) if not m.why()), None)
