@@ -156,9 +156,20 @@ def _prices(window: MainWindow, folder: Path, failures: list[str]) -> None:
     _wait(window, "the solved plan was measured", lambda: _measured(window) and not session.engine.busy(), failures)
     _settle(window)
     _take(window, folder / "front.png")
+    _energy(window, folder)
     window.resize(1280, 800)
     window.reset_layout()
     _settle(window)
+
+
+def _energy(window: MainWindow, folder: Path) -> None:
+    """Where the joules go, and the same plan on every device, with what the slimming itself has taken."""
+    chart = window.parts["energy"]
+    _take(chart, folder / "energy.png")
+    dialog = chart.ask()
+    _settle(window)
+    _take(dialog, folder / "whatif.png")
+    dialog.close()
 
 
 def _recover(window: MainWindow, folder: Path, failures: list[str]) -> None:

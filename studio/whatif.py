@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from core.carbon import Place, grams, kwh, regions
 from core.energy import Device, Scene, catalogue, device, estimate, ratio
 from core.errors import SlimError
+from core.ledger import spent
 from core.types import Energy
 from studio import numbers
 from studio.scene import choose, place, scene
@@ -41,12 +42,12 @@ class WhatIf(QDialog):
         self.session = session
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("What if…"))
-        self.resize(720, 520)
+        self.resize(860, 560)
         self.region, self.device, self.phase = QComboBox(editable=True), QComboBox(), QComboBox()
         self.pue, self.grams = _number(1, 5, 0.05, 2), _number(0, 3000, 10, 0)
         self.watts, self.daily = _number(0, 99_999, 5, 0), _number(1, 1e12, 100_000, 0)
         self.batch, self.context = QSpinBox(minimum=1, maximum=4096), QSpinBox(minimum=1, maximum=1_000_000)
-        self.table = QTableWidget(0, 6)
+        self.table = QTableWidget(0, 7)
         self.foot = QLabel(wordWrap=True)
         self._fill()
         form = QFormLayout()
@@ -118,7 +119,7 @@ class WhatIf(QDialog):
         """A row for every device: the original, the plan, their ratio, grams and kilowatt-hours."""
         s = self.session.snapshot
         heads = (self.tr("Device"), self.tr("Before"), self.tr("Now"), self.tr("Times less (90 %)"), self.tr("g CO₂e a million"),
-                 self.tr("kWh a year saved"))  # fmt: skip
+                 self.tr("kWh a year saved"), self.tr("Paid back after days"))  # fmt: skip
         self.table.setHorizontalHeaderLabels(list(heads))
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
@@ -130,7 +131,16 @@ class WhatIf(QDialog):
                 item = QTableWidgetItem(text)
                 item.setToolTip(d.source)
                 self.table.setItem(i, j, item)
-        self.foot.setText(place().told + ". " + self.tr("Modelled, location-based; excludes embodied carbon."))
+        self.foot.setText(f"{place().told}. {self.tr('Modelled, location-based; excludes embodied carbon.')}\n{self._ledger()}")
+
+    def _ledger(self) -> str:
+        """What the slimming itself has taken on this machine."""
+        took = spent(self.session.engine.spent)
+        metered, modelled = self.tr("metered"), self.tr("modelled")
+        return self.tr("The slimming itself has taken {joules} on this machine ({low} to {high}, 90 %, {how}; {seconds} of work).").format(
+            joules=numbers.si(took.joules, "J"), low=numbers.si(took.low, "J"), high=numbers.si(took.high, "J"),
+            how=metered if took.level == "A" else modelled, seconds=numbers.duration(took.seconds),
+        )  # fmt: skip
 
     def _devices(self) -> list[Device]:
         at = place()
@@ -150,7 +160,9 @@ class WhatIf(QDialog):
         less = "=" if r.low == r.high else f"{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
         saved = kwh((before.joules - now.joules) / d.supply * place().pue) * scene().daily * DAYS
         spread = f"{numbers.significant(g.value)} ({numbers.significant(g.low)}–{numbers.significant(g.high)})"
-        return word(d.title), numbers.si(before.joules, "J"), numbers.si(now.joules, "J"), less, spread, numbers.significant(saved)
+        paid = spent(self.session.engine.spent, before, now).payback
+        days = "–" if paid is None else numbers.significant(paid / scene().daily)
+        return word(d.title), numbers.si(before.joules, "J"), numbers.si(now.joules, "J"), less, spread, numbers.significant(saved), days
 
 
 def _number(low: float, high: float, step: float, places: int) -> QDoubleSpinBox:

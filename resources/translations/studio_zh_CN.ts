@@ -2306,8 +2306,20 @@ reopened in a fresh process by {tool}</source>
       <translation>每年节省千瓦时</translation>
     </message>
     <message>
-      <source>Modelled, location-based; excludes embodied carbon.</source>
-      <translation>建模值，基于地点；不含隐含碳。</translation>
+      <source>Paid back after days</source>
+      <translation>回本天数</translation>
+    </message>
+    <message>
+      <source>metered</source>
+      <translation>实测</translation>
+    </message>
+    <message>
+      <source>modelled</source>
+      <translation>模型估算</translation>
+    </message>
+    <message>
+      <source>The slimming itself has taken {joules} on this machine ({low} to {high}, 90 %, {how}; {seconds} of work).</source>
+      <translation>瘦身本身在这台机器上耗能 {joules}（{low} 至 {high}，90 %，{how}；工作 {seconds}）。</translation>
     </message>
   </context>
   <context>

@@ -80,13 +80,15 @@ class EnergyChart(QWidget):
             self.device.addItem(word(title), key)
         self.device.activated.connect(lambda _: self._choose())
         self.more.setText("…")
+        self.more.setStyleSheet("padding: 3px 1px")  # the charts are narrow
         self.more.setToolTip(self.tr("What if: another device, region, batch, context, use"))
         self.more.setAccessibleName(self.tr("What if…"))
         self.more.clicked.connect(self.ask)
         both = QWidget()
         row = QHBoxLayout(both)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.device)
+        row.setSpacing(2)
+        row.addWidget(self.device, 1)
         row.addWidget(self.more)
         return both
 

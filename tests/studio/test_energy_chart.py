@@ -12,15 +12,16 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from core.carbon import CHOSEN, Place, chosen
-from core.energy import catalogue
+from core.energy import Scene, catalogue, device, estimate
 from core.energy.devices import CEILINGS
 from core.ledger import Took
 from core.resources import cache_root
-from studio import scene
+from studio import numbers, scene
 from studio.charts import charts
 from studio.charts.energy import WHOLE
 from studio.session import Session
 from studio.whatif import WhatIf
+from studio.work import priced
 
 
 @pytest.fixture(autouse=True)
@@ -112,8 +113,17 @@ def test_work_on_the_worker_is_counted(digits: Session, qtbot: QtBot) -> None:
 
 
 def test_what_if_prices_the_plan_on_every_device_and_takes_every_question(digits: Session, chart: Any, qtbot: QtBot) -> None:
+    digits.engine.spent = Took(100.0)
     dialog = WhatIf(digits)
     qtbot.addWidget(dialog)
+    assert "has taken 2.80 kJ on this machine" in dialog.foot.text()
+    server = next(i for i in range(dialog.table.rowCount()) if dialog.table.item(i, 0).text().startswith("Server"))
+    s = digits.snapshot
+    of = Scene(device("server"))
+    before = estimate(s.checkpoint, s.layers, {}, s.original.size, None, s.task, of)
+    saved = before.joules - priced(s.checkpoint, s.layers, s.plan, s.target, s.task, of)["energy"].joules
+    told = dialog.table.item(server, 6).text()
+    assert told == ("–" if saved <= 0 else numbers.significant(2800 / saved / of.daily))
     assert dialog.table.rowCount() == 1 + len(catalogue())
     was = [dialog.table.item(1, j).text() for j in range(6)]
     dialog.region.setCurrentIndex(dialog.region.findData("POL"))
