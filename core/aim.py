@@ -45,7 +45,7 @@ def aimed(s: Stage, job: Job) -> Aimed:
     from . import evaluate
 
     recipe, plan = s.recipe, _even(fitting(s.recipe.plan, s.layers), s.target, job)
-    seen, own = _seen(s, plan, job), _own(s, job)
+    seen, own = _seen(s, plan, job), s.own(job)
     found = sensed(s, plan, seen, own, job)
     alike, scene = recipe.goal.alike if recipe.goal else False, use(recipe.energy).scene
     t = table(s.slim, s.layers, plan, s.target, Predictor.of(found), s.net.task if s.net else "other", alike=alike, scene=scene)
@@ -107,7 +107,7 @@ def accuse(recipe: Recipe, job: Job, store: Store | None = None) -> Guilt:
     from . import evaluate
 
     s = staged(recipe, job, store)
-    own = _own(s, job)
+    own = s.own(job)
     if own is None:
         raise BadPlan("Guilty layers are found by running the network on data; open a folder with config.json and give data to score on")
     plan = fitting(recipe.plan, s.layers)
@@ -134,31 +134,28 @@ def _seen(s: Stage, plan: Plan, job: Job) -> Calibration | None:
     return observe(s.net, s.slim, data_of(s.recipe, s.net, s.slim, job), sensible(s.layers, plan), needs, job, order, kept.default())
 
 
-def _own(s: Stage, job: Job) -> Any:
-    """The uncompressed model that is sensed, on the scored data; None where it does not run."""
-    from . import evaluate
-
-    if s.reference is None or s.net is None or not s.changed:
-        return s.reference
-    return evaluate.Reference(s.net, compress.original(s.slim, s.layers, s.store).weights(job), s.reference.batches)
-
-
 def _refined(s: Stage, t: Table, front: Front, seen: Calibration | None, own: Any, job: Job) -> Front:
     """The plan after local search on the held part of the calibration data: never on what it will be scored on."""
     from . import evaluate
+    from .sensitivity.shares import Share, shares
 
     if own is None or s.net is None or s.recipe.goal is None:
         job.note("The plan was not refined, as the network does not run here")
         return front
     judge = evaluate.Reference(s.net, own.weights, data_of(s.recipe, s.net, s.slim, job).held)
 
-    def losses(plan: Plan) -> list[float]:
-        done = compress.compress(s.slim, s.layers, plan, seen, s.store, job)
-        return evaluate.losses(judge, weights(done, own), job)
+    def slim(plan: Plan) -> dict[str, Any]:
+        return weights(compress.compress(s.slim, s.layers, plan, seen, s.store, job), own)
 
-    found = refine(t, front, losses, job, s.recipe.goal.refine)
+    def losses(plan: Plan) -> list[float]:
+        return evaluate.losses(judge, slim(plan), job)
+
+    def dealt(plan: Plan) -> dict[str, Share]:
+        return shares(judge, slim(plan), s.layers, job)
+
+    found = refine(t, front, losses, job, s.recipe.goal.refine, shares=dealt)
     job.note(
-        f"Refined by {len(found.evaluations)} real evaluations: {found.accepted} swaps kept, "
+        f"Refined by {len(found.evaluations)} real evaluations: {found.accepted} changes kept, "
         f"{found.before.value:.3g} -> {found.loss.value:.3g} on calibration data (difference {found.won.value:.2g} ± {found.won.error:.2g})"
     )
     return found.front

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .compress import Compressed, check, compress, original
-from .cut import cut, cut_of, fitting
-from .data.calibration import Calibrating, calibrating
+from .compress import Compressed, compress
+from .cut import fitting
+from .data.calibration import Calibrating
 from .errors import BadData
-from .formats import open_checkpoint
 from .job import Job
-from .layers import layers
 from .networks import Network
 from .recipe import Recipe
-from .rotate import rotated
 from .sensed import Sensitivity
 from .sensitivity import sense, sensible
-from .stage import weights
+from .stage import data_of, staged, weights
 from .store import Store
 from .types import Calibration, Checkpoint, Layer, Plan, Score
 
@@ -59,25 +56,18 @@ class Opened:
 
 def opened(recipe: Recipe, job: Job, store: Store | None = None) -> Opened:
     """The recipe's model, cut and rotated where its plan says so; CannotRun or BadData where it can't be run and scored."""
-    from . import data, networks
+    from . import networks
     from .calibrate import kept, observe
-    from .evaluate import Reference
 
-    store = store or Store.default()
-    checkpoint = replace(open_checkpoint(recipe.source, job), factory=recipe.factory)
-    check(recipe.plan, layers(checkpoint))
-    path = recipe.data or data.default(checkpoint)
-    if path is None:
+    s = staged(recipe, job, store)
+    network = s.network or networks.attach(s.whole.checkpoint, job)  # says why it can't run
+    reference = s.own(job)
+    if s.net is None or reference is None:
         raise BadData("There are no held-out samples to measure prices on; give --data or put heldout.txt beside the model")
-    network = networks.attach(checkpoint, job)
-    samples = calibrating(recipe.calibrate, network, path, recipe.limit, recipe.tokens, recipe.block)
-    shaped = _shaped(recipe.plan, checkpoint, network, samples, job)
-    if shaped is not checkpoint:
-        network = networks.attach(shaped, job)
-    found, plan = tuple(layers(shaped)), fitting(recipe.plan, layers(shaped))
-    reference = Reference(network, original(shaped, found, store).weights(job), data.load(path, network, recipe.limit, job))
-    calibration = observe(network, shaped, samples, sensible(found, plan), {"inputs", *_more(plan, found)}, job, store=kept.default())
-    return Opened(shaped, found, plan, network, reference, samples, calibration, store)
+    plan, samples = fitting(recipe.plan, s.layers), data_of(recipe, network, s.whole.checkpoint, job)
+    asked = {"inputs", *_more(plan, s.layers)}
+    calibration = observe(s.net, s.slim, samples, sensible(s.layers, plan), asked, job, store=kept.default())
+    return Opened(s.slim, s.layers, plan, s.net, reference, samples, calibration, s.store)
 
 
 def _more(plan: Plan, found: tuple[Layer, ...]) -> frozenset[str]:
@@ -88,10 +78,3 @@ def _more(plan: Plan, found: tuple[Layer, ...]) -> frozenset[str]:
     own = (chosen(x, plan) for x in found if x.prunable)
     asked: Mapping[str, frozenset[str]] = {s.prune: pruners[s.prune].needs for s in own if s and s.prune}
     return frozenset().union(*asked.values())
-
-
-def _shaped(plan: Plan, checkpoint: Checkpoint, network: Network, data: Calibrating, job: Job) -> Checkpoint:
-    """What is sensed is the model the plan's cuts and its rotation leave."""
-    how = cut_of(plan)
-    out = checkpoint if how.idle else cut(checkpoint, how, network, data.whole if how.looks else None, job)
-    return rotated(out, plan.seed, job) if plan.rotate else out

@@ -51,6 +51,14 @@ class Stage:
         """Bytes of the files as opened: what shares are of."""
         return sum(f.stat().st_size for f in {t.file for t in self.whole.checkpoint.tensors.values()})
 
+    def own(self, job: Job) -> Any:
+        """`slim` before it is compressed, on the scored data: what is sensed and restored; None where nothing is scored."""
+        from . import evaluate
+
+        if self.reference is None or self.net is None or not self.changed:
+            return self.reference
+        return evaluate.Reference(self.net, compress.original(self.slim, self.layers, self.store).weights(job), self.reference.batches)
+
 
 def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> Preflight:
     """What the run will take of this machine; from headers alone. With a goal, as if every layer were quantized."""

@@ -1,4 +1,4 @@
-"""Local search with real evaluations: bytes moved from one layer to another, kept only where paired differences prove a gain."""
+"""Local search with real evaluations: a plan solved anew at what each layer was found to cost in it, then single swaps of bytes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from ..errors import BadPlan
 from ..job import Job
 from ..plans import resolve
-from ..sensed import Evaluation, Front
+from ..sensed import Evaluation, Front, Sensitivity
+from ..sensitivity.shares import Share, leaned
 from ..types import Measured, Plan, Setting
 from .compact import compact, same
 from .fronts import point
-from .knapsack import Floats, Ints
+from .knapsack import Floats, Ints, exact
 from .table import Table
 
 SURE = 2.0  # standard errors of the paired difference a swap must win by
@@ -38,17 +39,19 @@ class Refined:
 
 def refine(
     t: Table, front: Front, evaluate: Callable[[Plan], Sequence[float]], job: Job, rounds: int = ROUNDS, tried: int = TRIED,
-    learned: Sequence[Evaluation] = (),
+    learned: Sequence[Evaluation] = (), shares: Callable[[Plan], Mapping[str, Share]] | None = None,
 ) -> Refined:  # fmt: skip
-    """Size-neutral swaps (one layer up, another down), ranked by what they may win, the best few really run. `evaluate` gives a plan's loss
-    on every window, always the same windows; a swap is kept when the paired difference is below -2 standard errors. Every evaluation is
-    told to the job as an Evaluation, every better plan as a Front; what was run teaches the ranking too. Stops after a round without a
-    gain. Raises BadPlan when the front's plan is not made of the table's options."""
+    """A round solves the plan anew at the `shares` its layers were found to have of its loss, and keeps that where it lost less when both
+    were run; then tries size-neutral swaps (one layer up, another down), ranked by what they may win, the best few really run: one of many
+    is kept when the paired difference is below -2 standard errors. `evaluate` gives a plan's loss on every window, always the same
+    windows. Every evaluation is told to the job as an Evaluation, every better plan as a Front; what was run teaches the ranking too.
+    Stops after a round without a gain. Raises BadPlan when the front's plan is not made of the table's options."""
     search = _Search(t, chosen(t, resolve(front.plan, t.layers)), evaluate, job, list(learned))
     budget = t.knapsack.total(search.at)[0]
     first = search.losses
     for _ in job.track(range(rounds), "Refining the plan", rounds):
-        if not search.round(budget, tried):
+        anew = shares is not None and search.again(budget, shares)
+        if not search.round(budget, tried) and not anew:
             break
     gain = paired(search.losses, first)
     end = point(search.t, search.at, front.shadow / 1e6)
@@ -64,18 +67,40 @@ class _Search:
         self.accepted = 0
         self.losses = self.run(at)
 
+    def plan(self, at: Ints) -> Plan:
+        return compact(self.t.plan, self.t.layers, self.t.settings(at), self.t.free)
+
     def run(self, at: Ints) -> Floats:
         """The losses of one choice of options, and what they teach."""
         self.job.check()
         settings = self.t.settings(at)
-        found = np.array(self.evaluate(compact(self.t.plan, self.t.layers, settings, self.t.free)))
+        found = np.array(self.evaluate(self.plan(at)))
         told, got = self.t.predictor.estimate(settings), mean(found)
         e = Evaluation(settings, got.value, got.error, (told.low, told.high))
         self.evaluations.append(e)
         self.job.point(e)
-        predictor = type(self.t.predictor).of(self.t.predictor.sensitivity, self.evaluations)
-        self.t = taught(self.t, predictor)
+        self._learn(self.t.predictor.sensitivity)
         return found
+
+    def _learn(self, sensitivity: Sensitivity) -> None:
+        self.t = taught(self.t, type(self.t.predictor).of(sensitivity, self.evaluations))
+
+    def _keep(self, at: Ints, losses: Floats) -> None:
+        self.at, self.losses = at, losses
+        self.accepted += 1
+        self.job.point(point(self.t, self.at, 0.0))
+
+    def again(self, budget: float, shares: Callable[[Plan], Mapping[str, Share]]) -> bool:
+        """Whether the plan solved anew at what its layers were found to cost is better; one plan, foretold to be: its mean decides."""
+        self._learn(leaned(self.t.predictor.sensitivity, self.t.settings(self.at), shares(self.plan(self.at))))
+        at = exact(self.t.knapsack, self.t.sweep, budget)
+        if at.tobytes() in self.seen:
+            return False
+        self.seen.add(at.tobytes())
+        found = self.run(at)
+        if better := found.mean() < self.losses.mean():
+            self._keep(at, found)
+        return bool(better)
 
     def round(self, budget: float, tried: int) -> bool:
         """Whether one of the swaps tried was better."""
@@ -88,9 +113,7 @@ class _Search:
                 won = d.value, at, found
         if won is None:
             return False
-        _, self.at, self.losses = won
-        self.accepted += 1
-        self.job.point(point(self.t, self.at, 0.0))
+        self._keep(*won[1:])
         return True
 
 

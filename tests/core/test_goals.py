@@ -71,6 +71,25 @@ def test_refining_moves_bytes_to_where_real_evaluations_want_them(tmp_path: Path
     assert sum(isinstance(x, Front) for x in heard) == found.accepted
 
 
+def test_a_plan_solved_anew_at_what_its_layers_really_cost_is_the_best_there_is(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    t = case.table()
+    rng = np.random.default_rng(4)
+    secret = {n: float(np.exp(0.5 * rng.standard_normal())) for n in case.predictor.sensitivity.layers}
+    start = best(t, Goal(case.uniform(3)[0]))
+
+    def dealt(plan: Plan) -> dict[str, tuple[float, float]]:
+        parts = case.predictor.contributions(resolve(plan, case.layers))
+        return {n: (x * secret[n], 0.01 * x) for n, x in parts.items()}
+
+    evaluate = world(case, secret)
+    anew = refine(t, start, evaluate, Job(), tried=0, shares=dealt)
+    swapped = refine(t, start, evaluate, Job())
+    assert anew.loss.value < swapped.loss.value < swapped.before.value
+    assert len(anew.evaluations) < len(swapped.evaluations)
+    assert anew.front.size.total <= start.size.total * 1.001
+
+
 def test_refining_accepts_nothing_that_noise_alone_would_explain(tmp_path: Path) -> None:
     case = Case(tmp_path)
     t, rng = case.table(), np.random.default_rng(6)

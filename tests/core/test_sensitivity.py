@@ -27,7 +27,9 @@ from core.sensing import Opened, opened
 from core.sensitivity import sense, sensible
 from core.sensitivity.alpha import samples
 from core.sensitivity.gradient import prices
+from core.sensitivity.shares import leaned, shares
 from core.size import size
+from core.stage import weights
 from core.store import Store
 from core.types import Choice, Plan, Seen
 from tests.conftest import SAMPLES
@@ -252,3 +254,29 @@ def test_coarser_groups_leave_bytes_for_more_bits(words: Opened) -> None:
     assert more.estimate.value < alone.estimate.value
     kl = [o.judged(replace(f.plan, tune=False), Job()).metrics["kl"].value for f in (alone, more)]
     assert kl[1] < 1.05 * kl[0]
+
+
+def test_what_a_plan_loses_is_dealt_to_its_layers_to_the_last_bit_of_it(words: Opened) -> None:
+    plan = replace(PLAN, model=replace(PLAN.model, bits=4), layers={"model.layers.0.mlp.down_proj": Choice(protect=True)})
+    found = shares(words.reference, weights(words.compressed(plan, Job()), words.reference), words.layers, Job())
+    busy = {n for n, s in resolve(plan, words.layers).items() if not s.idle}
+    assert set(found) == busy
+    lost = words.judged(plan, Job()).metrics["kl"].value
+    assert sum(v for v, _ in found.values()) == pytest.approx(lost, rel=0.05)
+    alone = {n: v for n, v in zip(passed(words).layers, Predictor.of(passed(words)).prices(resolve(plan, words.layers))) if n in busy}
+    apart = [log(max(found[n][0], 1e-9) / v) for n, v in alone.items()]
+    assert abs(median(apart)) < 0.3, "what a layer costs beside all others is much what it costs alone"
+
+
+def test_prices_lean_towards_shares_by_how_sure_these_are(words: Opened) -> None:
+    s = passed(words)
+    settings = resolve(replace(PLAN, model=replace(PLAN.model, bits=3)), words.layers)
+    told = dict(zip(s.layers, Predictor.of(s).prices(settings)))
+    first, second, *rest = told
+    dear = {n: (v * (2.0 if n in (first, second) else 1.0), 1e-6 * v if n != second else 100 * v) for n, v in told.items()}
+    found = leaned(s, settings, dear).layers
+    ratio = {n: found[n].alpha / s.layers[n].alpha for n in told}
+    assert ratio[first] / ratio[rest[0]] == pytest.approx(2.0, rel=0.01)
+    assert ratio[second] == pytest.approx(1.0, rel=0.01), "a share that says nothing changes nothing"
+    assert found[first].doubt < 0.1 * s.layers[first].doubt
+    assert found[second].doubt == pytest.approx(s.layers[second].doubt, rel=0.01)
