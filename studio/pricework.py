@@ -14,18 +14,20 @@ from core.errors import CannotRun
 from core.job import Job
 from core.predict import Predictor
 from core.sensed import Evaluation, Front, Sensitivity
-from core.types import Calibration, Plan, Score, Task
+from core.types import Calibration, Plan, Score, Task, Variant
 
 from .scene import scene
-from .snapshot import Fronts
-from .work import Opened, _threads, foretold, preview, priced
+from .snapshot import Fronts, bare
+from .work import Opened, _compressed, _threads, foretold, preview, priced, running_weights
 
 if TYPE_CHECKING:
     from core.guilty import Guilt
     from core.search import Goal, Table
+    from core.search.refine import Refined
 
 OFTEN, TENTH = 0.5, 10  # s between two predictors while the pass runs, and how many times as long as one takes, at least
 POINTS = 40  # of the front
+ROUNDS = 2  # of a local search in quiet time: the plan solved anew at what its layers cost in it, and four swaps
 PRESETS = (8, 6, 5, 4, 3, 2)  # bits of the uniform plans beside the front
 
 
@@ -125,6 +127,38 @@ def solve(table: Table, goal: Goal, original: Score | None, job: Job) -> Front:
     from core.search import best
 
     return best(table, goal, original)
+
+
+@dataclass(frozen=True)
+class Better:
+    """What a local search ended with; where it kept a change, its plan as scored."""
+
+    found: Refined
+    variant: Variant | None
+
+
+def search(opened: Opened, t: Table, front: Front, asked: Asked, data: Path, limit: int | None, job: Job) -> Better:
+    """Plans of the same bytes near this one, really run on the held part of the calibration data; the one kept is then scored."""
+    from core.evaluate import Reference, losses
+    from core.search.refine import refine
+    from core.sensitivity.shares import Share, shares
+
+    _threads()
+    original, (calibrating, _) = opened.reference(data, limit, job), opened._calibrating(data, limit, job)
+    judge = Reference(original.network, original.weights, calibrating.held)
+
+    def slim(plan: Plan) -> dict[str, Any]:
+        return running_weights(opened, opened, _compressed(opened, plan, data, limit, job), original, job)
+
+    def lost(plan: Plan) -> list[float]:
+        return losses(judge, slim(plan), job)
+
+    def dealt(plan: Plan) -> dict[str, Share]:
+        return shares(judge, slim(plan), opened.layers, job)
+
+    found = refine(t, front, lost, job, ROUNDS, learned=[e for _, e in asked.lessons], shares=dealt)
+    better = replace(bare(found.front.plan), tune=False) if found.accepted else None
+    return Better(found, preview(opened, better, asked.target, asked.task, data, limit, job) if better else None)
 
 
 def accuse(

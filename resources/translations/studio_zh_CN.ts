@@ -1679,6 +1679,14 @@
       <translation>空闲中实测前沿上的一个方案</translation>
     </message>
     <message>
+      <source>Quiet time found a plan of the same size that loses {less} less on calibration data: a dot in the front</source>
+      <translation>空闲时找到一个同样大小的方案，在校准数据上损失减少 {less}：它是前沿图上的一个小点</translation>
+    </message>
+    <message>
+      <source>Quietly looking for a better plan of the same size</source>
+      <translation>空闲时寻找同样大小的更好方案</translation>
+    </message>
+    <message>
       <source>Quietly running every option of every layer</source>
       <translation>空闲中逐一运行各层的每个选项</translation>
     </message>
@@ -3959,8 +3967,8 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>读取权重</translation>
     </message>
     <message>
-      <source>Refined by {0} real evaluations: {1} swaps kept, {2} -&gt; {3} on calibration data (difference {4} ± {5})</source>
-      <translation>经 {0} 次真实评测改进：保留 {1} 次交换，校准数据上 {2} -&gt; {3}（差 {4} ± {5}）</translation>
+      <source>Refined by {0} real evaluations: {1} changes kept, {2} -&gt; {3} on calibration data (difference {4} ± {5})</source>
+      <translation>经 {0} 次真实评测改进：保留 {1} 处改动，校准数据上 {2} -&gt; {3}（差 {4} ± {5}）</translation>
     </message>
     <message>
       <source>Refining the plan</source>
@@ -4505,6 +4513,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>What is trained</source>
       <translation>训练对象</translation>
+    </message>
+    <message>
+      <source>Whose loss it is</source>
+      <translation>损失归于哪些层</translation>
     </message>
     <message>
       <source>Writing</source>

@@ -12,7 +12,10 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from core.predict import Predictor
 from core.search import Goal
+from core.search.fronts import point
+from core.types import Choice, Plan
 from studio import settings, theme
 from studio.app import quiet
 from studio.charts import charts
@@ -22,9 +25,11 @@ from studio.layers.model import COST, LayersModel
 from studio.panels.front import FrontPanel, bearable
 from studio.panels.sensitivity import SensitivityPanel
 from studio.pareto import ticks
+from studio.pricing import MOST, currency
 from studio.session import Session
 from studio.snapshot import Snapshot
-from tests.studio.conftest import Opened
+from tests.conftest import SAMPLES
+from tests.studio.conftest import Opened, scored
 
 
 def settled(session: Session, qtbot: QtBot) -> None:
@@ -160,10 +165,10 @@ def test_a_drag_along_the_front_sets_the_plan_at_every_step_and_is_one_undo_step
     before, points = sensed.snapshot.plan, sensed.snapshot.fronts.points
     steps = sensed.undo_stack.count()
     sizes = []
-    for point in points[5:15]:
-        front.plot.slide(point.size.total / 1e6, 901)
+    for f in points[5:15]:
+        front.plot.slide(f.size.total / 1e6, 901)
         sizes.append(sensed.snapshot.size.total)
-        assert sensed.snapshot.size.total <= point.size.total * 1.001
+        assert sensed.snapshot.size.total <= f.size.total * 1.001
         assert sensed.snapshot.estimate is not None
     assert len(set(sizes)) > 3
     assert sensed.undo_stack.count() == steps + 1
@@ -313,6 +318,48 @@ def test_quiet_time_measures_what_teaches_most_and_its_plans_need_no_second_meas
     sensed.pricing.take(aim)
     assert sensed.snapshot.current == 0
     assert sensed.snapshot.score.complete
+
+
+def test_quiet_time_ends_with_a_search_for_a_better_plan_of_the_same_size(sensed: Session, qtbot: QtBot) -> None:
+    sensed.pricing.quiet, sensed.pricing._spent = lambda: True, MOST
+    t = sensed.pricing.table
+    few, many = t.knapsack.cheapest(), t.knapsack.best(0.0)
+    dear = t.values[few] > np.median(t.values[few])
+    sensed.pricing.take(point(t, np.where(dear, few, many), 0.0))  # as bad as it can be: the dearest layers have the fewest bits
+    settled(sensed, qtbot)
+    plan, said, before = sensed.snapshot.plan, [], currency(sensed.snapshot.score).value
+    sensed.notice.connect(lambda level, text: said.append(text))
+    sensed.pricing.refine()
+    assert [j.title for j in sensed.engine.jobs() if j.key == "refine"] == ["Quietly looking for a better plan of the same size"]
+    qtbot.waitUntil(lambda: not sensed.engine.busy(), timeout=120_000)
+    assert sensed.snapshot.plan == plan, "nothing is put in force that nobody took"
+    (better,) = sensed.snapshot.refined
+    assert better.plan != plan
+    assert better.size.total <= sensed.snapshot.size.total
+    assert currency(better.score).value < before
+    assert "of the same size" in said[-1]
+    sensed.pricing.refine()
+    assert not any("better plan" in j.title and j.state in ("waiting", "running") for j in sensed.engine.jobs()), "it is looked for once"
+
+
+def test_what_quiet_time_finds_out_about_the_answers_reaches_every_tick(qtbot: QtBot) -> None:
+    session = Session(Engine())
+    session.open(SAMPLES / "fashion-vit")
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+    last = [x.name for x in session.snapshot.layers if x.prunable and not x.protected][-2:]
+    held = {x.name: Choice(protect=True) for x in session.snapshot.layers if x.name not in last}
+    session.edit("two layers", Plan(Choice("magnitude", 0.0, "rtn", 3, {"rtn.granularity": "channel"}), layers=held, tune=False))
+    session.set_data(session.snapshot.data, 64)
+    session.pricing.sense()
+    settled(session, qtbot)
+    before, session.pricing.quiet, session.pricing._spent = session.snapshot.estimate, lambda: True, MOST
+    assert session.snapshot.sensitivity.answers is None
+    session.pricing.refine()
+    qtbot.waitUntil(lambda: not session.engine.busy(), timeout=120_000)
+    s = session.snapshot
+    assert set(s.sensitivity.answers.moved) == set(last)
+    assert s.estimate == Predictor.of(s.sensitivity, [e for _, e in session.pricing.lessons]).estimate(s.settings) != before
+    session.engine.close()
 
 
 def test_any_edit_ends_quiet_time_at_once(sensed: Session, qtbot: QtBot) -> None:
