@@ -147,7 +147,7 @@ def refined(o: Opened, t: Table, front: Front, tried: int) -> Plan:
     return found.front.plan
 
 
-def run(case: Case, averages: tuple[float, ...]) -> Iterator[Row]:
+def run(case: Case, averages: tuple[float, ...], few: bool) -> Iterator[Row]:
     """Sense, solve, run each plan on the same held-out tokens."""
     import torch
 
@@ -160,6 +160,8 @@ def run(case: Case, averages: tuple[float, ...]) -> Iterator[Row]:
     predictor = Predictor.of(s)
     for bits in averages:
         for name, own, found in plans(o, s, bits, 0 if case.name == "smollm2" else TRIED):
+            if few and not own and name != "uniform":
+                continue
             settings = resolve(found, o.layers)
             bytes_ = size(o.checkpoint, o.layers, settings, Counted()).total
             kl = o.judged(replace(found, tune=False), Job()).metrics["kl"]
@@ -182,12 +184,13 @@ def main() -> None:
     said.add_argument("--quick", action="store_true", help="the bundled language model only")
     said.add_argument("--json", type=Path)
     said.add_argument("--only", default="", metavar="MODEL,...")
+    said.add_argument("--few", action="store_true", help="uniform and our own plans alone")
     said.add_argument("--bits", type=float, nargs="+", default=[3.0, 2.5])
     asked = said.parse_args()
     names = asked.only.split(",") if asked.only else ["sotu-lm"] if asked.quick else ["smollm2", *BUNDLED]
     found: list[Row] = []
     for name in names:
-        for row in run(CASES[name], tuple(asked.bits)):
+        for row in run(CASES[name], tuple(asked.bits), asked.few):
             found.append(row)
             print(shown(row), flush=True)
             if asked.json:

@@ -36,7 +36,6 @@ from core.types import Choice, Plan, Setting
 from tests.benchmarks.table import write
 
 Row = dict[str, Any]
-FIRST = 1000  # seed of the first plan; one after the other
 TAUGHT = 8  # evaluations
 SPLITS = 20  # ways of choosing them among the plans
 QUICK = ("rtn", "magnitude", "wanda")
@@ -55,6 +54,7 @@ class Case:
     amounts: tuple[float, ...]
     methods: tuple[str, ...] | None = None
     most: int | None = None  # layers perturbed
+    first: int = 1000  # seed of the first plan; one after the other
 
 
 def _smollm2() -> Path:
@@ -126,7 +126,7 @@ def ran(case: Case, o: Opened, s: Sensitivity, count: int) -> list[Ran]:
     home = cache_root() / "prediction"
     home.mkdir(parents=True, exist_ok=True)
     out = []
-    for seed in range(FIRST, FIRST + count):
+    for seed in range(case.first, case.first + count):
         flavour, plan = drawn(case, list(s.layers), o.plan, seed)
         settings = {n: v for n, v in resolve(plan, o.layers).items() if n in s.layers}
         told = json.dumps([str(v) for v in settings.values()]) + o.calibration.fingerprint + str(case.limit)
@@ -197,7 +197,7 @@ def table(case: Case, s: Sensitivity, gradient: Mapping[str, float], plans: list
         yield {
             "model": case.name, "scheme": name, "ours": own, "evaluations": n, "median_error": float(np.median(off)),
             "p90_error": float(np.quantile(off, 0.9)), "coverage": float(np.mean(held)) if own else None, "plans": len(plans),
-            "seeds": [FIRST, FIRST + len(plans) - 1],
+            "seeds": [case.first, case.first + len(plans) - 1],
         }  # fmt: skip
 
 
@@ -245,12 +245,14 @@ def main() -> None:
     said.add_argument("--json", type=Path)
     said.add_argument("--only", default="", metavar="MODEL,...")
     said.add_argument("--plans", type=int, help="random plans of each model")
+    said.add_argument("--first", type=int, default=1000, metavar="SEED", help="of the first plan, the others follow")
     asked = said.parse_args()
     names = asked.only.split(",") if asked.only else ["sotu-lm", "digits-cnn"] if asked.quick else list(CASES)
     found: list[Row] = []
     for name in names:
         count = asked.plans if asked.plans is not None else 12 if asked.quick else 32
-        case = replace(CASES[name], tokens=min(CASES[name].tokens, 2048), methods=QUICK) if asked.quick else CASES[name]
+        case = replace(CASES[name], first=asked.first)
+        case = replace(case, tokens=min(case.tokens, 2048), methods=QUICK) if asked.quick else case
         for row in run(case, count):
             found.append(row)
             print(shown(row), flush=True)
