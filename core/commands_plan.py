@@ -38,7 +38,7 @@ def options(p: argparse.ArgumentParser) -> None:
     aims.add_argument("--weights", metavar="A,B,C", help="the least A x loss + B x size/original + C x energy/original")
     p.add_argument("--alike", action="store_true", help="q, k and v, and gate and up, get one setting")
     p.add_argument("--refine", type=int, default=0, metavar="ROUNDS", help="then local search with real evaluations")
-    p.add_argument("--groups", metavar="N,...", help="group sizes tried for every layer beside the plan's own, such as 32,128")
+    p.add_argument("--groups", metavar="N,...", help="group sizes tried for every layer beside its own, such as 32,128; 0: a scale a row")
     p.add_argument("--quantize", metavar="METHOD", help="the method to plan for; when nothing is said, slim (ggml for gguf)")
     p.add_argument("--format", choices=list(targets))
     p.add_argument("--data", type=Path, help="held-out samples")
@@ -107,8 +107,8 @@ def _parsed(name: str, text: object) -> object:
 
 def _groups(text: str | None) -> tuple[int, ...]:
     found = tuple(int(_number("--groups", x)) for x in text.split(",")) if text else ()
-    if any(n < 2 for n in found):
-        raise BadPlan(f"--groups {text}: give sizes from 2 on, such as 32,128")
+    if any(n < 0 or n == 1 for n in found):
+        raise BadPlan(f"--groups {text}: give sizes from 2 on, such as 32,128, or 0 for a scale a row")
     return found
 
 

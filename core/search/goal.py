@@ -31,7 +31,7 @@ class Goal:
     weights: tuple[float, float, float] | None = None  # alpha, beta, gamma of J = alpha D + beta S/S0 + gamma E/E0
     alike: bool = False  # q, k and v, and gate and up, of a block get one setting: runtimes that fuse them need it
     refine: int = 0  # rounds of local search with real evaluations afterwards
-    groups: tuple[int, ...] = ()  # group sizes tried for every layer beside the plan's own: coarser ones leave bytes for more bits
+    groups: tuple[int, ...] = ()  # group sizes tried for every layer beside its own (0: one scale a row): coarse ones leave bytes for bits
 
     def __post_init__(self) -> None:
         said = [n for n in AIMS if getattr(self, n) not in (None, "")]
@@ -99,7 +99,7 @@ def _fits(key: str, value: Any) -> bool:
     if key == "refine":
         return number and isinstance(value, int) and value >= 0
     if key == "groups":
-        return isinstance(value, list) and all(_fits("refine", v) and v > 1 for v in value)
+        return isinstance(value, list) and all(_fits("refine", v) and v != 1 for v in value)
     if key == "weights":
         return isinstance(value, list) and len(value) == 3 and all(_fits("worse", v) for v in value)
     return number or (key == "size" and isinstance(value, str))

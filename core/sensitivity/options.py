@@ -62,12 +62,13 @@ def rows(x: Layer, plan: Plan, groups: Iterable[int] = ()) -> list[Row]:
 
 
 def _grouped(x: Layer, own: Setting, plan: Plan, groups: Iterable[int]) -> Iterable[Row]:
-    """The plan's own quantizer in groups of other sizes."""
+    """The plan's own quantizer in groups of other sizes; 0: one scale a row."""
     if not any(k.name == "group_size" for k in knobs(quantizers[own.quantize])):
         return
     mine = _rounding(x, own.quantize, own, plan)
     for g in groups:
-        grouped = replace(own, quantize_knobs={**own.quantize_knobs, "granularity": "group", "group_size": g})
+        grid = {"granularity": "group", "group_size": g} if g else {"granularity": "channel"}
+        grouped = replace(own, quantize_knobs={**own.quantize_knobs, **grid})
         yield from (r for r in _rounding(x, own.quantize, grouped, plan) if r not in mine)
 
 

@@ -330,7 +330,7 @@ def test_quiet_time_ends_with_a_search_for_a_better_plan_of_the_same_size(sensed
     plan, said, before = sensed.snapshot.plan, [], currency(sensed.snapshot.score).value
     sensed.notice.connect(lambda level, text: said.append(text))
     sensed.pricing.refine()
-    assert [j.title for j in sensed.engine.jobs() if j.key == "refine"] == ["Quietly looking for a better plan of the same size"]
+    assert searching(sensed)
     qtbot.waitUntil(lambda: not sensed.engine.busy(), timeout=120_000)
     assert sensed.snapshot.plan == plan, "nothing is put in force that nobody took"
     (better,) = sensed.snapshot.refined
@@ -339,7 +339,12 @@ def test_quiet_time_ends_with_a_search_for_a_better_plan_of_the_same_size(sensed
     assert currency(better.score).value < before
     assert "of the same size" in said[-1]
     sensed.pricing.refine()
-    assert not any("better plan" in j.title and j.state in ("waiting", "running") for j in sensed.engine.jobs()), "it is looked for once"
+    assert not searching(sensed), "it is looked for once"
+
+
+def searching(session: Session) -> bool:
+    """Whether a local search is among the jobs, waiting or at work."""
+    return any("better plan of the same size" in j.title and j.state in ("waiting", "running") for j in session.engine.jobs())
 
 
 def test_what_quiet_time_finds_out_about_the_answers_reaches_every_tick(qtbot: QtBot) -> None:
