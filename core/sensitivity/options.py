@@ -67,7 +67,7 @@ def _grouped(x: Layer, own: Setting, plan: Plan, groups: Iterable[int]) -> Itera
         return
     mine = _rounding(x, own.quantize, own, plan)
     for g in groups:
-        grid = {"granularity": "group", "group_size": g} if g else {"granularity": "channel"}
+        grid: dict[str, Value] = {"granularity": "group", "group_size": g} if g else {"granularity": "channel"}
         grouped = replace(own, quantize_knobs={**own.quantize_knobs, **grid})
         yield from (r for r in _rounding(x, own.quantize, grouped, plan) if r not in mine)
 

@@ -3087,8 +3087,8 @@ reopened in a fresh process by {tool}</source>
       <translation>--cap 只针对缓存的一部分：请指明，例如 slim cache --only layers --cap 20</translation>
     </message>
     <message>
-      <source>--groups {0}: give sizes from 2 on, such as 32,128</source>
-      <translation>--groups {0}：请给出不小于 2 的分组大小，例如 32,128</translation>
+      <source>--groups {0}: give sizes from 2 on, such as 32,128, or 0 for a scale a row</source>
+      <translation>--groups {0}：请给出不小于 2 的分组大小，例如 32,128，或用 0 表示每行一个缩放系数</translation>
     </message>
     <message>
       <source>0 bit-identical to the source</source>
