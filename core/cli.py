@@ -19,6 +19,7 @@ from .errors import BadFile, BadPlan, Cancelled, SlimError
 from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
+from .ledger import paid
 from .plans import TUNE, tuning
 from .preflight import Preflight
 from .prune import pruners
@@ -26,7 +27,7 @@ from .quantize import quantizers
 from .recipe import ORDERS, Recipe, block, load
 from .recover.methods import recoveries
 from .registry import knobs
-from .report import from_json, paid
+from .report import from_json
 from .run import run
 from .types import LEVELS, METRICS, Choice, Layer, Measured, Plan, Report
 

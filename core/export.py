@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .networks import Network
 
 MARK = "slim-studio.json"  # in every folder we write: what may be replaced later
-OURS = (MARK, "config.json", "*.safetensors", MODEL, INDEX, "report.json", "report.html", "recipe.toml", *SIDES)
+OURS = (MARK, "config.json", "*.safetensors", MODEL, INDEX, "report.json", "report.html", "README.md", "recipe.toml", *SIDES)
 SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, directory blocks
 
 

@@ -12,7 +12,7 @@ from .carbon import Place, carbon, chosen
 from .energy.devices import HERE, device
 from .energy.levels import INSTRUMENT
 from .energy.meters import MeterLost, Tally, meter
-from .types import Energy, Report, Spent
+from .types import LEVELS, Energy, Report, Spent
 
 LOOK = 60.0  # s between readings: the counter of a processor under full load goes round in half an hour at the earliest
 
@@ -88,6 +88,12 @@ def spent(took: Took, before: Energy | None = None, after: Energy | None = None)
     how += f", {took.metered:.3g} s of them metered ({took.meter})" if took.metered else f" at {watts:.3g} W"
     unit = after.unit if after else ""
     return Spent(took.seconds, joules, low, high, "A" if seen else d.level, joules / saved if saved > 0 else None, unit, how)
+
+
+def paid(s: Spent) -> str:
+    """The ledger in one sentence."""
+    back = f"paid back after {s.payback:.3g} {s.unit}s" if s.payback is not None else "not paid back: the variant saves no energy there"
+    return f"{s.how}: {s.joules:.3g} J ({s.low:.3g} to {s.high:.3g}), {LEVELS.get(s.level, 'modelled')}; {back}"
 
 
 def accounted(report: Report, took: Took | None = None, place: Place | None = None) -> Report:

@@ -12,8 +12,10 @@ from html import escape
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from .card import card
 from .energy import ratio
 from .errors import BadFile
+from .ledger import paid
 from .types import LEVELS, METRICS, Carbon, Energy, Latency, Measured, Outcome, Plan, Report, Score, Size, Spent, Variant
 
 STYLE = """body{font:15px system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1d2321;background:#fff}
@@ -36,13 +38,12 @@ def variant(plan: Plan, size: Size, energy: Energy | None, score: Score | None, 
     return Variant(plan, size, energy, score, outcomes, name, datetime.datetime.now().astimezone().isoformat(timespec="seconds"))
 
 
-def write(report: Report, out: Path) -> tuple[Path, Path]:
-    """report.json and report.html in an exported folder, or beside a single exported file under its name."""
-    head = out.with_suffix("") if out.is_file() else out / "report"
-    pages = (head.with_name(f"{head.name}.report.json"), head.with_name(f"{head.name}.report.html")) if out.is_file() else (
-        out / "report.json", out / "report.html")  # fmt: skip
-    pages[0].write_text(to_json(report), encoding="utf-8")
-    pages[1].write_text(html(report), encoding="utf-8")
+def write(report: Report, out: Path) -> tuple[Path, ...]:
+    """report.json, report.html and the model card in an exported folder, or beside a single exported file under its name."""
+    names = ("report.json", "report.html", "README.md")
+    pages = tuple(out.with_name(f"{out.with_suffix('').name}.{n}") if out.is_file() else out / n for n in names)
+    for page, text in zip(pages, (to_json(report), html(report), card(report))):
+        page.write_text(text, encoding="utf-8")
     return pages
 
 
@@ -181,12 +182,6 @@ def _carbon(c: Carbon | None) -> str:
 
 def _spent(s: Spent | None) -> str:
     return f"<h2>What the slimming took</h2><p>{escape(paid(s))}</p>" if s else ""
-
-
-def paid(s: Spent) -> str:
-    """The ledger in one sentence."""
-    back = f"paid back after {s.payback:.3g} {s.unit}s" if s.payback is not None else "not paid back: the variant saves no energy there"
-    return f"{s.how}: {s.joules:.3g} J ({s.low:.3g} to {s.high:.3g}), {LEVELS.get(s.level, 'modelled')}; {back}"
 
 
 def _latency(t: Latency | None) -> str:

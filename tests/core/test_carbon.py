@@ -13,8 +13,8 @@ from core.carbon import CHOSEN, Place, carbon, choose, chosen, grams, kwh, regio
 from core.energy import catalogue
 from core.energy.meters.rapl import Rapl
 from core.errors import BadPlan
-from core.ledger import Bill, Took, accounted, spent
-from core.report import from_json, html, paid, to_json
+from core.ledger import Bill, Took, accounted, paid, spent
+from core.report import from_json, html, to_json
 from core.resources import cache_root, root
 from core.types import Energy
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.card import card
 from core.errors import BadFile
+from core.ledger import Took, accounted
 from core.report import from_json, html, to_json, write
 from core.types import Check, Choice, Energy, Measured, Outcome, Plan, Report, Score, Setting, Size, Variant, Verdict
 
@@ -75,5 +77,24 @@ def test_accuracy_shows_its_standard_error() -> None:
 
 def test_a_single_exported_file_gets_its_report_beside_it(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"x")
-    assert [p.name for p in write(report(), tmp_path / "m.safetensors")] == ["m.report.json", "m.report.html"]
-    assert [p.name for p in write(report(), tmp_path)] == ["report.json", "report.html"]
+    assert [p.name for p in write(report(), tmp_path / "m.safetensors")] == ["m.report.json", "m.report.html", "m.README.md"]
+    assert [p.name for p in write(report(), tmp_path)] == ["report.json", "report.html", "README.md"]
+
+
+def test_the_model_card_tells_every_figure_with_how_it_was_come_by(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    own = "---\nlicense: apache-2.0\nlanguage: en\ndatasets:\n- secret\n---\n# The net\nlicense: mine\n"
+    (tmp_path / "net" / "README.md").write_text(own, encoding="utf-8")
+    told = card(accounted(replace(report(), source=str(tmp_path / "net")), Took(9.0)))
+    assert told.startswith("---\nlicense: apache-2.0\nlanguage: en\ntags:\n- slim-studio\n- quantized\n- pruned\n---\n")
+    for said in ("# net, slimmed", "| bytes | 1,000 | 1,000 | exact |", "| Perplexity | 30 ± 1 | 30 ± 1 | measured on 100 tokens"):
+        assert said in told
+    for said in ("modelled (catalogue)", "excludes embodied carbon", "- 1 layer: 4 bits by rtn in groups of 64, 30% pruned by magnitude"):
+        assert said in told
+    assert "1 of 1 checks hold" in told
+    assert "9 s of this machine" in told
+    assert "compressed-tensors" in told.split("## Use")[1]
+
+
+def test_names_in_a_model_card_stay_names() -> None:
+    assert "<script>" not in card(report())
