@@ -103,24 +103,35 @@ def _reasons(t: Table, chosen: Ints) -> dict[str, str]:
 
 def _worded(t: Table, option: int, other: int, saved: float, lost: float) -> str:
     now, then = t.ways[option], t.ways[other]
-    what, instead = (told(now), told(then)) if told(now) != told(then) else (told(now, True), told(then, True))
+    what, instead = (told(now), told(then)) if told(now) != told(then) else (told(now, then), told(then, now))
     name = NAMES[t.predictor.sensitivity.currency]
     if saved > 0:
-        return f"kept at {what}: {lost:.2g} {name} per {saved / 1e6:.2g} MB"
+        return f"kept at {what}: {_plain(1e6 * lost / saved)} {name} per MB ({_bytes(saved)} less at {instead})"
     if saved < 0 and lost < 0:
-        return f"down to {what}: {instead} would win {-lost:.2g} {name} for {-saved / 1e6:.2g} MB"
+        return f"down to {what}: {instead} would win {_plain(1e6 * lost / saved)} {name} per MB ({_bytes(-saved)} more)"
     return f"{what}: the only way it can be stored"
+
+
+def _plain(x: float) -> str:
+    """Two digits, without an exponent."""
+    return f"{x:.0f}" if x >= 10 else f"{x:.2g}" if x >= 1e-4 or x <= 0 else "under 0.0001"
+
+
+def _bytes(n: float) -> str:
+    return f"{_plain(n / 1e6)} MB" if n >= 1e6 else f"{_plain(n / 1e3)} kB"
 
 
 def _fixed(t: Table, name: str) -> str:
     return f"{told(t.fixed[name])}: {t.notes.get(name, 'this format stores it in one way only')}" if name in t.fixed else ""
 
 
-def told(s: Setting, knobs: bool = False) -> str:
-    """A setting in a few words; with its knobs where they are all that tells two apart."""
+def told(s: Setting, beside: Setting | None = None) -> str:
+    """A setting in a few words; with its method, or the knobs in which it differs, beside another one."""
     bits = f"{s.bits} bits" if s.quantize else "full precision"
-    if knobs and s.quantize:
-        bits += f" by {s.quantize} " + ", ".join(f"{k} {v}" for k, v in sorted(s.quantize_knobs.items()))
+    if beside is not None and s.quantize and s.quantize != beside.quantize:
+        bits += f" {s.quantize}"
+    elif beside is not None:
+        bits += "".join(f", {k} {v}" for k, v in sorted(s.quantize_knobs.items()) if beside.quantize_knobs.get(k) != v)
     return f"{bits}, {s.amount:.0%} zero" if s.amount else bits
 
 

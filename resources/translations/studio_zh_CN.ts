@@ -3071,10 +3071,6 @@ reopened in a fresh process by {tool}</source>
   <context>
     <name>core</name>
     <message>
-      <source> by {0} {1}</source>
-      <translation>，用 {0} {1}</translation>
-    </message>
-    <message>
       <source>"At most so much worse" needs the original measured first: give data to measure it on, or say kl instead</source>
       <translation>“最多变差多少”需要先评测原模型：请提供评测数据，或改用 kl</translation>
     </message>
@@ -4787,8 +4783,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>距离 {0}</translation>
     </message>
     <message>
-      <source>down to {0}: {1} would win {2} {3} for {4} MB</source>
-      <translation>降到 {0}：{1} 会以 {4} MB 换回 {2} {3}</translation>
+      <source>down to {0}: {1} would win {2} {3} per MB ({4} more)</source>
+      <translation>降到 {0}：{1} 每 MB 可换回 {2} {3}（多用 {4}）</translation>
     </message>
     <message>
       <source>dtype</source>
@@ -4951,8 +4947,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>它的 {0} 是 {1},模型是 {2};请选择输出同样宽的教师</translation>
     </message>
     <message>
-      <source>kept at {0}: {1} {2} per {3} MB</source>
-      <translation>保持 {0}：每 {3} MB 值 {2} {1}</translation>
+      <source>kept at {0}: {1} {2} per MB ({3} less at {4})</source>
+      <translation>保持 {0}：每 MB 值 {1} {2}（{4} 可省 {3}）</translation>
     </message>
     <message>
       <source>largest difference {0}, allowed {1} ({2} of the outputs' standard deviation)</source>

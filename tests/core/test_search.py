@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -266,11 +267,12 @@ def test_a_reason_is_what_the_predictor_says(tmp_path: Path) -> None:
     f = best(case.table(), Goal(case.uniform(4)[0]))
     chosen, name = case.resolved(f), "model.layers.1.mlp.down_proj"
     text = f.reasons[name]
-    lost, saved = float(text.split(": ")[1].split(" KL")[0]), float(text.split("per ")[1].split(" MB")[0])
+    told, saved, unit = re.fullmatch(r"kept at \d bits: (\S+) KL per MB \((\S+) (kB|MB) less at \d bits\)", text).groups()
+    saved = float(saved) * {"kB": 1e3, "MB": 1e6}[unit]
     steps = [replace(chosen[name], bits=b) for b in WIDTHS if b < chosen[name].bits]
     prices = [case.predictor.value(name, s) - case.predictor.value(name, chosen[name]) for s in steps]
     bytes_ = [f.size.total - size(case.checkpoint, case.layers, {**chosen, name: s}, PACKED).total for s in steps]
-    assert any(p == pytest.approx(lost, rel=0.06) and b / 1e6 == pytest.approx(saved, rel=0.06) for p, b in zip(prices, bytes_))
+    assert any(1e6 * p / b == pytest.approx(float(told), rel=0.06) and b == pytest.approx(saved, rel=0.06) for p, b in zip(prices, bytes_))
 
 
 def test_plans_read_well_what_most_share_is_said_once(tmp_path: Path) -> None:
