@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QSplitter,
     QStackedWidget,
+    QTabBar,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -190,6 +191,8 @@ class MainWindow(QMainWindow):
             self.resizeDocks([self.docks["plan"], self.docks["history"]], [5, 1], Qt.Orientation.Vertical)
         if (jobs := self.docks.get("jobs")) is not None:
             self.resizeDocks([jobs], [34], Qt.Orientation.Vertical)
+        for bar in self.findChildren(QTabBar):
+            bar.setDrawBase(False)  # of docks in one place: a white line in the dark, too
 
     # --- drawing
 

@@ -161,14 +161,14 @@ class SensitivityPanel(QWidget):
         self.plot.getAxis("bottom").setTicks([[(i, b.label) for i, b in enumerate(self.bars_)]] if few else [[]])
         unit = "1 − cosine" if s.sensitivity and s.sensitivity.currency != "kl" else "KL"
         self.plot.left = self.tr("{unit} per unit of error").format(unit=unit) if self.figure.currentData() == "alpha" else unit
-        self.plot.bottom = "" if few or not n else self._order_said()
+        self.plot.bottom = self._order_said() if n else ""
         self.plot.getPlotItem().setLabel("bottom", self.plot.bottom)
         self.plot.recolour()
         self.plot.setXRange(-0.6, max(n, 4) - 0.4, padding=0)
         self.plot.setYRange(0, float(height.max(initial=0.0)) * 1.08 or 1.0, padding=0)
 
     def _order_said(self) -> str:
-        return self.tr("{n} layers, {order}").format(n=len(self.bars_), order=self.order.currentText())
+        return self.tr("{n} layers, {order}").format(n=sum(len(b.layers) for b in self.bars_), order=self.order.currentText())
 
     def _gathered(self, s: Snapshot) -> tuple[Bar, ...]:
         """The bars in their order."""
