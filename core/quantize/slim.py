@@ -30,7 +30,7 @@ class Slim(Grouped):
     3 bits 3.4 % (on SmolLM2 a KL of 0.258 instead of 0.268) for half as much time again.
     """
 
-    title: ClassVar[str] = "Slim (GPTQ, weighted scales, polish)"
+    title: ClassVar[str] = "Slim (GPTQ, scales, polish)"
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
     rounds: int = knob(1, 0, 8, 1, label="Polishing rounds")
 

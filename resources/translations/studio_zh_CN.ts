@@ -2842,13 +2842,6 @@ reopened in a fresh process by {tool}</source>
     </message>
   </context>
   <context>
-    <name>panel</name>
-    <message>
-      <source>from group</source>
-      <translation>来自组</translation>
-    </message>
-  </context>
-  <context>
     <name>pictures</name>
     <message>
       <source>{path} can't be written ({why}); choose another place.</source>
@@ -4055,7 +4048,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。</translation>
     </message>
     <message>
-      <source>Slim (GPTQ, weighted scales, polish)</source>
+      <source>Slim (GPTQ, scales, polish)</source>
       <translation>Slim（GPTQ、加权缩放、精修）</translation>
     </message>
     <message>

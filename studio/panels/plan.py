@@ -82,11 +82,13 @@ class Half(QWidget):
         self.title, self.value, self.origin = QLabel(f"<b>{title}</b>"), QLabel(), QLabel()
         self.combo, self.form, self.from_ = QComboBox(), Form(), QLabel()
         self.combo.setAccessibleName(QCoreApplication.translate("Half", "{title} method").format(title=title))
+        # the longest method's name would take 100 pixels from the charts at 1280
+        self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.combo.setMinimumContentsLength(12)
         for key, method in registry.items():
             self.combo.addItem(word(method.title), key)
             self.combo.setItemData(self.combo.count() - 1, about(method), Qt.ItemDataRole.ToolTipRole)
         for quiet in (self.origin, self.from_):
-            quiet.setMinimumWidth(quiet.fontMetrics().horizontalAdvance(panel.tr("from group")))
             quiet.setEnabled(False)  # the palette's muted ink
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
