@@ -211,7 +211,7 @@ def decoded(
     if kind == "nbits" and bits == 4:
         codes = np.stack([codes & 15, codes >> 4], -1)
         zero = None if zero is None else np.stack([zero & 15, zero >> 4], -1).reshape(out, -1)[:, :groups]
-    middle = np.float32(2 ** (bits - 1)) if zero is None else zero.astype(np.float32)
+    middle = np.float32(0 if kind == "integer" else 2 ** (bits - 1)) if zero is None else zero.astype(np.float32)
     middle = middle.reshape(out, groups, 1) if zeros or middle.size == out > 1 else middle
     x = (codes.reshape(out, groups, -1).astype(np.float32) - middle) * scale.astype(np.float32).reshape(out, groups, 1)
     found: np.ndarray = x.reshape(shape)

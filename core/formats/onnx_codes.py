@@ -51,7 +51,9 @@ def _fields(codes: Tensor, bits: int) -> Tensor:
 
 
 def _integer(form: Form, codes: Tensor, zero: Tensor | None, scale: Tensor) -> dict[str, Tensor]:
-    return {"_codes": codes.T, "_scale": scale, "_zero": _middle(form) if zero is None else zero}
+    """Signed: 128 less than the quantizer's."""
+    found = {"_codes": codes.T.short() - 128, "_scale": scale}
+    return found if zero is None else {**found, "_zero": zero.short() - 128}
 
 
 def _folded(form: Form, codes: Tensor, zero: Tensor | None, scale: Tensor) -> dict[str, Tensor]:

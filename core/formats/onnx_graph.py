@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..resources import cache_root
 from ..types import ITEM_BYTES, Checkpoint
-from .onnx_forms import AXES, TINY, Call, Form, Use, fragment
+from .onnx_forms import AXES, MIDDLE, ONE, STEP, TINY, Call, Form, Use, fragment
 from .onnx_static import Static, static
 
 if TYPE_CHECKING:
@@ -189,11 +189,13 @@ def initializers(name: str, form: Form) -> list[TensorProto]:
 
 
 def shared() -> list[TensorProto]:
-    """Constants of the layers whose activations become integers: the last axis, and what a token of zeros is divided by."""
+    """Constants of the layers whose activations become integers: the last axis, what a token of zeros is divided by, and 7 bits' steps."""
     import numpy as np
     from onnx.numpy_helper import from_array
 
-    return [from_array(np.array([-1], np.int64), AXES), from_array(np.array(1e-30, np.float32), TINY)]
+    floats = {TINY: 1e-30, STEP: 1 / 63.5, ONE: 1.0}
+    found = [from_array(np.array([-1], np.int64), AXES), *(from_array(np.array(v, np.float32), n) for n, v in floats.items())]
+    return [*found, from_array(np.array(64, np.uint8), MIDDLE)]
 
 
 def framed(n: int) -> int:
