@@ -17,12 +17,14 @@ from .formats.folder import SIDES
 from .formats.gguf_header import parse
 from .formats.gguf_metadata import MADE_BY
 from .formats.gguf_write import write as write_gguf
+from .formats.onnx_file import BESIDE, MODEL, gone
 from .formats.pt2_target import ours as our_program
 from .formats.safetensors_write import write
 from .formats.shards import INDEX, index, limit, shards
 from .job import Job
+from .offers import cannot
 from .onnx_trace import trace
-from .onnx_write import MODEL, write_onnx
+from .onnx_write import write_onnx
 from .plans import resolve
 from .size import size
 from .traced import prepare
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from .networks import Network
 
 MARK = "slim-studio.json"  # in every folder we write: what may be replaced later
-OURS = (MARK, "config.json", "*.safetensors", MODEL, INDEX, "report.json", "report.html", "README.md", "recipe.toml", *SIDES)
+OURS = (
+    MARK, "config.json", "*.safetensors", MODEL, MODEL + BESIDE, INDEX, "report.json", "report.html", "README.md", "recipe.toml", *SIDES,
+)  # fmt: skip
 SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, directory blocks
 
 
@@ -91,13 +95,13 @@ def _verdict(
         return verify(aside, written, compressed, target, network, batches, job)
     verdict = verify_onnx(aside / MODEL, plain, written, compressed, settings, target, network, batches, job)
     if plain:
-        plain.unlink()
+        gone(plain)
     return verdict
 
 
 def _plain(compressed: Compressed, aside: Path, target: Any, job: Job) -> Path:
     """The original in float32, in the same format: what speed is measured against, and whether the graph is the network."""
-    whole, kind = original(compressed.checkpoint, compressed.layers, compressed.store), type(target)(dtype="F32")
+    whole, kind = original(compressed.checkpoint, compressed.layers, compressed.store), type(target)(dtype="F32", one_gb=target.one_gb)
     settings, file = settings_of(whole), aside / f".float32.{MODEL}"
     write_onnx(whole, file, kind, settings, _layerwise(whole, settings, kind, {}), job)
     return file
@@ -125,14 +129,10 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
     """The absolute path, when writing there destroys nothing and fits; CannotWrite otherwise."""
     path = Path(path).expanduser().absolute()
     source = compressed.checkpoint.path.resolve()
-    if hasattr(target, "unfit") and (why := target.unfit(compressed.checkpoint)):
-        raise CannotWrite(why)
+    if why := cannot(target, compressed.checkpoint, compressed.layers, settings_of(compressed)):
+        raise CannotWrite(f"This plan can't be packed: {why}." if target.key == "packed" else why)
     if suffix(target) and path.suffix != suffix(target):
         raise CannotWrite(f"{path.name}: this export is one file; choose a name that ends in {suffix(target)}.")
-    if target.key == "packed" and not compressed.checkpoint.config:
-        raise CannotWrite("Packed weights need a config.json that says how they are packed, and this model has none; export it dense.")
-    if why := target.clash(compressed.checkpoint, compressed.layers, settings_of(compressed)) if target.key == "packed" else "":
-        raise CannotWrite(f"This plan can't be packed: {why}.")
     if path.resolve() == source or path.resolve() in source.parents or source in path.resolve().parents:
         raise CannotWrite(f"{path.name}: the opened model lies there; choose another place, an export never overwrites its source.")
     single = ".onnx" if target.key == "onnx" else ".safetensors" if compressed.checkpoint.config else ""
@@ -140,8 +140,6 @@ def _allowed(compressed: Compressed, path: Path, target: Any) -> Path:
         raise CannotWrite(f"{path.name}: this export is a folder (config and weights); choose a folder's name without {single}.")
     _replaceable(path)
     total = size(compressed.checkpoint, compressed.layers, settings_of(compressed), target).total
-    if total > (most := getattr(target, "most", total)):
-        raise CannotWrite(f"An ONNX file ends at {most / 1e9:g} GB and this one needs {total / 1e9:.2f}; quantize more layers.")
     _roomy(path, total + SPARE)
     return path
 

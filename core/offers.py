@@ -12,8 +12,10 @@ from .ceilings import known
 from .cut import cut_of, planned, planned_layers
 from .energy import Scene, device, estimate
 from .energy.devices import HERE
+from .errors import CannotRun
 from .formats import targets
 from .layers import layers as layers_of
+from .networks.program import task_of
 from .plans import resolve
 from .size import size
 from .types import Checkpoint, Energy, Layer, Plan, Setting, Task
@@ -47,9 +49,6 @@ def offer(target: Any, checkpoint: Checkpoint, layers: tuple[Layer, ...], settin
     if why := cannot(target, checkpoint, layers, settings):
         return Offer(target.key, target.title, target.runs_in, why)
     exact = size(checkpoint, layers, settings, target)
-    if exact.total > (most := getattr(target, "most", exact.total)):
-        why = f"a file of this format ends at {most / 1e9:g} GB, and this one needs {exact.total / 1e9:.2f}; quantize more layers"
-        return Offer(target.key, target.title, target.runs_in, why)
     refused = Counter(why for x in layers if (why := target.refuses(checkpoint, x, settings[x.name])))
     waits = bool(target.pending(checkpoint)) if hasattr(target, "pending") else False
     speed = estimate(checkpoint, layers, settings, exact, target, task, Scene(device(HERE)))
@@ -60,8 +59,13 @@ def cannot(target: Any, checkpoint: Checkpoint, layers: tuple[Layer, ...], setti
     """Why a format can't hold this model under these settings; "" = it can."""
     if hasattr(target, "unfit") and (why := target.unfit(checkpoint)):
         return str(why)
+    if target.key == "onnx" and checkpoint.format == "pt2":
+        try:
+            task_of(checkpoint)
+        except CannotRun as e:
+            return str(e)
     if target.key == "packed" and not checkpoint.config:
-        return "packed weights need a config.json that says how they are packed, and this model has none"
+        return "packed weights need a config.json that says how they are packed, and this model has none; export it dense"
     return str(target.clash(checkpoint, layers, settings)) if hasattr(target, "clash") else ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import child
 from .data import Batches
+from .formats.onnx_file import session
 from .formats.onnx_static import Site, Static
 from .job import Job
 
@@ -71,7 +72,7 @@ def probe_ranges(file: str, values: list[str], data: str, job: Job) -> dict[str,
     inner = [v for v in values if v not in {i.name for i in model.graph.input}]
     seen: dict[str, list[np.ndarray]] = {v: [] for v in values}
     ends: dict[str, tuple[float, float]] = dict.fromkeys(values, (0.0, 0.0))
-    for fed, found in _run(model, inner, job.track(_items(data), "Ranges of activations"), job):
+    for fed, found in _run(model, inner, job.track(_items(data), "Ranges of activations"), Path(data).parent, job):
         for v in values:
             x = _real(found[v] if v in found else fed[v], fed).ravel()
             ends[v] = min(ends[v][0], float(x.min())), max(ends[v][1], float(x.max()))
@@ -110,7 +111,8 @@ def probe_shifts(plain: str, ours: str, sites: Mapping[str, list[Any]], data: st
         own |= set(wanted)
     sums: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
-    for fed, found in _run(model, [f"{n}_shift" for n in made], job.track(_items(data), "Correcting biases"), job):
+    batches = job.track(_items(data), "Correcting biases")
+    for fed, found in _run(model, [f"{n}_shift" for n in made], batches, Path(data).parent, job):
         for n, s in made.items():
             x = found[f"{n}_shift"]
             x = np.moveaxis(x, 1, -1) if s.conv else _real(x, fed)
@@ -152,24 +154,21 @@ def _twin(model: ModelProto, name: str, s: Site) -> tuple[list[NodeProto], list[
 
 
 def _run(
-    model: ModelProto, outputs: Iterable[str], items: Iterable[dict[str, np.ndarray]], job: Job
+    model: ModelProto, outputs: Iterable[str], items: Iterable[dict[str, np.ndarray]], folder: Path, job: Job
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """(what was fed, the outputs by name) of every batch."""
-    import onnxruntime
     from onnx import TensorProto
     from onnx.helper import make_tensor_value_info
 
     wanted = list(outputs)
     del model.graph.output[:]
     model.graph.output.extend(make_tensor_value_info(v, TensorProto.FLOAT, None) for v in wanted)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ready = session(model, folder)
     for item in items:
         for a in range(0, len(next(iter(item.values()))), 16):
             job.check()
-            fed = filled(session, {k: v[a : a + 16] for k, v in item.items()})
-            yield fed, dict(zip(wanted, session.run(wanted, fed), strict=True))
+            fed = filled(ready, {k: v[a : a + 16] for k, v in item.items()})
+            yield fed, dict(zip(wanted, ready.run(wanted, fed), strict=True))
 
 
 def _items(data: str) -> list[dict[str, np.ndarray]]:
@@ -187,8 +186,28 @@ def filled(session: Any, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     import numpy as np
 
     first = next(iter(batch.values()))
-    fill = {"attention_mask": np.ones_like, "token_type_ids": np.zeros_like}
+    fill: dict[str, Any] = {"attention_mask": np.ones_like, "token_type_ids": np.zeros_like}
+    fill["position_ids"] = lambda x: np.broadcast_to(np.arange(x.shape[1]), x.shape).astype(x.dtype)
     return {i.name: batch[i.name] if i.name in batch else fill[i.name](first) for i in session.get_inputs()}
+
+
+def answered(session: Any, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The first output for a batch of any size: a program of fixed sizes is fed in pieces, filled up with zeros."""
+    import numpy as np
+
+    fed, shape = filled(session, batch), session.get_inputs()[0].shape
+    first = next(iter(fed.values()))
+    rows = shape[0] if isinstance(shape[0], int) else max(1, len(first))
+    wide = shape[1] - first.shape[1] if first.ndim == 2 and isinstance(shape[1], int) else 0
+    out = []
+    for a in range(0, len(first), rows):
+        part = {k: v[a : a + rows] for k, v in fed.items()}
+        more = rows - len(next(iter(part.values())))
+        if more or wide:
+            part = {k: np.pad(v, [(0, more), (0, wide), *[(0, 0)] * (v.ndim - 2)]) for k, v in part.items()}
+        out.append(session.run(None, part)[0][: rows - more])
+    found: np.ndarray = np.concatenate(out)
+    return found[:, : first.shape[1]] if wide else found
 
 
 def _real(x: np.ndarray, fed: Mapping[str, np.ndarray]) -> np.ndarray:

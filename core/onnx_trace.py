@@ -18,6 +18,7 @@ from .formats.onnx_graph import FILE, Graph, home, stripped, traced
 from .formats.safetensors_file import header
 from .job import Job
 from .networks import attach
+from .networks.program import traceable
 from .types import Checkpoint
 
 if TYPE_CHECKING:
@@ -74,8 +75,13 @@ def probe(file: str, shapes: Mapping[str, list[int]], path: str, weights: str, c
     checkpoint = replace(open_checkpoint(Path(path)), config=config, factory=factory, tied=tied)
     if weights:
         checkpoint = replace(checkpoint, tensors=header(next(Path(weights).glob("*.safetensors"))), weights=Path(weights))
-    network = attach(checkpoint, job)
-    onnx.save(_exported(network, checkpoint, _sample(network, checkpoint, shapes), job), file)
+    network, free = attach(checkpoint, job), None
+    if checkpoint.format == "pt2":
+        raw, sample, free = traceable(checkpoint, network, shapes)
+        network = replace(network, raw=raw)
+    else:
+        sample = _sample(network, checkpoint, shapes)
+    onnx.save(_exported(network, checkpoint, sample, job, free), file)
     return True
 
 
@@ -101,8 +107,11 @@ def _few(network: Network, checkpoint: Checkpoint) -> Batches:
     return data.load(path, network, TWO)
 
 
-def _exported(network: Network, checkpoint: Checkpoint, sample: dict[str, Tensor], job: Job) -> ModelProto:
-    """The graph with weights as inputs: nothing is folded into anything, and every weight keeps its name and its layout."""
+def _exported(
+    network: Network, checkpoint: Checkpoint, sample: dict[str, Tensor], job: Job, free: list[Any] | None = None
+) -> ModelProto:
+    """The graph with weights as inputs: nothing is folded into anything, and every weight keeps its name and its layout. `free`: the axes
+    of each input that may change (None: the batch of pictures, batch and length of tokens)."""
     import onnx_ir
     import torch
     from onnxscript import optimizer
@@ -110,7 +119,8 @@ def _exported(network: Network, checkpoint: Checkpoint, sample: dict[str, Tensor
 
     names = list(dict.fromkeys(network.names.values()))
     weights = [_empty(checkpoint, n) for n in names]
-    axes: Any = [dict.fromkeys(range(1 if v.is_floating_point() else v.ndim), Dim.DYNAMIC) for v in sample.values()]
+    free = free or [range(1 if v.is_floating_point() else v.ndim) for v in sample.values()]
+    axes: Any = [dict.fromkeys(f, Dim.DYNAMIC) for f in free]
     out = "last_hidden_state" if network.task == "encoder" else "logits"
     try:
         program: Any = torch.onnx.export(

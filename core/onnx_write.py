@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .compress import Compressed
 from .data import Batches
 from .errors import CannotWrite
+from .formats.onnx_file import put
 from .formats.onnx_graph import rounding, traced
 from .formats.onnx_static import Site, Static
 from .job import Job
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import Tensor
 
-MODEL = "model.onnx"
 Tensors = Callable[[str], "dict[str, Tensor]"]
 
 
@@ -47,18 +47,13 @@ def write_onnx(
     if static:
         if plain is None or batches is None:
             raise CannotWrite("Static activations are measured on data, and this network can't be run here; choose other activations")
-        _rounded(compressed, static, model, file, plain, batches, job)
+        _rounded(compressed, static, model, file, plain, target.limit, batches, job)
     entries = tuple(target.entries(checkpoint, compressed.layers, settings))
     for e in entries:
         sums[e.name] = zlib.crc32(held[e.name].raw_data)
     job.check()
-    _save(model, file)
+    put(model, file, target.limit)
     return Written((file.name,), entries, size(checkpoint, compressed.layers, settings, target).total, sums)
-
-
-def _save(model: ModelProto, file: Path) -> None:
-    file.write_bytes(model.SerializeToString(deterministic=True))
-    file.chmod(0o644)
 
 
 def _raw(t: Tensor) -> bytes:
@@ -68,7 +63,7 @@ def _raw(t: Tensor) -> bytes:
 
 
 def _rounded(
-    compressed: Compressed, static: Static, model: ModelProto, file: Path, plain: Path, batches: Batches, job: Job
+    compressed: Compressed, static: Static, model: ModelProto, file: Path, plain: Path, limit: int, batches: Batches, job: Job
 ) -> None:
     """Ranges first; then, with the model as it is by then, what rounding takes from each channel's mean goes into the biases."""
     held = {t.name: t for t in model.graph.initializer}
@@ -79,7 +74,7 @@ def _rounded(
         if s.conv:
             _normed(compressed, name, s, held)
             _biased(compressed, name, s, held, found[s.x][0], None)
-    _save(model, file)
+    put(model, file, limit)
     for name, shift in shifts(plain, file, static, batches, job).items():
         _biased(compressed, name, static.sites[name], held, found[static.sites[name].x][0], shift)
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from . import child
 from .compress import Compressed
 from .formats import open_checkpoint, read
-from .formats.onnx_graph import TYPES, traced
+from .formats.onnx_file import TYPES, there
+from .formats.onnx_graph import traced
 from .formats.onnx_static import Site
 from .int8 import running
 from .job import Job
 from .latency import fed
-from .onnx_ranges import filled
+from .onnx_ranges import answered
 from .onnx_write import dense, factor
 from .types import Check, Setting, Verdict
 
@@ -131,8 +132,8 @@ def probe(job: Job, **args: Any) -> dict[str, Any]:
     file, tool = Path(args["file"]), f"onnx {onnx.__version__}"
     checks = [_bytes(file, args["total"])]
     try:
+        onnx.checker.check_model(str(file))  # as a path: beyond 2 GB it can't be handed over in one piece
         model = onnx.load(file)
-        onnx.checker.check_model(model)
     except Exception as e:  # noqa: BLE001  protobuf's own error has no public name
         return _told(tool, [*checks, Check("a sound ONNX graph", False, f"{type(e).__name__}: {e}"[:300])])
     sound = f"{len(model.graph.node)} nodes, opset {model.opset_import[0].version}"
@@ -151,8 +152,8 @@ def _told(tool: str, checks: list[Check]) -> dict[str, Any]:
 
 
 def _bytes(file: Path, planned: int) -> Check:
-    there = file.stat().st_size
-    return Check("file size", there == planned, f"{there} bytes on disk, {planned} planned")
+    found = there(file)
+    return Check("file size", found == planned, f"{found} bytes on disk, {planned} planned")
 
 
 def _tensors(stored: Mapping[str, Any], args: Mapping[str, Any]) -> Check:
@@ -261,12 +262,11 @@ def _asked(session: Any, batch: Mapping[str, np.ndarray], task: str) -> np.ndarr
     """The network's answer: an encoder's last hidden states become the mean over the real tokens."""
     import numpy as np
 
-    fed = filled(session, batch)
-    found: np.ndarray = session.run(None, fed)[0]
+    found = answered(session, batch)
     if task != "encoder":
         return found
-    mask = fed["attention_mask"][..., None].astype(np.float32)
-    mean = (found * mask).sum(1) / np.maximum(mask.sum(1), 1)
+    mask = batch["attention_mask"][..., None].astype(np.float32)
+    mean = (found * mask).sum(1) / np.maximum(mask.sum(1), 1) if found.ndim == 3 else found
     normed: np.ndarray = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
     return normed
 

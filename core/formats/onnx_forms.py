@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 OWN = "com.microsoft"  # onnxruntime's own operators
-AXES, TINY, STEP, ONE, MIDDLE = "slim.axes", "slim.tiny", "slim.step", "slim.one", "slim.middle"  # shared by layers with dynamic activations
+AXES, TINY, STEP, ONE, MIDDLE = "slim.axes", "slim.tiny", "slim.step", "slim.one", "slim.middle"  # of all layers with dynamic activations
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Form:
             zero = {"_zero": ("U8", (out, -(-self.groups * self.bits // 8)))} if self.zeros else {}
             return {"_codes": ("U8", (out, self.groups, self.block * self.bits // 8)), "_scale": (self.dtype, (out, self.groups)), **zero}
         if self.kind == "integer":
-            zero = {"_zero": ("I8", (out,))} if self.zeros else {}
-            return {"_codes": ("I8", (self.width, out)), "_scale": (self.dtype, (out,)), **zero}
+            found: dict[str, tuple[str, tuple[int, ...]]] = {"_codes": ("I8", (self.width, out)), "_scale": (self.dtype, (out,))}
+            return {**found, "_zero": ("I8", (out,))} if self.zeros else found
         if self.kind.startswith("static"):
             conv = self.kind != "static"
-            found = {"_codes": ("U8", self.shape if conv else (self.width, out)), "_scale": ("F32", (out,)), "_zero": ("U8", (out,))}
-            return {**found, "_bias": ("I32", (out,)), "_bias_scale": ("F32", (out,))} if conv else found
+            still = {"_codes": ("U8", self.shape if conv else (self.width, out)), "_scale": ("F32", (out,)), "_zero": ("U8", (out,))}
+            return {**still, "_bias": ("I32", (out,)), "_bias_scale": ("F32", (out,))} if conv else still
         cut = self.groups > 1
         one = (out, self.groups, 1) if cut else (out, *[1] * (len(self.shape) - 1))
         codes = (out, self.groups, self.block) if cut else self.shape
-        found = {"_codes": ("U8", codes), "_scale": (self.dtype, one), "_zero": ("U8", one if self.zeros else ())}
-        return {**found, "_shape": ("I64", (len(self.shape),))} if cut else found
+        whole = {"_codes": ("U8", codes), "_scale": (self.dtype, one), "_zero": ("U8", one if self.zeros else ())}
+        return {**whole, "_shape": ("I64", (len(self.shape),))} if cut else whole
 
     @property
     def plain(self) -> bool:

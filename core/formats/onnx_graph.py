@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..resources import cache_root
-from ..types import ITEM_BYTES, Checkpoint
+from ..types import Checkpoint
+from .onnx_file import BESIDE, MODEL, PRODUCER, TYPES, framed, length, parted, whole
 from .onnx_forms import AXES, MIDDLE, ONE, STEP, TINY, Call, Form, Use, fragment
 from .onnx_static import Static, static
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 CODE = "1"  # raise it when traces change
 FILE = "graph.onnx"
-# onnx.TensorProto's numbers
-TYPES = {
-    "F32": 1, "U8": 2, "I8": 3, "U16": 4, "I16": 5, "I32": 6, "I64": 7, "BOOL": 9, "F16": 10, "F64": 11, "U32": 12, "U64": 13, "BF16": 16,
-}  # fmt: skip
-PRODUCER = "Slim Studio"
 
 
 def home(checkpoint: Checkpoint) -> Path:
@@ -104,13 +100,21 @@ class Graph:
             found = self.statics[names] = static(self._replaced(forms), names, self.weights, (v.name for v in self.model.graph.output))
         return found
 
-    def nbytes(self, forms: Mapping[str, Form]) -> int:
-        """Bytes of the file, by its rules: every item of the graph with a byte of tag and its length before it."""
+    def nbytes(self, forms: Mapping[str, Form], limit: int) -> int:
+        """Bytes of the file; of both, where it would be larger than `limit` and its weights lie beside it."""
+        one = self._one(forms)
+        if one <= limit:
+            return one
+        model, _, beside = parted(self.assembled(forms), MODEL + BESIDE)
+        return whole(model) + beside
+
+    def _one(self, forms: Mapping[str, Form]) -> int:
+        """Bytes of all in one file, by protobuf's rules: every item of the graph with a byte of tag and its length before it."""
         if any(f.kind.startswith("static") for f in forms.values()):
-            return _whole(self.assembled(forms))
+            return whole(self.assembled(forms))
         found = sum(self._layer(n, f) for n, f in forms.items()) + self.base
         if any(f.kind == "integer" for f in forms.values()):
-            found += sum(framed(_length(t)) for t in shared())
+            found += sum(framed(length(t)) for t in shared())
         rest = sum(framed(x.ByteSize()) for x in self.imports(forms)) + framed(len(PRODUCER)) + 2  # ir_version: tag and number
         return rest + framed(found)
 
@@ -125,7 +129,7 @@ class Graph:
         """Bytes of a layer's initializers and nodes."""
         found = self.known.get((name, form))
         if found is None:
-            tensors = sum(framed(_length(t)) for t in initializers(name, form))
+            tensors = sum(framed(length(t)) for t in initializers(name, form))
             found = self.known[name, form] = tensors + sum(framed(n.ByteSize()) for n in self._nodes(name, form))
         return found
 
@@ -144,10 +148,10 @@ class Graph:
         out.opset_import.extend(self.imports(forms))
         g, old = out.graph, self.model.graph
         g.name = old.name
-        whole = self.static(forms)
-        g.node.extend(whole.nodes if whole else self._replaced(forms))
+        still = self.static(forms)
+        g.node.extend(still.nodes if still else self._replaced(forms))
         g.initializer.extend(old.initializer)
-        g.initializer.extend(t for v in (whole.values if whole else ()) for t in rounding(v))
+        g.initializer.extend(t for v in (still.values if still else ()) for t in rounding(v))
         g.initializer.extend(shared() if any(f.kind == "integer" for f in forms.values()) else ())
         g.initializer.extend(t for n, f in forms.items() for t in initializers(n, f))
         g.input.extend(v for v in old.input if v.name not in self.weights)
@@ -173,14 +177,6 @@ def rounding(value: str, scale: float = 1.0, zero: int = 0) -> list[TensorProto]
     return [from_array(np.array(scale, np.float32), f"{value}_qs"), from_array(np.array(zero, np.uint8), f"{value}_qz")]
 
 
-def _whole(model: ModelProto) -> int:
-    """Bytes of a model whose tensors wait for their values."""
-    g = model.graph
-    items = sum(framed(x.ByteSize()) for part in (g.node, g.input, g.output) for x in part)
-    found = items + sum(framed(_length(t)) for t in g.initializer) + framed(len(g.name.encode()))
-    return sum(framed(x.ByteSize()) for x in model.opset_import) + framed(len(PRODUCER)) + 2 + framed(found)
-
-
 def initializers(name: str, form: Form) -> list[TensorProto]:
     """Headers of a layer's tensors."""
     from onnx import TensorProto
@@ -196,21 +192,6 @@ def shared() -> list[TensorProto]:
     floats = {TINY: 1e-30, STEP: 1 / 63.5, ONE: 1.0}
     found = [from_array(np.array([-1], np.int64), AXES), *(from_array(np.array(v, np.float32), n) for n, v in floats.items())]
     return [*found, from_array(np.array(64, np.uint8), MIDDLE)]
-
-
-def framed(n: int) -> int:
-    """Bytes of an item of n bytes with its tag and its length (seven bits a byte)."""
-    return 1 + max(1, -(-n.bit_length() // 7)) + n
-
-
-def _length(t: TensorProto) -> int:
-    """Bytes of a tensor with its values, which it may be waiting for."""
-    if t.HasField("raw_data"):
-        return t.ByteSize()
-    n = next(ITEM_BYTES[k] for k, v in TYPES.items() if v == t.data_type)
-    for d in t.dims:
-        n *= d
-    return t.ByteSize() + framed(n)
 
 
 def _use(name: str, nodes: Any, readers: Mapping[str, list[int]]) -> Use:

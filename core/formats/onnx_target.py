@@ -15,6 +15,7 @@ from ..stored import Quantized, Stored
 from ..types import Checkpoint, Entry, Layer, Setting, Value
 from . import targets
 from .dense import DenseTarget
+from .onnx_file import LIMIT
 from .onnx_forms import Form, Use
 from .onnx_graph import traced
 
@@ -40,17 +41,20 @@ class OnnxTarget:
 
     title: ClassVar[str] = "ONNX (onnxruntime)"
     runs_in: ClassVar[str] = "onnxruntime; files without 2 to 4-bit layers also in other ONNX runtimes"
-    most: ClassVar[int] = 2_000_000_000  # bytes of a file: protobuf ends at 2^31
     dtype: str = knob("source", choices=("source", "F32", "F16", "BF16"))
     activations: str = knob("plan", choices=("plan", "dynamic", "static"))
+    one_gb: float = knob(LIMIT / 1e9, 0.001, LIMIT / 1e9, 0.5, unit="GB", label="Weights in a second file beyond")
+
+    @property
+    def limit(self) -> int:
+        """Bytes of model.onnx beyond which the weights lie in model.onnx.data."""
+        return round(self.one_gb * 1e9)
 
     def unfit(self, checkpoint: Checkpoint) -> str:
         """Why this model can't be an ONNX file; "" when it can be tried."""
         if not all(find_spec(p) for p in ("onnx", "onnxscript", "onnxruntime")):
             return MISSING
-        if checkpoint.format == "pt2":
-            return "a program that torch exported is traced already and can't be traced again into ONNX; export it as a program"
-        if checkpoint.config.get("model_type") or checkpoint.factory:
+        if checkpoint.config.get("model_type") or checkpoint.factory or checkpoint.format == "pt2":
             return ""
         return "ONNX holds a network, and these weights come without a description of theirs; open the folder with its config.json"
 
@@ -105,7 +109,7 @@ class OnnxTarget:
         layers, graph = list(layers), None if self.unfit(checkpoint) else traced(checkpoint)
         forms = self.forms(checkpoint, layers, settings)
         each = {x.name: _bytes(forms[x.tensor.name]) if x.tensor.name in forms else 0 for x in layers}
-        return graph.nbytes(forms) if graph else sum(each.values()), each
+        return graph.nbytes(forms, self.limit) if graph else sum(each.values()), each
 
     def hangs_on(self, setting: Setting) -> tuple[object, ...]:
         return setting.quantize, setting.bits, *sorted(setting.quantize_knobs.items())

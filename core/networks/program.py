@@ -226,6 +226,43 @@ def _filled(slot: Slot, batch: Mapping[str, Tensor]) -> Tensor:
 FIT = "choose data of that size, or export the program with dynamic shapes"
 
 
+KEYS = {"pixels": "pixel_values", "ids": "input_ids", "mask": "attention_mask", "types": "token_type_ids", "positions": "position_ids"}
+
+
+def traceable(checkpoint: Checkpoint, network: Network, shapes: Mapping[str, list[int]]) -> tuple[Any, dict[str, Tensor], list[Any]]:
+    """To trace an opened program once more: (weights, inputs by name) -> its answer in one piece, inputs that fit it, and each one's free
+    axes. `shapes`: of the pictures, where the program takes any."""
+    import torch
+
+    slots, module = _slots(archive_of(checkpoint)), network.module
+    assert module is not None
+    which = _task(archive_of(checkpoint), slots)[1]
+    own, types = dict(module.names), module.types  # type: ignore[arg-type]  # a Program's
+    kinds = {at: types[n] for at, n in own.items()}  # type: ignore[index,operator]
+
+    def raw(weights: dict[str, Tensor], inputs: dict[str, Tensor]) -> Tensor:
+        found = {at: weights[t].to(kinds[at]) for at, t in network.names.items()}
+        out: Tensor = torch.func.functional_call(module, found, ([inputs[KEYS[s.role]] for s in slots],), tie_weights=False)[which]
+        return out.float()
+
+    sample, free = {}, []
+    for s in slots:
+        axes = [i for i, (low, high) in enumerate(s.dims) if low != high and (i == 0 or s.role != "pixels")]
+        given_ = [0, *shapes.get(KEYS[s.role], [])]
+        if s.role == "pixels" and len(given_) < len(s.dims) and any(low != high for low, high in s.dims[1:]):
+            raise CannotRun("The size of its pictures is not known; choose held-out pictures, which say it, and export again")
+        dims = [_likely(d) if d[0] == d[1] or i in axes else given_[i] for i, d in enumerate(s.dims)]
+        sample[KEYS[s.role]] = torch.ones(dims, dtype=getattr(torch, TORCH[s.dtype]))
+        free.append(axes)
+    return raw, sample, free
+
+
+def _likely(dim: tuple[int, int]) -> int:
+    """A size within the limits; not 0 or 1 where others are allowed, which would be traced as a constant."""
+    low, high = dim
+    return low if low == high else min(high, max(low, 3))
+
+
 def _pooling(raw: Any, tokens: bool) -> Any:
     """Mean over the real tokens where there is an answer a token; normalised."""
 

@@ -3228,10 +3228,6 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>一致率</translation>
     </message>
     <message>
-      <source>An ONNX file ends at {0} GB and this one needs {1}; quantize more layers.</source>
-      <translation>ONNX 文件最大 {0} GB，而此文件需要 {1}；请量化更多层。</translation>
-    </message>
-    <message>
       <source>An encoder has no task of its own here: distil it with λ = 1 (distil.share)</source>
       <translation>编码器在此没有自己的任务：请用 λ = 1（distil.share）蒸馏</translation>
     </message>
@@ -3850,10 +3846,6 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Packed weights are found by module name, and this network's are not known ({0}); export it dense.</source>
       <translation>打包权重按模块名查找，而该网络的模块名未知（{0}）；请导出为稠密格式。</translation>
-    </message>
-    <message>
-      <source>Packed weights need a config.json that says how they are packed, and this model has none; export it dense.</source>
-      <translation>打包权重需要 config.json 说明打包方式，而该模型没有；请导出为稠密格式。</translation>
     </message>
     <message>
       <source>Participation</source>
@@ -4492,6 +4484,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>按样本数加权</translation>
     </message>
     <message>
+      <source>Weights in a second file beyond</source>
+      <translation>权重另存为第二个文件的界限</translation>
+    </message>
+    <message>
       <source>What [plan.cuts] says: shares that go (rounded to the nearest width that loads), how many blocks go, and how they are chosen.</source>
       <translation>[plan.cuts] 的内容：剪去的比例（取最接近的可加载宽度）、剪去多少块，以及如何选择。</translation>
     </message>
@@ -4612,10 +4608,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>有 GPU 不提供能量（{0}）；自 Volta 起才有计数器</translation>
     </message>
     <message>
-      <source>a file of this format ends at {0} GB, and this one needs {1}; quantize more layers</source>
-      <translation>该格式的文件上限为 {0} GB，而此文件需要 {1}；请量化更多层</translation>
-    </message>
-    <message>
       <source>a guard that is no comparison of sizes</source>
       <translation>不是大小比较的守卫条件</translation>
     </message>
@@ -4630,10 +4622,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>a program holds values, not codes: the rounding is kept, the bytes are not saved</source>
       <translation>程序保存数值而不是编码：保留舍入结果，不节省字节</translation>
-    </message>
-    <message>
-      <source>a program that torch exported is traced already and can't be traced again into ONNX; export it as a program</source>
-      <translation>torch 导出的程序已经追踪过，不能再追踪为 ONNX；请以程序格式导出</translation>
     </message>
     <message>
       <source>a shape expression that is no arithmetic ({0})</source>
@@ -5124,8 +5112,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>打包权重要通过 config.json 查找，而该模型没有</translation>
     </message>
     <message>
-      <source>packed weights need a config.json that says how they are packed, and this model has none</source>
-      <translation>打包权重需要 config.json 说明打包方式，而此模型没有</translation>
+      <source>packed weights need a config.json that says how they are packed, and this model has none; export it dense</source>
+      <translation>打包权重需要 config.json 说明打包方式，而此模型没有；请以稠密格式导出</translation>
     </message>
     <message>
       <source>participation</source>

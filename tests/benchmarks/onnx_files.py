@@ -34,11 +34,11 @@ from core.data import Batches, load
 from core.data.calibration import calibrating
 from core.export import export
 from core.formats import open_checkpoint, targets
+from core.formats.onnx_file import MODEL as FILE
 from core.job import Job
 from core.layers import layers
 from core.networks import attach
 from core.onnx_ranges import SAMPLES, filled
-from core.onnx_write import MODEL as FILE
 from core.plans import MODEL, Scope, edit
 from core.resources import root
 from core.store import Store

@@ -32,27 +32,9 @@ from core.size import size
 from core.store import Store
 from core.types import Checkpoint, Score
 from core.verify_pt2 import probe
-from tests.core.programs import DIGITS, Small, beside, digits, exported, loaded, slimmed, small
+from tests.core.programs import DIGITS, Small, digits, exported, loaded, slimmed, small
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("programs")
-
-
-@pytest.fixture(scope="module")
-def cnn(folder: Path) -> Path:
-    (folder / "cnn").mkdir()
-    path = exported(digits(), (torch.zeros(2, 1, 32, 32),), folder / "cnn" / "digits.pt2", ({0: Dim("batch")},))
-    return beside(path, DIGITS)
-
-
-@pytest.fixture(scope="module")
-def lm(folder: Path) -> Path:
-    (folder / "lm").mkdir()
-    return small(folder / "lm")
 
 
 def scored(checkpoint: Checkpoint, path: Path, limit: int) -> Score:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import Dim
 
 from core.cli import main
 from core.errors import BadFile, CannotRun
@@ -20,27 +19,9 @@ from core.export import save
 from core.formats import open_checkpoint, read, targets
 from core.job import Job
 from core.networks import attach
-from tests.core.programs import DIGITS, SOTU, Small, beside, changed, digits, exported, loaded, slimmed, small, table
+from tests.core.programs import SOTU, Small, beside, changed, exported, loaded, slimmed, table
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("programs")
-
-
-@pytest.fixture(scope="module")
-def cnn(folder: Path) -> Path:
-    (folder / "cnn").mkdir()
-    path = exported(digits(), (torch.zeros(2, 1, 32, 32),), folder / "cnn" / "digits.pt2", ({0: Dim("batch")},))
-    return beside(path, DIGITS)
-
-
-@pytest.fixture(scope="module")
-def lm(folder: Path) -> Path:
-    (folder / "lm").mkdir()
-    return small(folder / "lm")
 
 
 # What a file from elsewhere may hold: each runs a command when torch.export.load (or what it makes) gets it.

@@ -67,7 +67,7 @@ def test_onnx_is_traced_when_it_is_chosen_and_then_has_an_exact_size(digits: Any
     dialog = ExportDialog(digits)
     qtbot.addWidget(dialog)
     dialog.formats.choose("onnx")
-    assert list(dialog.knobs.fields) == ["dtype", "activations"]
+    assert list(dialog.knobs.fields) == ["dtype", "activations", "one_gb"]
     target, checkpoint = digits.snapshot.target, digits.snapshot.checkpoint
     qtbot.waitUntil(lambda: not target.pending(checkpoint), timeout=120_000)
     qtbot.waitUntil(lambda: "traced" not in dialog.exact.text() and not digits.snapshot.busy, timeout=20_000)
