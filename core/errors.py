@@ -32,7 +32,11 @@ class CannotWrite(SlimError):
 
 
 class NotVerified(SlimError):
-    """An export that was written, reopened and found different; it has been removed."""
+    """An export that was written, reopened and found different; it has been removed. `verdict`: every check (core.types.Verdict)."""
+
+    def __init__(self, text: str, verdict: object = None) -> None:
+        super().__init__(text)
+        self.verdict = verdict
 
 
 class Cancelled(SlimError):

@@ -73,9 +73,8 @@ def export(
         verdict = _verdict(aside, path, plain, written, compressed, target, network, batches, job)
         if not verdict.passed:
             bad = next(c for c in verdict.checks if not c.passed)
-            raise NotVerified(
-                f"The export was reopened and found different ({bad.name}: {bad.detail}); it was removed, please report this."
-            )
+            said = f"The export was reopened and found different ({bad.name}: {bad.detail}); it was removed, please report this."
+            raise NotVerified(said, verdict)
         job.check()
         _place(aside, path)
     return verdict

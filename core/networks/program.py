@@ -238,7 +238,7 @@ def traceable(checkpoint: Checkpoint, network: Network, shapes: Mapping[str, lis
     assert module is not None
     which = _task(archive_of(checkpoint), slots)[1]
     own, types = dict(module.names), module.types  # type: ignore[arg-type]  # a Program's
-    kinds = {at: types[n] for at, n in own.items()}  # type: ignore[index,operator]
+    kinds = {at: types[n] for at, n in own.items()}  # type: ignore[index]
 
     def raw(weights: dict[str, Tensor], inputs: dict[str, Tensor]) -> Tensor:
         found = {at: weights[t].to(kinds[at]) for at, t in network.names.items()}

@@ -2203,6 +2203,12 @@ reopened in a fresh process by {tool}</source>
       <translation>{path}
 已在新进程中用 {tool} 重新打开</translation>
     </message>
+    <message>
+      <source>{path}
+was removed: what {tool} found in a fresh process is not what was written. Please report this.</source>
+      <translation>{path}
+已删除：{tool} 在新进程中读到的内容与写入的不一致。请报告此问题。</translation>
+    </message>
   </context>
   <context>
     <name>Welcome</name>
@@ -4130,10 +4136,6 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The energy counter {0} went backwards; the machine slept or was reset: measure again</source>
       <translation>能量计数器 {0} 倒退了；机器休眠或重启过：请重新测量</translation>
-    </message>
-    <message>
-      <source>The export was reopened and found different ({0}: {1}); it was removed, please report this.</source>
-      <translation>重新打开导出结果时发现不一致（{0}：{1}）；已将其删除，请报告此问题。</translation>
     </message>
     <message>
       <source>The graph of {0} can't be followed ({1}: {2}); {3}</source>

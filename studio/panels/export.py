@@ -282,9 +282,10 @@ class VerdictDialog(QDialog):
         self.setWindowTitle(self.tr("Exported and verified") if verdict.passed else self.tr("The export differs"))
         self.setMinimumWidth(620)
         column = QVBoxLayout(self)
-        column.addWidget(
-            QLabel(self.tr("{path}\nreopened in a fresh process by {tool}").format(path=path, tool=verdict.tool), wordWrap=True)
-        )
+        told = self.tr("{path}\nreopened in a fresh process by {tool}")
+        lost = self.tr("{path}\nwas removed: what {tool} found in a fresh process is not what was written. Please report this.")
+        self.told = QLabel((told if verdict.passed else lost).format(path=path, tool=verdict.tool), wordWrap=True)
+        column.addWidget(self.told)
         form = QFormLayout()
         for check in verdict.checks:
             form.addRow(("✓  " if check.passed else "✗  ") + word(check.name), _wrapped(said(check.detail)))

@@ -22,7 +22,7 @@ from core.formats.safetensors_file import header
 from core.job import Job, Progress
 from core.layers import layers
 from core.networks import attach
-from core.plans import MODEL, edit
+from core.plans import MODEL, Scope, edit
 from core.registry import make
 from core.resources import root
 from core.size import size
@@ -73,6 +73,20 @@ def test_a_vits_linears_are_packed_under_the_names_transformers_gives_them(tmp_p
     config = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]
     assert "vit.layers.0.attention.q_proj" in config["config_groups"]["group_0"]["targets"]
     assert on_disk(tmp_path / "out") < 0.25 * (SAMPLES / "fashion-vit" / "model.safetensors").stat().st_size
+
+
+def test_every_number_of_bits_from_2_to_8_is_packed_and_answers_alike(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(SAMPLES / "sotu-lm")
+    found = layers(checkpoint)
+    linear = [x.name for x in found if x.kind == "linear"]
+    plan = edit(Plan(), MODEL, bits=8, knobs={"rtn.group_size": 32})
+    for bits in range(2, 8):
+        plan = edit(plan, Scope("layers", tuple(linear[bits::7])), bits=bits)
+    made = compress(checkpoint, found, plan, None, Store(tmp_path / "store"), Job())
+    assert {"opens in transformers", "same answers"} <= sent(made, tmp_path / "out", "packed").keys()
+    stored = header(tmp_path / "out" / "model.safetensors")
+    assert {32 * stored[f"{n}.weight_packed"].shape[1] // checkpoint.tensors[f"{n}.weight"].shape[1] for n in linear} == set(range(2, 9))
+    assert on_disk(tmp_path / "out") == size(checkpoint, made.layers, settings_of(made), targets["packed"]()).total
 
 
 def test_packed_says_why_a_convolution_stays_dense(tmp_path: Path) -> None:

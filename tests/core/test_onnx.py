@@ -195,8 +195,12 @@ def test_a_corrupted_scale_is_caught_and_leaves_no_file(tmp_path: Path, monkeypa
     assert "layers.1.mlp.up_proj.weight_scale" in bad.detail
 
 
-def test_a_wrong_scale_that_was_written_faithfully_is_caught_too(tmp_path: Path) -> None:
-    made, target = slimmed("sotu-lm", tmp_path, bits=4), targets["onnx"]()
+@pytest.mark.parametrize(
+    ("plan", "kind"),
+    [({"bits": 4}, "nbits"), ({"bits": 8, "quantize": "int8dynamic"}, "integer"), ({"bits": 8, "knobs": CHANNEL}, "folded")],
+)
+def test_a_wrong_scale_that_was_written_faithfully_is_caught_too(plan: Any, kind: str, tmp_path: Path) -> None:
+    made, target = slimmed("sotu-lm", tmp_path, **plan), targets["onnx"]()
     trace(made.checkpoint, None, Job())
     at, file, layer = settings_of(made), tmp_path / FILE, "model.layers.1.mlp.up_proj"
 
@@ -205,6 +209,7 @@ def test_a_wrong_scale_that_was_written_faithfully_is_caught_too(tmp_path: Path)
         found: dict[str, torch.Tensor] = target.tensors(made.checkpoint, x, at[name], made.stored(x))
         return {k: t * 2 if k == f"{layer}.weight_scale" else t for k, t in found.items()}
 
+    assert target.form(made.checkpoint, next(x for x in made.layers if x.name == layer), at[layer]).kind == kind
     said = write_onnx(made, file, target, at, tensors, Job())
     verdict = verify_onnx(file, None, said, made, at, target, None, None, Job())
     assert [c.name for c in verdict.checks if not c.passed] == ["same weights"]
@@ -252,12 +257,6 @@ def test_weights_without_a_network_are_refused_in_one_sentence(tmp_path: Path) -
 def test_without_its_packages_the_format_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_target, "find_spec", lambda name: None if name == "onnxruntime" else object())
     assert "pip install 'slim-studio[onnx]'" in targets["onnx"]().unfit(open_checkpoint(SAMPLES / "digits-cnn"))
-
-
-def test_a_program_that_is_traced_already_is_refused_before_anything_is_tried() -> None:
-    checkpoint = replace(open_checkpoint(SAMPLES / "digits-cnn"), format="pt2", config={})
-    assert "can't be traced again" in targets["onnx"]().unfit(checkpoint)
-    assert not targets["onnx"]().pending(checkpoint)
 
 
 def test_a_file_name_is_refused_because_the_export_is_a_folder(tmp_path: Path) -> None:

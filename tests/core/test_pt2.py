@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -22,8 +23,9 @@ from core.compress import original
 from core.data.calibration import calibrating
 from core.errors import Cancelled, CannotRun, CannotWrite
 from core.evaluate import Reference, judge
-from core.export import _write, save, settings_of
+from core.export import _write, export, save, settings_of
 from core.formats import open_checkpoint, pt2_write, read, targets
+from core.formats.onnx_file import MODEL as FILE
 from core.formats.pt2 import archive
 from core.job import Job, Progress
 from core.layers import layers
@@ -236,3 +238,23 @@ def test_the_size_is_known_before_also_beyond_what_a_plain_zip_holds(tmp_path: P
     assert (tmp_path / "x.zip").stat().st_size == pt2_write.total(lengths)
     with zipfile.ZipFile(tmp_path / "x.zip") as z:
         assert z.testzip() is None
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_program_becomes_an_onnx_file_that_onnxruntime_answers_alike(fixed: bool, lm: Path, tmp_path: Path) -> None:
+    path = small(tmp_path, name="fixed.pt2", dynamic=False) if fixed else lm
+    made, target = slimmed(path, tmp_path, bits=4, knobs={"rtn.group_size": 32}), targets["onnx"]()
+    network = attach(made.checkpoint)
+    verdict = export(made, tmp_path / "out", target, network, data.load(path.parent / "heldout.txt", network, 48), Job())
+    assert {"same network in float32", "same answers", "same weights"} <= {c.name for c in verdict.checks if c.passed}
+    dims = onnx.load(tmp_path / "out" / FILE).graph.input[0].type.tensor_type.shape.dim
+    assert [d.dim_param or d.dim_value for d in dims] == ([2, 24] if fixed else ["batch", "sequence"])
+    up = next(x for x in made.layers if x.name == "blocks.0.up")
+    assert target.form(made.checkpoint, up, settings_of(made)[up.name]).kind == "nbits"
+
+
+def test_a_cnn_without_its_source_becomes_an_onnx_file(cnn: Path, tmp_path: Path) -> None:
+    made = slimmed(cnn, tmp_path, bits=8, knobs={"rtn.granularity": "channel"})
+    network = attach(made.checkpoint)
+    verdict = export(made, tmp_path / "out", targets["onnx"](), network, data.load(cnn.parent / "heldout.npz", network, 16), Job())
+    assert {"same network in float32", "same answers"} <= {c.name for c in verdict.checks if c.passed}

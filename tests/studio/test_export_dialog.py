@@ -6,11 +6,13 @@ import shutil
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel
 
 from core.formats import targets
+from core.formats.packed import PackedTarget
 from studio import numbers
 from studio.panels.export import ExportDialog
+from studio.window import MainWindow
 from tests.conftest import SAMPLES
 
 
@@ -117,3 +119,37 @@ def test_a_name_with_a_dot_in_it_keeps_all_of_it_in_the_proposed_file(session: A
     assert dialog.path.text() == f"{folder}.pt2"
     dialog.formats.choose("dense")
     assert dialog.path.text() == folder
+
+
+class Faulty(PackedTarget):
+    """A writer with a mistake: the scales of one layer are twice what they should be."""
+
+    def tensors(self, checkpoint: Any, layer: Any, setting: Any, stored: Any) -> Any:
+        found = super().tensors(checkpoint, layer, setting, stored)
+        return {n: 2 * t if n == "model.layers.1.mlp.up_proj.weight_scale" else t for n, t in found.items()}
+
+
+def test_an_export_that_differs_is_shown_check_by_check_and_leaves_no_file(
+    session: Any, qtbot: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setitem(targets, "packed", Faulty)
+    window = MainWindow(session, session.engine)
+    qtbot.addWidget(window)
+    notices: list[tuple[str, str]] = []
+    session.notice.connect(lambda level, text: notices.append((level, text)))
+    session.open(SAMPLES / "sotu-lm")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    session.set_data(session.snapshot.data, 64)
+    session.choose(quantize="rtn", bits=4)
+    session.choose_knob("rtn.group_size", 64)
+    session.set_target("packed")
+    qtbot.waitUntil(lambda: not session.engine.busy(), timeout=60_000)
+    session.export(tmp_path / "out")
+    qtbot.waitUntil(lambda: any(level == "error" for level, _ in notices), timeout=60_000)
+    shown = [label.text() for label in window.verdict.findChildren(QLabel)]
+    assert "was removed" in window.verdict.told.text()
+    assert [s for s in shown if s.startswith("✗")] == ["✗  same answers"]
+    assert sum(s.startswith("✓") for s in shown) >= 4
+    assert "same answers: largest difference" in notices[-1][1]
+    assert not list(tmp_path.glob("**/out*"))
+    assert "packed" not in session.snapshot.verdicts

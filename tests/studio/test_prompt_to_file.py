@@ -31,11 +31,8 @@ def window(qtbot: Any) -> Iterator[MainWindow]:
     engine.close()
 
 
-@pytest.mark.real
-def test_smollm2_goes_from_a_prompt_to_a_gguf_file_that_llama_cpp_runs(window: MainWindow, qtbot: Any, tmp_path: Path) -> None:
-    session, file = window.session, tmp_path / "small.gguf"
-    failures: list[str] = []
-    session.notice.connect(lambda level, text: failures.append(text) if level == "error" else None)
+def _slimmed(session: Session, qtbot: Any) -> None:
+    """SmolLM2 open with a plan, measured on a few tokens."""
     session.open(smollm2())
     qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=60_000)
     session.engine.cancel("zeros")
@@ -47,6 +44,13 @@ def test_smollm2_goes_from_a_prompt_to_a_gguf_file_that_llama_cpp_runs(window: M
     session.set_target("gguf")
     qtbot.waitUntil(lambda: session.snapshot.current >= 0 and not session.engine.busy(), timeout=120_000)
 
+
+@pytest.mark.real
+def test_smollm2_goes_from_a_prompt_to_a_gguf_file_that_llama_cpp_runs(window: MainWindow, qtbot: Any, tmp_path: Path) -> None:
+    session, file = window.session, tmp_path / "small.gguf"
+    failures: list[str] = []
+    session.notice.connect(lambda level, text: failures.append(text) if level == "error" else None)
+    _slimmed(session, qtbot)
     window.tabs.setCurrentWidget(window.parts["playground"])
     talk = window.parts["playground"].talk
     talk.prompt.setPlainText(PROMPT)
