@@ -368,7 +368,6 @@ class Session(QObject):
         s, path = self._shot, Path(path)
         if s.original is None or s.size is None:
             return
-        data = None if s.runnable else s.data
         after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
 
         def done(verdict: Verdict) -> None:
@@ -377,7 +376,8 @@ class Session(QObject):
 
         self.engine.run(
             "export", self.tr("Exporting {name}").format(name=path.name), exportwork.export, self._opened, s.original, after, path,
-            s.target, data, s.limit, self.engine.spent, done=done, point=lambda v: self.exported.emit(path, v), failed=self._fail,
+            s.target, None if s.runnable else s.data, s.limit, self.engine.spent, done=done, failed=self._fail,
+            point=lambda v: self.exported.emit(path, v) if isinstance(v, Verdict) else None,  # of a failed one
         )  # fmt: skip
 
     # --- telling

@@ -121,18 +121,19 @@ def test_a_name_with_a_dot_in_it_keeps_all_of_it_in_the_proposed_file(session: A
     assert dialog.path.text() == folder
 
 
-class Faulty(PackedTarget):
-    """A writer with a mistake: the scales of one layer are twice what they should be."""
+def faulty(writes: Any) -> Any:
+    """The writer with a mistake: the scales of one layer are twice what they should be."""
 
-    def tensors(self, checkpoint: Any, layer: Any, setting: Any, stored: Any) -> Any:
-        found = super().tensors(checkpoint, layer, setting, stored)
-        return {n: 2 * t if n == "model.layers.1.mlp.up_proj.weight_scale" else t for n, t in found.items()}
+    def tensors(*args: Any) -> Any:
+        return {n: 2 * t if n == "model.layers.1.mlp.up_proj.weight_scale" else t for n, t in writes(*args).items()}
+
+    return tensors
 
 
 def test_an_export_that_differs_is_shown_check_by_check_and_leaves_no_file(
     session: Any, qtbot: Any, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setitem(targets, "packed", Faulty)
+    monkeypatch.setattr(PackedTarget, "tensors", faulty(PackedTarget.tensors))
     window = MainWindow(session, session.engine)
     qtbot.addWidget(window)
     notices: list[tuple[str, str]] = []
