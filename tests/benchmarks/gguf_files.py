@@ -1,7 +1,8 @@
 """GGUF files of ours against llama.cpp's own encoder: same types tensor by tensor, same bytes, same text, both scored by llama.cpp.
 
 The other side is libgguf (byte-identical to ggml) with an importance matrix as llama-imatrix makes it, of all the tokens ours is
-calibrated on. SmolLM2 comes dequantized out of 4-bit blocks, so it is moved off that lattice first, its function unchanged.
+calibrated on. SmolLM2 comes dequantized out of 4-bit blocks, so it is moved off that lattice first, its function unchanged. The file is not
+called gguf.py because that would hide the library of this name from every benchmark here that is run as a script.
 """
 
 from __future__ import annotations
