@@ -2205,9 +2205,9 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{path}
-was removed: what {tool} found in a fresh process is not what was written. Please report this.</source>
+is not written: {tool} found something else in a fresh process, and the new file was removed. Please report this.</source>
       <translation>{path}
-已删除：{tool} 在新进程中读到的内容与写入的不一致。请报告此问题。</translation>
+未写入：{tool} 在新进程中读到的内容不一致，新文件已删除。请报告此问题。</translation>
     </message>
   </context>
   <context>
