@@ -2205,7 +2205,7 @@ reopened in a fresh process by {tool}</source>
     </message>
     <message>
       <source>{path}
-is not written: {tool} found something else in a fresh process, and the new file was removed. Please report this.</source>
+is not written: {tool} found something else in it, and the new file was removed. Please report this.</source>
       <translation>{path}
 未写入：{tool} 在新进程中读到的内容不一致，新文件已删除。请报告此问题。</translation>
     </message>

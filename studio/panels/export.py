@@ -283,7 +283,7 @@ class VerdictDialog(QDialog):
         self.setMinimumWidth(620)
         column = QVBoxLayout(self)
         told = self.tr("{path}\nreopened in a fresh process by {tool}")
-        lost = self.tr("{path}\nis not written: {tool} found something else in a fresh process, and the new file was removed. Please report this.")
+        lost = self.tr("{path}\nis not written: {tool} found something else in it, and the new file was removed. Please report this.")
         self.told = QLabel((told if verdict.passed else lost).format(path=path, tool=verdict.tool), wordWrap=True)
         column.addWidget(self.told)
         form = QFormLayout()
