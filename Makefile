@@ -39,7 +39,7 @@ peers: .peers/.installed
 $(STAMP): pyproject.toml .ci/system
 	bash .ci/system
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -e '.[test,dev,samples,cluster,gguf-run,onnx]'
+	$(BIN)/python -m pip install -q -e '.[test,dev,samples,cluster,gguf-run,onnx,federated]'
 	touch $@
 
 clean:

@@ -11,7 +11,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cached, commands_formats, commands_imatrix, commands_measure, commands_plan, commands_play, commands_sensitivity, environment
+from . import (
+    cached,
+    commands_federated,
+    commands_formats,
+    commands_imatrix,
+    commands_measure,
+    commands_plan,
+    commands_play,
+    commands_sensitivity,
+    environment,
+)
 from .cluster import cluster
 from .cut import Cut
 from .energy import ratio
@@ -60,10 +70,7 @@ def parser() -> argparse.ArgumentParser:
     o.add_argument("--stats", action="store_true", help="read the weights: range, mean, deviation, zeros, outliers")
     o.add_argument("--json", action="store_true")
     r = _command(sub, "run", run_, "carry out a recipe")
-    r.add_argument("recipe", type=Path)
-    r.add_argument("--out", type=Path)
-    r.add_argument("--trust", action="store_true", help="run the recipe's own Python factory")
-    r.add_argument("--ray", metavar="auto|ADDRESS", help="layers and evaluations as Ray tasks; auto: the cluster here, or a new one")
+    _ran(r)
     c = _command(sub, "compare", compare, "two checkpoints, tensor by tensor and by their answers; or two report.json")
     c.add_argument("a", type=Path)
     c.add_argument("b", type=Path)
@@ -88,9 +95,18 @@ def parser() -> argparse.ArgumentParser:
     commands_play.worst_options(_command(sub, "worst", commands_play.worst, "the held-out samples on which the two differ most"))
     commands_formats.options(_command(sub, "formats", commands_formats.formats, "what every file format makes of a model and its plan"))
     commands_imatrix.options(_command(sub, "imatrix", commands_imatrix.imatrix, "what each layer's inputs matter, in llama.cpp's format"))
+    commands_federated.options(_command(sub, "federated", commands_federated.server, commands_federated.ABOUT), tell)
     _command(sub, "methods", methods, "every method with its knobs")
     _cached(_command(sub, "cache", cache, "what is kept on disk to save work"))
     return p
+
+
+def _ran(r: argparse.ArgumentParser) -> None:
+    """The options of `slim run`."""
+    r.add_argument("recipe", type=Path)
+    r.add_argument("--out", type=Path)
+    r.add_argument("--trust", action="store_true", help="run the recipe's own Python factory")
+    r.add_argument("--ray", metavar="auto|ADDRESS", help="layers and evaluations as Ray tasks; auto: the cluster here, or a new one")
 
 
 def _cached(k: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from .ledger import Bill, accounted
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
-from .stage import Stage, calibration, data_of, foresee, lessons_of, staged, weights
+from .stage import Stage, calibration, data_of, foresee, learned_from, staged, weights
 from .store import Store
-from .types import Latency, Report, Score, Size, Variant
+from .types import Checkpoint, Latency, Report, Score, Size, Variant
 from .use import Use, use
 
 if TYPE_CHECKING:
@@ -39,19 +40,23 @@ class Result:
     compressed: compress.Compressed
 
 
-def run(recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None = None) -> Result:
+def run(
+    recipe: Recipe, job: Job, store: Store | None = None, on: Cluster | None = None, crowd: Callable[[Checkpoint], Any] | None = None
+) -> Result:
     """Open, search for the goal if there is one, compress, measure, export, verify, report. A network that can't run is still slimmed and
     exported; a run that would not fit the machine's memory is refused with what would (BadPlan). `on` a cluster layers and evaluations are
-    its tasks, to the same bytes."""
+    its tasks, to the same bytes. `crowd`: the clients of a federation that is no simulation."""
     with Bill() as bill:
-        return _run(recipe, job, store, on, bill)
+        return _run(recipe, job, store, on, crowd, bill)
 
 
-def _run(recipe: Recipe, job: Job, store: Store | None, on: Cluster | None, bill: Bill) -> Result:
+def _run(
+    recipe: Recipe, job: Job, store: Store | None, on: Cluster | None, crowd: Callable[[Checkpoint], Any] | None, bill: Bill
+) -> Result:
     from .export import export
 
     start = time.monotonic()
-    s = staged(recipe, job, store)
+    s = replace(staged(recipe, job, store), crowd=crowd)
     found = aimed(s, job) if recipe.goal else None
     if found:
         recipe = found.recipe
@@ -108,9 +113,8 @@ def ready(s: Stage, done: compress.Compressed, job: Job) -> tuple[compress.Compr
     assert s.network is not None
     if s.reference is None:
         return done, running(done, s.net), done.weights(job)
-    network, checkpoint = s.network, s.whole.checkpoint
     made = done.weights(job) if s.changed else weights(done, s.reference)
-    done, made = recovered(done, s.net, made, s.reference, lambda: lessons_of(s.recipe, network, checkpoint, job), job)
+    done, made = recovered(done, s.net, made, s.reference, lambda: learned_from(s, job), job)
     return done, running(done, s.net), made
 
 

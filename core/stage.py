@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from .networks import Network, runnable
 from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
 from .recipe import Recipe, check
+from .recover.local import apart, crowd
 from .recover.tune import steps
 from .registry import make
 from .rotate import price, rotated
@@ -40,6 +41,7 @@ class Stage:
     slim: Checkpoint  # cut and turned
     net: Network | None  # of `slim`
     layers: tuple[Layer, ...]  # of `slim`
+    crowd: Callable[[Checkpoint], Any] | None = None  # the clients of a federation that is no simulation, for the model they train
 
     @property
     def changed(self) -> bool:
@@ -174,10 +176,20 @@ def data_of(recipe: Recipe, network: Any, checkpoint: Checkpoint, job: Job) -> C
     return data
 
 
+def learned_from(s: Stage, job: Job) -> Batches:
+    """What this stage's recipe tunes and trains on; with clients elsewhere, only what they are checked on."""
+    assert s.network is not None
+    if s.crowd is not None:
+        return replace(data_of(s.recipe, s.network, s.whole.checkpoint, job).whole, crowd=s.crowd(s.slim))
+    return lessons_of(s.recipe, s.network, s.whole.checkpoint, job)
+
+
 def lessons_of(recipe: Recipe, network: Network, checkpoint: Checkpoint, job: Job) -> Batches:
     """What tuning and recovery learn from: the recipe's own training data, or all it is calibrated on."""
     from .data import load
 
+    if apart(recipe.plan):
+        return replace(data_of(recipe, network, checkpoint, job).whole, crowd=crowd(recipe.train, network, recipe.lessons, job))
     if recipe.train is None:
         return data_of(replace(recipe, tokens=recipe.lessons or recipe.tokens), network, checkpoint, job).whole
     found = load(recipe.train, network, recipe.lessons, job)

@@ -44,12 +44,12 @@ def _written(
     if data is not None and not runnable(opened.checkpoint):
         reference, network = opened.reference(data, limit, job), slim.network(job)
         batches, weights = reference.batches, found.weights(job)
-        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(after.plan, data, limit, job), job)
         runs = running(found, network)
         if slim is not opened or runs is not network:
             timed = latency((reference.network, reference.weights), (runs, weights), batches, job)
     try:
-        verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(data, limit, job))
+        verdict = write(found, path, target, network, batches, job, lambda: opened.teaching(after.plan, data, limit, job))
     except NotVerified as e:
         job.point(e.verdict)
         raise

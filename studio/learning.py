@@ -9,6 +9,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QEvent, Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from core.lessons import Lesson
+
 from . import numbers, theme
 from .pictures import Rows
 from .plots import Plot
@@ -35,6 +37,7 @@ class Curves(QWidget):
         self.plot.setWhatsThis(
             self.tr("Measured: each step's loss on what it learns from, and now and then the loss on pieces that are never trained on.")
         )
+        self.clients: dict[str, Any] = {}  # of a federation: each one's own loss, thin beneath the rest
         self.lines = {name: self.plot.plot() for name in TERMS}
         self.names = {name: pg.TextItem(anchor=(0.5, 1)) for name in TERMS}
         self.held = pg.ScatterPlotItem(size=8, symbol="o", hoverable=True, tip=_tip)
@@ -60,6 +63,8 @@ class Curves(QWidget):
         for name, (_, ink) in TERMS.items():
             self.lines[name].setPen(pg.mkPen(theme.colour(ink), width=1))
             self.names[name].setColor(theme.colour(ink))
+        for line in self.clients.values():
+            line.setPen(_thin())
         for dots in (self.held, self.best):
             dots.setPen(pg.mkPen(theme.colour("accent"), width=1))
         self.held.setBrush(theme.colour("accent"))
@@ -87,6 +92,7 @@ class Curves(QWidget):
                 self.names[name].setText(word(TERMS[name][0]))
                 at = PLACES[name] * (len(steps) - 1) // 8
                 self.names[name].setPos(float(steps[at]), float(values[at]))
+        self._clients(lessons, seen)
         self._held(now, seen)
         bottom = self.tr("round") if lessons and "clients" in lessons[0].terms else self.tr("step")
         if bottom != self.plot.bottom:
@@ -94,6 +100,20 @@ class Curves(QWidget):
             self.plot.recolour()
         self.empty.setVisible(not lessons)
         self._frame(lessons[-1].steps if lessons else 1, seen)
+
+    def _clients(self, lessons: tuple[Lesson, ...], seen: list[float]) -> None:
+        """Each client's own loss in the rounds it took part in."""
+        names = sorted({name for x in lessons for name in x.each})
+        for gone in set(self.clients) - set(names):
+            self.plot.removeItem(self.clients.pop(gone))
+        for name in names:
+            if name not in self.clients:
+                self.clients[name] = self.plot.plot(pen=_thin(), name=name)
+                self.clients[name].setZValue(-1)
+            found = [(x.step, x.each[name]) for x in lessons if name in x.each and np.isfinite(x.each[name])]
+            self.clients[name].setData([a for a, _ in found], [b for _, b in found])
+        losses = [v for x in lessons for v in x.each.values() if np.isfinite(v)]
+        seen += [float(np.quantile(losses, q)) for q in (0.05, 0.95)] if losses else []
 
     def _held(self, now: Training | None, seen: list[float]) -> None:
         """The checks, the loss before the first step, and the best of all."""
@@ -123,11 +143,17 @@ class Curves(QWidget):
     def table(self) -> Rows:
         """Every step with its figures."""
         lessons = self._now.lessons if self._now else ()
-        keys = [k for k in TERMS if any(k in x.terms for x in lessons)]
-        return [
-            ("step", *keys, "rate", "held out", "before"),
-            *((x.step, *(x.terms.get(k, "") for k in keys), x.rate, "" if x.held is None else x.held, x.before) for x in lessons),
-        ]
+        keys, each = [k for k in TERMS if any(k in x.terms for x in lessons)], sorted({name for x in lessons for name in x.each})
+
+        def row(x: Lesson) -> tuple[Any, ...]:
+            own = (*(x.terms.get(k, "") for k in keys), x.rate, "" if x.held is None else x.held, x.before)
+            return (x.step, *own, *(x.each.get(name, "") for name in each))
+
+        return [("step", *keys, "rate", "held out", "before", *each), *map(row, lessons)]
+
+
+def _thin() -> Any:
+    return pg.mkPen(theme.colour("muted"), width=1, style=Qt.PenStyle.DotLine)
 
 
 def _tip(x: float, y: float, data: Any) -> str:

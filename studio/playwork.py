@@ -51,7 +51,7 @@ def _variant(asked: Asked, job: Job) -> Side:
     network = slim.network(job)
     if data is not None:
         reference = opened.reference(data, limit, job)
-        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
+        found, weights = recovered(found, network, weights, reference, lambda: opened.teaching(plan, data, limit, job), job)
     return Side(running(found, network), weights)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from core.lessons import Lesson, Round
+from core.lessons import Lesson, Round, lesson
 from core.plans import resolve
 from core.types import Plan, Variant
 
@@ -180,8 +180,7 @@ class Trainer(QObject):
 
         now = self._shot.training or Training(self._of(self._shot.plan))
         if isinstance(point, Round):
-            self._sent, mean = point.sent, sum(point.losses.values()) / max(1, len(point.losses))
-            point = Lesson(point.round, point.rounds, {"clients": mean}, 0.0, point.held, point.before)
+            self._sent, point = sum(point.sent.values()), lesson(point)
         if isinstance(point, Lesson):
             self._new.append(point)
             self._timed(point.step)

@@ -23,7 +23,8 @@ def train(
     allowed(opened, plan, True, job)
     slim = opened.made(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
-    reference, network, learned_from = opened.reference(data, limit, job), slim.network(job), lambda: opened.teaching(data, limit, job)
+    reference, network = opened.reference(data, limit, job), slim.network(job)
+    learned_from = lambda: opened.teaching(plan, data, limit, job)  # noqa: E731
     found, weights = tuned(found, network, running_weights(opened, slim, found, reference, job), reference, learned_from, job)
     done, weights = trained(found, weights, network, reference, learned_from, job, anew)
     if done is found:

@@ -127,15 +127,15 @@ class Opened:
         slim._kept["turned"].feed = self.feed
         return slim._kept["turned"]
 
-    def teaching(self, data: Path | None, limit: int | None, job: Job) -> Batches:
+    def teaching(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Batches:
         """What a compressed model is tuned and trained on: the training data, else all calibration data."""
         from core.recipe import Recipe
         from core.stage import lessons_of
 
         feed = self.feed
-        if feed == feed.calibrating:
+        if feed == feed.calibrating and plan.recovery.get("partition") != "folders":
             return self._calibrating(data, limit, job)[0].whole
-        said = Recipe(self.checkpoint.path, data=data, limit=limit, calibrate=feed.path, tokens=feed.tokens, block=feed.block)
+        said = Recipe(self.checkpoint.path, plan, data, limit, calibrate=feed.path, tokens=feed.tokens, block=feed.block)
         return lessons_of(replace(said, train=feed.train, lessons=feed.lessons), self.network(job), self.checkpoint, job)
 
     def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
@@ -315,8 +315,8 @@ def _scored(opened: Opened, slim: Opened, found: Compressed, data: Path, limit: 
     reference, network = opened.reference(data, limit, job), slim.network(job)
     weights = running_weights(opened, slim, found, reference, job)
     score = judge(reference, weights, job, running(found, network))
-    done, weights = tuned(found, network, weights, reference, lambda: opened.teaching(data, limit, job), job)
-    last, weights = trained(done, weights, network, reference, lambda: opened.teaching(data, limit, job), job, False)
+    done, weights = tuned(found, network, weights, reference, lambda: opened.teaching(found.plan, data, limit, job), job)
+    last, weights = trained(done, weights, network, reference, lambda: opened.teaching(found.plan, data, limit, job), job, False)
     plan = found.plan if last is not done else bare(found.plan)
     return replace(last, plan=plan), score if last is found else judge(reference, weights, job, running(last, network))
 

@@ -10,6 +10,7 @@ import platformdirs
 for _name, _value in {
     "QT_QPA_PLATFORM": "offscreen", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
     "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1",
+    "FLWR_TELEMETRY_ENABLED": "0",
 }.items():  # fmt: skip
     os.environ.setdefault(_name, _value)
 # what is fetched once is kept where the user keeps such things; everything else a test caches is thrown away

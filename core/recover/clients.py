@@ -1,21 +1,22 @@
-"""Who holds which samples of a federation, and what a client sends back: its change, clipped, noised or packed as it was asked to."""
+"""Who holds which samples of a federation, and the privacy of what they send: clipped, noised, and what that promises."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data import Batches
+from ..data import Batches, Fed, load
 from ..errors import BadData
-from .tune import SAMPLES
+from ..job import Job
+from .tune import SAMPLES, cut
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-TOP = 0.1  # share of the numbers sent when only the largest are
 DELTA = 1e-5  # the chance that the promise of privacy does not hold
 
 
@@ -59,6 +60,32 @@ def dealt(pieces: Batches, count: int, alpha: float, seed: int) -> list[Client]:
     return [Client(f"client {k + 1}", _gathered(pieces, [units[i] for i in sorted(own)])) for k, own in enumerate(held)]
 
 
+def holder(name: str, path: Path, network: Fed, limit: int | None, job: Job) -> Client:
+    """The client that holds the samples of a file or folder; BadData for what can't be learned from."""
+    found = load(path, network, limit, job)
+    pieces = replace(found, items=tuple(cut(found)), nbytes=())
+    if not pieces.items:
+        raise BadData(f"{path.name}: too short to train on ({found.n:,} {found.unit}); choose more data")
+    return Client(name, pieces)
+
+
+def holders(path: Path, network: Fed, limit: int | None, job: Job) -> list[Client]:
+    """Each file and each folder in a folder as one client, by its name; an empty folder is a client without samples."""
+    inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.name != "sample.json") if path.is_dir() else []
+    if len(inside) < 2:
+        raise BadData(f"{path.name}: every client has a folder (or file) of its own in it, two at least; choose the folder above them")
+    return [holder(p.stem if p.is_file() else p.name, p, network, limit, job) if _held(p) else _without(p.name) for p in inside]
+
+
+def _held(path: Path) -> bool:
+    """Whether there is anything in it."""
+    return path.is_file() or any(path.iterdir())
+
+
+def _without(name: str) -> Client:
+    return Client(name, Batches("text", (), 0, "tokens", name, ""))
+
+
 def _units(pieces: Batches) -> list[dict[str, Tensor]]:
     """What is dealt: single images or sentences, or whole windows of a text."""
     if pieces.kind == "text":
@@ -75,31 +102,6 @@ def _gathered(pieces: Batches, units: Sequence[dict[str, Tensor]]) -> Batches:
     runs = [units[i : i + size] for i in range(0, len(units), size)]
     items = tuple({k: torch.cat([u[k] for u in run]) for k in run[0]} for run in runs)
     return replace(pieces, items=items, n=sum(map(rows, items)), nbytes=())
-
-
-def packed(change: list[Tensor], client: Client, how: str) -> tuple[list[Tensor], int]:
-    """What arrives of a change, and the bytes it took: "float32", "int8" (one scale a tensor) or "top" (the largest tenth, with places)."""
-    if how == "float32":
-        return change, sum(4 * t.numel() for t in change)
-    owed = [t + k for t, k in zip(change, client.kept)] if client.kept else change
-    sent = [_int8(t) if how == "int8" else _top(t) for t in owed]
-    client.kept = [t - s for t, s in zip(owed, sent)]
-    if how == "int8":
-        return sent, sum(t.numel() + 4 for t in sent)
-    return sent, sum(8 * max(1, math.ceil(TOP * t.numel())) for t in sent)
-
-
-def _int8(t: Tensor) -> Tensor:
-    scale = t.abs().max() / 127
-    return t if not float(scale) else (t / scale).round() * scale
-
-
-def _top(t: Tensor) -> Tensor:
-    import torch
-
-    flat = t.flatten()
-    at = flat.abs().topk(max(1, math.ceil(TOP * flat.numel()))).indices
-    return torch.zeros_like(flat).scatter(0, at, flat[at]).view_as(t)
 
 
 def clipped(change: list[Tensor], most: float) -> list[Tensor]:

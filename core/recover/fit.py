@@ -42,12 +42,12 @@ class Lessons:
 
     @property
     def held(self) -> list[int]:
-        """Every eighth piece is never trained on."""
-        return list(range(0, len(self.pieces.items), HELD))
+        """Every eighth piece is never trained on; all of them where only clients with data of their own train."""
+        return list(range(0, len(self.pieces.items), 1 if self.pieces.crowd else HELD))
 
     @property
     def trained(self) -> list[int]:
-        return [i for i in range(len(self.pieces.items)) if i % HELD]
+        return sorted({*range(len(self.pieces.items))} - {*self.held})
 
     def of(self, chosen: list[int]) -> Batches:
         """Some of the pieces."""

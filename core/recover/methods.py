@@ -68,13 +68,15 @@ class Distil(Training):
 @dataclass(frozen=True, slots=True)
 class Federated:
     """Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples
-    (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged."""
+    (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders`
+    each folder (or file) in the training data's folder is a client; else the samples are dealt."""
 
     title: ClassVar[str] = "Federated"
     train: str = knob("all", choices=WHAT, label="What is trained")
     clients: int = knob(10, 2, 200, 1)
     rounds: int = knob(20, 1, 500, 1)
     epochs: int = knob(1, 1, 20, 1, label="Local epochs")
+    partition: str = knob("dealt", choices=("dealt", "folders"), label="Who holds what")
     alpha: float = knob(0.3, 0.0, 10.0, 0.1, label="Dirichlet α (0: even)")
     participation: float = knob(1.0, 0.1, 1.0, 0.05)
     weighted: bool = knob(True, label="Weighted by samples")

@@ -44,7 +44,8 @@ def train(
     Codes and masks stay within what compression left, bytes are the same. BadPlan or BadData for what can't be trained."""
     how = method(compressed.plan)
     pieces = replace(reference.batches, items=tuple(cut(reference.batches)), nbytes=())
-    base = kept.base("trained", CODE, compressed, pieces, [type(how).__name__, asdict(how), taught_by])
+    others = [pieces.crowd.fingerprint] if pieces.crowd else []  # clients with samples of their own
+    base = kept.base("trained", CODE, compressed, pieces, [type(how).__name__, asdict(how), taught_by, *others])
     if not anew and not compressed.store.has(kept.part(base, "verdict")):
         return compressed
     if network.task == "encoder" and how.share < 1:

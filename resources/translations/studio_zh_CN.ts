@@ -1802,8 +1802,8 @@
       <translation>第 {n} 步，共 {m} 步</translation>
     </message>
     <message>
-      <source>{n} sent a round</source>
-      <translation>每轮传输 {n}</translation>
+      <source>{n} sent a round, {energy} to carry (modelled)</source>
+      <translation>每轮发送 {n}，传输约需 {energy}（建模）</translation>
     </message>
     <message>
       <source>loss on data it does not see {before} → {after} (measured)</source>
@@ -2211,6 +2211,41 @@ is not written: {tool} found something else in it, and the new file was removed.
     </message>
   </context>
   <context>
+    <name>Watching</name>
+    <message>
+      <source>Federation {name}</source>
+      <translation>联邦 {name}</translation>
+    </message>
+    <message>
+      <source>No round has ended yet; clients may still be on their way.</source>
+      <translation>还没有完成的轮次；客户端可能还在路上。</translation>
+    </message>
+    <message>
+      <source>Round {n} of {m}</source>
+      <translation>第 {n} 轮，共 {m} 轮</translation>
+    </message>
+    <message>
+      <source>{n} clients heard</source>
+      <translation>收到 {n} 个客户端的结果</translation>
+    </message>
+    <message>
+      <source>loss on the server's data {before} → {after} (measured)</source>
+      <translation>服务器数据上的损失 {before} → {after}（实测）</translation>
+    </message>
+    <message>
+      <source>{n} sent a round, {energy} to carry (modelled)</source>
+      <translation>每轮发送 {n}，传输约需 {energy}（建模）</translation>
+    </message>
+    <message>
+      <source>round {n} without {name}: {why}</source>
+      <translation>第 {n} 轮缺 {name}：{why}</translation>
+    </message>
+    <message>
+      <source>over</source>
+      <translation>已结束</translation>
+    </message>
+  </context>
+  <context>
     <name>Welcome</name>
     <message>
       <source>Slim Studio</source>
@@ -2544,6 +2579,18 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>Train or pause</source>
       <translation>训练或暂停</translation>
+    </message>
+    <message>
+      <source>Watch a federation…</source>
+      <translation>观察联邦…</translation>
+    </message>
+    <message>
+      <source>Ledger of a federation ({suffixes})</source>
+      <translation>联邦账本（{suffixes}）</translation>
+    </message>
+    <message>
+      <source>Watch a federation</source>
+      <translation>观察联邦</translation>
     </message>
     <message>
       <source>Refine predictions in quiet time</source>
@@ -2939,6 +2986,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>通过去掉部分层来运行方案，找出代价最大的层：约 log2 n 次评测</translation>
     </message>
     <message>
+      <source>Follow the rounds of a federation whose server runs anywhere (slim federated server), from the ledger beside its result</source>
+      <translation>从结果旁的账本跟踪任意处运行的联邦服务器（slim federated server）的各轮</translation>
+    </message>
+    <message>
       <source>Give the selected layers (or the model) this many bits a weight; 16 leaves them as stored</source>
       <translation>设置所选层（或整个模型）每个权重的位数；16 表示保持原样</translation>
     </message>
@@ -3086,6 +3137,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>--groups {0}：请给出不小于 2 的分组大小，例如 32,128，或用 0 表示每行一个缩放系数</translation>
     </message>
     <message>
+      <source>--part {0} is no share; write K/N, as in 2/5</source>
+      <translation>--part {0} 不是份额；请写成 K/N，如 2/5</translation>
+    </message>
+    <message>
       <source>0 bit-identical to the source</source>
       <translation>0 个与源文件逐位相同</translation>
     </message>
@@ -3144,6 +3199,10 @@ The table costs bytes, and no runtime unpacks it (exports are dense): `slim` in 
     <message>
       <source>A PUE of {0} can't be; 1 is a laptop, data centres are at 1.1 to 2</source>
       <translation>PUE 不可能为 {0}；笔记本为 1，数据中心为 1.1 至 2</translation>
+    </message>
+    <message>
+      <source>A client {0} before it had taken part</source>
+      <translation>一个客户端还未参加就{0}</translation>
     </message>
     <message>
       <source>A constant of the graph can't be read: {0}</source>
@@ -3332,6 +3391,22 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Clients</source>
       <translation>客户端数</translation>
+    </message>
+    <message>
+      <source>Clients get a model's description, never its code: a federation needs a model with a config.json</source>
+      <translation>客户端只得到模型的描述，绝不得到代码：联邦需要带 config.json 的模型</translation>
+    </message>
+    <message>
+      <source>Clients have no teacher: a federation of real ones learns from labels or the next token (federated.share = 0)</source>
+      <translation>客户端没有教师模型：真实联邦从标签或下一个词元学习（federated.share = 0）</translation>
+    </message>
+    <message>
+      <source>Clients in {0} and their samples: {1}</source>
+      <translation>{0} 中的客户端及其样本数：{1}</translation>
+    </message>
+    <message>
+      <source>Clients with folders of their own: choose the folder they lie in as the training data</source>
+      <translation>各客户端有自己的文件夹：请选择这些文件夹所在的文件夹作为训练数据</translation>
     </message>
     <message>
       <source>Codebook (k-means)</source>
@@ -3770,6 +3845,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>正在查找问题层</translation>
     </message>
     <message>
+      <source>Looking for the server</source>
+      <translation>正在寻找服务器</translation>
+    </message>
+    <message>
       <source>Looking for the worst samples</source>
       <translation>正在查找最差的样本</translation>
     </message>
@@ -3806,8 +3885,16 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>{0} 处没有 Ray 集群响应；请给出正在运行的集群的 HOST:PORT（ray start --head 会显示）</translation>
     </message>
     <message>
+      <source>No client with samples is left in round {0}; the rounds before are kept: start the same again, with clients</source>
+      <translation>第 {0} 轮已没有持有样本的客户端；之前各轮已保留：请带上客户端重新启动同一联邦</translation>
+    </message>
+    <message>
       <source>No plan is foretold to be that good: at best {0} ({1}); allow more or hold fewer layers</source>
       <translation>没有方案预计能这么好：最好为 {0}（{1}）；请放宽要求或少固定一些层</translation>
+    </message>
+    <message>
+      <source>No server at {0} ({1}); start it, or check the address</source>
+      <translation>{0} 处没有服务器（{1}）；请启动它，或检查地址</translation>
     </message>
     <message>
       <source>Nobody is guilty: the plan costs {0}, which is within the noise of the evaluation</source>
@@ -3824,6 +3911,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Noise, of the longest change</source>
       <translation>噪声（相对变化量上限）</translation>
+    </message>
+    <message>
+      <source>Nothing can listen at {0} ({1}); choose another --listen</source>
+      <translation>无法在 {0} 监听（{1}）；请另选 --listen</translation>
     </message>
     <message>
       <source>Nothing of this plan is pruned to single zeros, so nothing can be pruned gradually; switch gradual off</source>
@@ -3986,8 +4077,12 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>就近舍入（RTN）</translation>
     </message>
     <message>
-      <source>Round {0}: {1} sent numbers that are not finite and was left out</source>
-      <translation>第 {0} 轮：{1} 发来的数值不是有限数，已被排除</translation>
+      <source>Round {0} of {1}</source>
+      <translation>第 {0} 轮，共 {1} 轮</translation>
+    </message>
+    <message>
+      <source>Round {0}: {1} {2} and was left out</source>
+      <translation>第 {0} 轮：{1} {2}，未计入</translation>
     </message>
     <message>
       <source>Rounds</source>
@@ -4042,8 +4137,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>服务器学习率（FedAdam）</translation>
     </message>
     <message>
-      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged.</source>
-      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。</translation>
+      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders` each folder (or file) in the training data's folder is a client; else the samples are dealt.</source>
+      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。选 `folders` 时，训练数据文件夹中的每个文件夹（或文件）就是一个客户端；否则由程序分发样本。</translation>
     </message>
     <message>
       <source>Slim (GPTQ, scales, polish)</source>
@@ -4150,6 +4245,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>无法写入层缓存 {0}（{1}）；请腾出空间，或将 SLIM_CACHE 设为其他文件夹</translation>
     </message>
     <message>
+      <source>The model takes {0} GB to send and a message holds 2.1; train fewer of its numbers</source>
+      <translation>发送模型需 {0} GB，而一条消息最多 2.1 GB；请减少训练的数值</translation>
+    </message>
+    <message>
       <source>The network answers with infinities or NaN: these weights are broken; use more bits or prune less</source>
       <translation>网络输出无穷大或 NaN：权重已损坏；请提高位数或减少剪枝</translation>
     </message>
@@ -4212,6 +4311,38 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The recipe wants to run Python code ({0}); look at it, and add --trust if you do</source>
       <translation>配方要求运行 Python 代码（{0}）；请先查看，信任则加上 --trust</translation>
+    </message>
+    <message>
+      <source>The server asked for a round before it had sent the model</source>
+      <translation>服务器在发送模型之前就要求训练一轮</translation>
+    </message>
+    <message>
+      <source>The server can't take this client in: {0}</source>
+      <translation>服务器无法接纳此客户端：{0}</translation>
+    </message>
+    <message>
+      <source>The server is gone ({0}); it keeps its finished rounds: start it, then this again</source>
+      <translation>服务器已离开（{0}）；已完成的轮次保留在那里：请先启动它，再启动本机</translation>
+    </message>
+    <message>
+      <source>The server sent a model that can't be put together ({0}); install the same slim-studio on both sides</source>
+      <translation>服务器发来的模型无法组装（{0}）；请在两端安装相同的 slim-studio</translation>
+    </message>
+    <message>
+      <source>The server sent no list of numbers</source>
+      <translation>服务器没有发来数值列表</translation>
+    </message>
+    <message>
+      <source>The server sent something that is no model; check that it is a slim server</source>
+      <translation>服务器发来的不是模型；请确认它是 slim 服务器</translation>
+    </message>
+    <message>
+      <source>The server speaks version {0}, this client {1}; install the same slim-studio on both sides</source>
+      <translation>服务器使用版本 {0}，此客户端使用 {1}；请在两端安装相同的 slim-studio</translation>
+    </message>
+    <message>
+      <source>The server {0}; install the same slim-studio on both sides</source>
+      <translation>服务器{0}；请在两端安装相同的 slim-studio</translation>
     </message>
     <message>
       <source>The size of its pictures is not known; choose held-out pictures, which say it, and export again</source>
@@ -4374,6 +4505,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>此配方只有目标而没有方案；请用 slim plan -o 写出满足目标的方案，再给出该方案</translation>
     </message>
     <message>
+      <source>This recipe's network is Python code of its own, which is never sent to clients; use a model with a config.json</source>
+      <translation>此配方的网络是自带的 Python 代码，绝不会发给客户端；请使用带 config.json 的模型</translation>
+    </message>
+    <message>
       <source>This report was written by a newer studio; open it there</source>
       <translation>该报告由更新版本写成；请在新版本中打开</translation>
     </message>
@@ -4466,6 +4601,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>尝试的 alpha 个数</translation>
     </message>
     <message>
+      <source>Waiting for {0} clients</source>
+      <translation>等待 {0} 个客户端</translation>
+    </message>
+    <message>
       <source>Wanda</source>
       <translation>Wanda</translation>
     </message>
@@ -4500,6 +4639,18 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>What is trained</source>
       <translation>训练对象</translation>
+    </message>
+    <message>
+      <source>Where should the result go? Give --out, or [export] path in the recipe</source>
+      <translation>结果放在哪里？请给出 --out，或配方中的 [export] path</translation>
+    </message>
+    <message>
+      <source>Which model? Give --model, or --recipe with one in it</source>
+      <translation>哪个模型？请给出 --model，或含有模型的 --recipe</translation>
+    </message>
+    <message>
+      <source>Who holds what</source>
+      <translation>谁持有什么</translation>
     </message>
     <message>
       <source>Whose loss it is</source>
@@ -4610,6 +4761,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>有 GPU 不提供能量（{0}）；自 Volta 起才有计数器</translation>
     </message>
     <message>
+      <source>a file named {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>a guard that is no comparison of sizes</source>
       <translation>不是大小比较的守卫条件</translation>
     </message>
@@ -4632,6 +4787,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>a sound ONNX graph</source>
       <translation>ONNX 图完整</translation>
+    </message>
+    <message>
+      <source>a type named {0}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>activations</source>
@@ -4668,6 +4827,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>an object of its own</source>
       <translation>自定义对象</translation>
+    </message>
+    <message>
+      <source>another shape</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>arithmetic</source>
@@ -4754,6 +4917,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>阻尼</translation>
     </message>
     <message>
+      <source>dealt</source>
+      <translation>分发</translation>
+    </message>
+    <message>
       <source>dense files hold the rounded weights: the bytes are not saved, and integer activations are up to the runtime</source>
       <translation>稠密文件保存舍入后的权重:不节省字节,激活是否为整数取决于运行环境</translation>
     </message>
@@ -4812,6 +4979,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>float32</source>
       <translation>float32</translation>
+    </message>
+    <message>
+      <source>folders</source>
+      <translation>各有文件夹</translation>
     </message>
     <message>
       <source>full precision</source>
@@ -4986,6 +5157,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>LoRA</translation>
     </message>
     <message>
+      <source>loss {0}, {1} bytes sent</source>
+      <translation>损失 {0}，发送 {1} 字节</translation>
+    </message>
+    <message>
       <source>mean cosine between the embeddings of both models</source>
       <translation>两个模型输出嵌入的平均余弦相似度</translation>
     </message>
@@ -5036,6 +5211,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>no graph in it</source>
       <translation>其中没有计算图</translation>
+    </message>
+    <message>
+      <source>no ledger of this version</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>normalisation: a few numbers that scale everything after them</source>
@@ -5126,6 +5305,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>模式</translation>
     </message>
     <message>
+      <source>places outside the tensor</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>plan</source>
       <translation>方案</translation>
     </message>
@@ -5180,6 +5363,18 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>scope</source>
       <translation>范围</translation>
+    </message>
+    <message>
+      <source>sent numbers of other shapes than the model's</source>
+      <translation>发来的数值与模型形状不符</translation>
+    </message>
+    <message>
+      <source>sent numbers that are not finite</source>
+      <translation>发来的数值含无穷或非数</translation>
+    </message>
+    <message>
+      <source>sent something that is no list of arrays</source>
+      <translation>发来的不是数组列表</translation>
     </message>
     <message>
       <source>sentences</source>
@@ -5366,6 +5561,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 与 {1} 用途不同（{2}，{3}）</translation>
     </message>
     <message>
+      <source>{0} answers, but not as a federation's server does ({1}); check the port</source>
+      <translation>{0} 有应答，但不是联邦服务器（{1}）；请检查端口</translation>
+    </message>
+    <message>
       <source>{0} bit-identical to the source</source>
       <translation>{0} 个与源逐位相同</translation>
     </message>
@@ -5422,8 +5621,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 无法在 {1} 上评测（{2}）；请对比同一任务的模型</translation>
     </message>
     <message>
+      <source>{0} can't be written ({1}); choose another folder</source>
+      <translation>{0} 无法写入（{1}）；请另选文件夹</translation>
+    </message>
+    <message>
       <source>{0} can't be written ({1}); choose another place</source>
       <translation>无法写入 {0}（{1}）；请换一个位置</translation>
+    </message>
+    <message>
+      <source>{0} can't be written ({1}); choose another place for the result</source>
+      <translation>{0} 无法写入（{1}）；请为结果另选位置</translation>
     </message>
     <message>
       <source>{0} can't be written ({1}); free some space or set SLIM_CACHE</source>
@@ -5432,6 +5639,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} can't hold an exact 0, so pruned weights would come back; set its types to Q_0, or don't prune</source>
       <translation>{0} 无法保存精确的 0，剪掉的权重会恢复；请把类型设为 Q_0，或不要剪枝</translation>
+    </message>
+    <message>
+      <source>{0} can't take part: {1}</source>
+      <translation>{0} 无法参加：{1}</translation>
     </message>
     <message>
       <source>{0} checksums agree</source>
@@ -5542,8 +5753,20 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 是空的；请在方案中排除它（16 位，剪枝 0 %）</translation>
     </message>
     <message>
+      <source>{0} is empty; put samples into it</source>
+      <translation>{0} 是空的；请放入样本</translation>
+    </message>
+    <message>
       <source>{0} is larger than {1} MB</source>
       <translation>{0} 大于 {1} MB</translation>
+    </message>
+    <message>
+      <source>{0} is no address; write HOST:PORT, as in 127.0.0.1:8443</source>
+      <translation>{0} 不是地址；请写成 主机:端口，如 127.0.0.1:8443</translation>
+    </message>
+    <message>
+      <source>{0} is no ledger of a federation ({1}); choose the .rounds.jsonl beside a result</source>
+      <translation>{0} 不是联邦的账本（{1}）；请选择结果旁的 .rounds.jsonl</translation>
     </message>
     <message>
       <source>{0} is no longer in the layer store; evaluate the plan again</source>
@@ -5570,8 +5793,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 不是 Python 文件；请写成 file.py:function</translation>
     </message>
     <message>
+      <source>{0} is not the server {1} vouches for ({2}); get its ca.pem anew</source>
+      <translation>{0} 不是 {1} 所担保的服务器（{2}）；请重新获取它的 ca.pem</translation>
+    </message>
+    <message>
       <source>{0} is the importance matrix of another model: {1}; choose the one made of {2}</source>
       <translation>{0} 是另一个模型的重要性矩阵：{1}；请选由 {2} 生成的那个</translation>
+    </message>
+    <message>
+      <source>{0} is there already; choose an empty folder, as clients may trust the old one</source>
+      <translation>{0} 已存在；请选空文件夹，因为客户端可能信任旧证书</translation>
     </message>
     <message>
       <source>{0} is there twice or not where the directory says</source>
@@ -5622,8 +5853,16 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{1} 降到 {0} 无法达到：按模型估算，最小的方案仍需原来的 {2}</translation>
     </message>
     <message>
+      <source>{0} of {1} are here</source>
+      <translation>已到 {0} 个，共 {1} 个</translation>
+    </message>
+    <message>
       <source>{0} of {1} layers were taken from the layer store</source>
       <translation>{1} 层中有 {0} 层取自层缓存</translation>
+    </message>
+    <message>
+      <source>{0} samples</source>
+      <translation>{0} 个样本</translation>
     </message>
     <message>
       <source>{0} samples can't be dealt to {1} clients; choose fewer clients or more data</source>
@@ -5640,6 +5879,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} stores {1} as {2}: a tensor's name must begin with its layer's</source>
       <translation>{0} 将 {1} 存为 {2}：张量名必须以其层名开头</translation>
+    </message>
+    <message>
+      <source>{0} takes part with {1} samples</source>
+      <translation>{0} 带 {1} 个样本参加</translation>
     </message>
     <message>
       <source>{0} tells neither energy nor charge; go without a meter</source>
@@ -5702,6 +5945,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：无法读取（{1}）；请选择另一张图片</translation>
     </message>
     <message>
+      <source>{0}: can't be read ({1}); make certificates with slim federated certificates {2}</source>
+      <translation>{0}：无法读取（{1}）；请用 slim federated certificates {2} 生成证书</translation>
+    </message>
+    <message>
       <source>{0}: cut off or not a program of torch.export ({1}); get the file again</source>
       <translation>{0}：文件被截断，或不是 torch.export 的程序（{1}）；请重新获取</translation>
     </message>
@@ -5716,6 +5963,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: cut off: {1} should end at byte {2}; download it again</source>
       <translation>{0}：文件被截断：{1} 应在第 {2} 字节结束；请重新下载</translation>
+    </message>
+    <message>
+      <source>{0}: every client has a folder (or file) of its own in it, two at least; choose the folder above them</source>
+      <translation>{0}：其中每个客户端应有自己的文件夹（或文件），至少两个；请选择它们的上级文件夹</translation>
     </message>
     <message>
       <source>{0}: give it as file.py:function with a file that exists</source>
@@ -5784,6 +6035,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: no .txt file in this folder; choose a folder of UTF-8 texts</source>
       <translation>{0}：该文件夹中没有 .txt 文件；请选择存放 UTF-8 文本的文件夹</translation>
+    </message>
+    <message>
+      <source>{0}: no certificate can be read from it ({1}); give the ca.pem that the server's owner made</source>
+      <translation>{0}：读不出证书（{1}）；请使用服务器主人生成的 ca.pem</translation>
     </message>
     <message>
       <source>{0}: no subfolder holds a .png or .jpg; put the pictures into one folder per class</source>
@@ -5890,6 +6145,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：该路径不存在；请检查路径</translation>
     </message>
     <message>
+      <source>{0}: there is nothing there; give --data your own samples</source>
+      <translation>{0}：那里什么都没有；请用 --data 给出自己的样本</translation>
+    </message>
+    <message>
       <source>{0}: this export is a folder (config and weights); choose a folder's name without {1}.</source>
       <translation>{0}：此导出是一个文件夹（配置和权重）；请选择不带 {1} 的文件夹名。</translation>
     </message>
@@ -5908,6 +6167,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: this program has no weights, so there is nothing to slim; export a network that has some</source>
       <translation>{0}：该程序没有权重，无可压缩；请导出含权重的网络</translation>
+    </message>
+    <message>
+      <source>{0}: too short to train on ({1} {2}); choose more data</source>
+      <translation>{0}：太短，无法训练（{1} {2}）；请选择更多数据</translation>
     </message>
     <message>
       <source>{0}: too short to train on and to keep a part for the check; choose more data</source>

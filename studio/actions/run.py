@@ -12,6 +12,7 @@ from core.data import SUFFIXES
 
 from .. import settings
 from ..snapshot import Snapshot
+from ..watching import Watching
 from . import action, opened, translate
 
 
@@ -76,6 +77,15 @@ def train(window: Any) -> None:
     """Train the plan in its way, pause a running training, or go on with a paused one"""
     window.session.training.press()
     window.tabs.setCurrentWidget(window.parts["recovery"])
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Watch a federation…"), "", "Run")
+def watch(window: Any) -> None:
+    """Follow the rounds of a federation whose server runs anywhere (slim federated server), from the ledger beside its result"""
+    masks = translate("actions", "Ledger of a federation ({suffixes})").format(suffixes="*.rounds.jsonl")
+    path, _ = QFileDialog.getOpenFileName(window, translate("actions", "Watch a federation"), "", masks)
+    if path:
+        Watching(window.session, Path(path), window).show()
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Refine predictions in quiet time"), "", "Run", on=settings.refines)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from core.data import SUFFIXES
+from core.lessons import carried
 from core.recover.methods import recoveries
 from core.registry import knobs
 from core.types import Value
@@ -195,7 +196,8 @@ class Recovery(QWidget):
             return self._ended(now)
         parts = [self.tr("Step {n} of {m}").format(n=now.step, m=now.lessons[-1].steps if now.lessons else "…")]
         if now.sent:
-            parts.append(self.tr("{n} sent a round").format(n=numbers.size(now.sent)))
+            joules = numbers.si(carried(now.sent)[0], "J")
+            parts.append(self.tr("{n} sent a round, {energy} to carry (modelled)").format(n=numbers.size(now.sent), energy=joules))
         if (best := now.best) is not None:
             loss = self.tr("loss on data it does not see {before} → {after} (measured)")
             parts.append(loss.format(before=numbers.significant(best.before), after=numbers.significant(best.held or 0.0)))

@@ -27,6 +27,7 @@ from core.recipe import Recipe
 from core.resources import cache_root
 from core.run import run
 from core.types import Choice, Plan
+from tests.benchmarks import fedavg
 from tests.benchmarks.table import write
 
 Row = dict[str, Any]
@@ -126,6 +127,8 @@ def rows(quick: bool, only: str) -> Iterator[Row]:
     if quick:
         yield from cut(SAMPLES / "digits-cnn", None, 0.8, SEEDS[:1], 24, 200)
         return
+    if only in ("", "fedavg"):
+        yield from fedavg.rows(one, quick)
     if only in ("", "cnn"):
         yield from cut(fashion(), fashion() / "train" / "heldout.npz", 0.7, SEEDS, 600, None)
     for bits in (2, 3) if only in ("", "lm") else ():
@@ -148,7 +151,7 @@ def show(r: Row) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2"))
+    parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2", "fedavg"))
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     found: list[Row] = []

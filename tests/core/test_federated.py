@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save
 
 from core.errors import BadData, BadPlan, Cancelled
 from core.evaluate import Reference
 from core.job import Job, Progress
 from core.lessons import Round
-from core.recover.clients import Client, clipped, dealt, epsilon, packed, rows
+from core.recipe import Recipe
+from core.recover.clients import Client, clipped, dealt, epsilon, rows
 from core.recover.federated import Federation, joined
-from core.recover.fit import Lessons
+from core.recover.fit import Learned, Lessons
+from core.recover.local import Answer, Here
 from core.recover.methods import Federated
 from core.recover.student import Student, student
 from core.recover.tune import cut
+from core.recover.update import packed, unpacked
+from core.run import run
+from core.store import Store
 from core.stored import Quantized
-from core.types import Choice
-from tests.core.test_train import Pupil
+from core.types import Choice, Plan
+from tests.core.test_train import SAMPLES, Pupil
 
 torch.set_num_threads(1)
 
@@ -46,6 +56,17 @@ def federation(digits: Pupil, folder: Path, how: Federated) -> Federation:
     return Federation(*begun(digits, how), how, 0, replace(digits.store, root=folder), "a" * 64)
 
 
+def one_round(f: Federation, clients: list[Client], job: Job | None = None, crowd: type[Here] = Here) -> None:
+    """The first round of these clients."""
+    f.crowd, f.empty = crowd(clients), set()
+
+    def work() -> Learned:
+        f._round(1, job or Job())
+        return Learned(0.0, 0.0)
+
+    f.crowd.meet(work, f.local, Job())
+
+
 def split(lessons: Lessons, *shares: int) -> list[Client]:
     """The trained pieces' first samples as clients of so many samples."""
     whole = {k: torch.cat([x[k] for x in lessons.of(lessons.trained).items]) for k in lessons.pieces.items[0]}
@@ -62,10 +83,10 @@ SGD = Federated(train="scales", local="sgd", rate=0.5, batch=100)
 
 def test_one_full_batch_step_of_10_and_90_samples_is_the_centralised_step(digits: Pupil, tmp_path: Path) -> None:
     ten, whole = federation(digits, tmp_path, SGD), federation(digits, tmp_path, SGD)
-    ten._round(1, split(ten.lessons, 10, 90), Job())
-    whole._round(1, split(whole.lessons, 100), Job())
+    one_round(ten, split(ten.lessons, 10, 90))
+    one_round(whole, split(whole.lessons, 100))
     even = federation(digits, tmp_path, replace(SGD, weighted=False))
-    even._round(1, split(even.lessons, 10, 90), Job())
+    one_round(even, split(even.lessons, 10, 90))
     apart = [float((a - b).abs().max()) for a, b in zip(ten.server, whole.server, strict=True)]
     size = max(float(s.abs().max()) for s in whole.server)
     assert max(apart) < 1e-4 * size
@@ -79,8 +100,10 @@ def test_the_order_of_the_clients_and_those_without_samples_change_nothing(digit
         assert all(torch.equal(a, b) for a, b in zip(joined(changes, 0.0), joined(other, 0.0), strict=True))
         assert all(torch.equal(a, b) for a, b in zip(joined(changes, 0.25), joined(other, 0.25), strict=True))
     full, also = federation(digits, tmp_path, SGD), federation(digits, tmp_path, SGD)
-    full._round(1, split(full.lessons, 10, 20), Job())
-    also._round(1, [c for c in split(also.lessons, 10, 20, 0) if c.samples], Job())
+    one_round(full, split(full.lessons, 10, 20))
+    job = Job()
+    one_round(also, split(also.lessons, 10, 20, 0)[::-1], job)
+    assert job.notes == ["client 3 hold no samples and change nothing"]
     assert all(torch.equal(a, b) for a, b in zip(full.server, also.server, strict=True))
 
 
@@ -105,13 +128,13 @@ def test_every_sample_is_dealt_once_and_a_small_alpha_deals_unequally(digits: Pu
 
 @pytest.mark.parametrize("how", ["int8", "top"])
 def test_what_packing_takes_off_is_sent_with_the_next_change(how: str) -> None:
-    g, client, whole, arrived = torch.Generator().manual_seed(0), Client("c", None), torch.zeros(50), torch.zeros(50)  # type: ignore[arg-type]
+    g, kept, whole, arrived = torch.Generator().manual_seed(0), list[torch.Tensor](), torch.zeros(500), torch.zeros(500)
     for _ in range(30):
-        change = torch.randn(50, generator=g) + 0.3
-        sent, nbytes = packed([change], client, how)
-        whole, arrived = whole + change, arrived + sent[0]
-        assert nbytes < 4 * 50
-    assert torch.allclose(whole, arrived + client.kept[0], atol=1e-4)
+        change = torch.randn(500, generator=g) + 0.3
+        message, kept = packed([change], kept, how)
+        whole, arrived = whole + change, arrived + unpacked(message, [change], how)[0]
+        assert len(message) < 0.4 * 4 * 500
+    assert torch.allclose(whole, arrived + kept[0], atol=1e-4)
     assert float((whole - arrived).norm() / whole.norm()) < 0.5
 
 
@@ -136,10 +159,10 @@ def test_a_client_that_sends_nonsense_is_named_and_the_round_goes_on(digits: Pup
     job, f = Job(), federation(digits, tmp_path, SGD)
     good, bad = split(f.lessons, 10, 20)
     broken = {k: v * float("nan") if v.is_floating_point() else v for k, v in bad.pieces.items[0].items()}
-    f._round(1, [good, replace_pieces(bad, broken)], job)
+    one_round(f, [good, replace_pieces(bad, broken)], job)
     assert job.notes == ["Round 1: client 2 sent numbers that are not finite and was left out"]
     alone = federation(digits, tmp_path, SGD)
-    alone._round(1, [good], Job())
+    one_round(alone, [good])
     assert all(torch.equal(a, b) for a, b in zip(f.server, alone.server, strict=True))
 
 
@@ -156,7 +179,7 @@ def test_clients_together_teach_what_none_could_alone_and_masks_and_grids_hold(d
     done = digits.trained(rounds(seen), **FEW, **knobs)
     assert digits.score(done, "top1") > digits.score(digits.plain, "top1") + 0.1
     assert [r.round for r in seen] == [1, 2]
-    assert len({r.sent for r in seen}) == 1
+    assert len({tuple(r.sent.values()) for r in seen}) == 1
     for x in digits.layers:
         before, after = digits.plain.stored(x), done.stored(x)
         assert after.nbytes == before.nbytes
@@ -185,3 +208,72 @@ def test_a_federation_goes_on_after_its_last_whole_round_to_the_same_bytes(digit
 def test_the_teacher_of_a_federation_answers_each_client(digits: Pupil) -> None:
     assert digits.score(digits.trained(**FEW, share=1.0)) < digits.score(digits.plain)
     assert Reference(digits.network, digits.weights, digits.seen).answer(0, Job()).shape[1] == 10
+
+
+FORGED = {
+    "other shapes": (lambda s: packed([t[:1] for t in s], [], "float32")[0], "sent numbers of other shapes than the model's"),
+    "too few": (lambda s: packed(s[1:], [], "float32")[0], "sent numbers of other shapes than the model's"),
+    "too many": (lambda s: packed([*s, s[0].clone()], [], "float32")[0], "sent numbers of other shapes than the model's"),
+    "whole numbers": (lambda s: packed([t.int() for t in s], [], "float32")[0], "sent numbers of other shapes than the model's"),
+    "infinite": (lambda s: packed([t * torch.inf for t in s], [], "float32")[0], "sent numbers that are not finite"),
+    "a pickle": (lambda s: pickle.dumps(s), "sent something that is no list of arrays"),
+    "nothing": (lambda s: b"", "sent something that is no list of arrays"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(FORGED))
+def test_a_forged_message_is_named_and_the_round_goes_on_without_it(digits: Pupil, tmp_path: Path, what: str) -> None:
+    forged, why = FORGED[what]
+
+    class Forging(Here):
+        """Its second client sends something else."""
+
+        def answers(self, names: list[str], values: list[torch.Tensor], n: int, job: Job) -> Iterator[tuple[str, Answer | str]]:
+            for name, answer in super().answers(names, values, n, job):
+                yield name, Answer(forged(values), 0.0, 10) if name == "client 2" else answer
+
+    how = replace(SGD, rate=0.1)
+    f, alone, job = federation(digits, tmp_path, how), federation(digits, tmp_path, how), Job()
+    one_round(f, split(f.lessons, 4, 4), job, Forging)
+    one_round(alone, split(alone.lessons, 4))
+    assert job.notes == [f"Round 1: client 2 {why} and was left out"]
+    assert all(torch.equal(a, b) for a, b in zip(f.server, alone.server, strict=True))
+
+
+def test_places_outside_the_tensor_are_refused() -> None:
+    message = save({"0.at": torch.tensor([7], dtype=torch.int32), "0.value": torch.ones(1)})
+    with pytest.raises(BadData, match="other shapes"):
+        unpacked(message, [torch.zeros(5)], "top")
+
+
+def test_clients_with_a_folder_each_learn_from_their_own_and_the_servers_data_serve_the_check(tmp_path: Path) -> None:
+    """A folder without pictures is a client that changes nothing."""
+    holdings(tmp_path / "clients", {"a": 40, "b": 24})
+    (tmp_path / "clients" / "c").mkdir()
+    plan = Plan(Choice("magnitude", 0.5, "rtn", 4), tune=False, recover="federated", recovery={**ROUNDS, "partition": "folders"})
+    recipe, seen, job = Recipe(DIGITS, plan, limit=100, train=tmp_path / "clients"), list[Round](), Job()
+    run(recipe, job.into(seen.append), Store(tmp_path / "one"))
+    told = [r for r in seen if isinstance(r, Round)]
+    assert [sorted(r.losses) for r in told] == [["a", "b"]] * ROUNDS["rounds"]
+    assert told[-1].losses["a"] < told[0].losses["a"]
+    assert any("Clients in clients and their samples: a 40, b 24, c 0" in n for n in job.notes)
+    assert any("c hold no samples" in n for n in job.notes)
+    with pytest.raises(BadData, match="two at least"):
+        run(replace(recipe, train=tmp_path / "clients" / "c"), Job(), Store(tmp_path / "one"))
+
+
+DIGITS = SAMPLES / "digits-cnn"
+ROUNDS = {"rounds": 2, "rate": 0.01}
+
+
+def holdings(folder: Path, sizes: dict[str, int]) -> None:
+    """Training digits dealt to folders of pictures, with the sample's card in each."""
+    with np.load(DIGITS / "calibrate.npz") as found:
+        images, labels = found["images"], found["labels"]
+    at = 0
+    for name, size in sizes.items():
+        for i in range(at, at + size):
+            (kind := folder / name / str(labels[i])).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[i, 0]).save(kind / f"{i}.png")
+        at += size
+    (folder / "sample.json").write_bytes((DIGITS / "sample.json").read_bytes())

@@ -1,0 +1,157 @@
+"""What a client of a federation does in a round: a few epochs on its own pieces from the server's numbers, and the message of its change.
+
+The simulation and a real client run this very code; what a client holds never leaves it, only the message does."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..data import Fed
+from ..errors import BadData
+from ..evaluate import heard
+from ..job import Job
+from ..types import Plan
+from .clients import Client, clipped, holders, rows
+from .fit import Learned, Lessons, interruptible
+from .student import Student
+from .update import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes back from a client after its epochs."""
+
+    message: bytes  # see core/recover/update.py
+    loss: float  # mean over its samples in the last epoch
+    samples: int
+
+
+class Crowd(Protocol):
+    """The clients of a federation, wherever they are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What the result hangs on beside the plan and the server's data; "" when that is all."""
+
+    def meet(self, work: Callable[[], Learned], local: Local, job: Job) -> Learned:
+        """Bring them together, do the work, let them go."""
+
+    def members(self, job: Job) -> dict[str, int]:
+        """Name -> samples, of those who are there for the next round."""
+
+    def answers(self, names: list[str], values: list[Tensor], n: int, job: Job) -> Iterator[tuple[str, Answer | str]]:
+        """Each one's answer in round `n` from these numbers, in this order; a text says why there is none."""
+
+    def owed(self) -> dict[str, list[Tensor]]:
+        """Name -> what packing took off so far, of those whose state is kept here."""
+
+
+class Local:
+    """One student that any number of clients train in turn, so that a simulation takes the memory of one."""
+
+    def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int) -> None:
+        self.student, self.lessons, self.how, self.seed = student, lessons, how, seed
+        self.params = student.params()
+        self.taught: dict[str, Lessons] = {}  # client -> its pieces with the teacher's answers
+
+    def put(self, values: list[Tensor]) -> None:
+        """The student at these numbers."""
+        import torch
+
+        with torch.no_grad():
+            for p, v in zip(self.params, values, strict=True):
+                p.copy_(v)
+
+    def answer(self, c: Client, values: list[Tensor], n: int, job: Job) -> Answer:
+        """Train on the client's pieces from the server's numbers; the change, clipped and packed as the server asked."""
+        self.put(values)
+        loss = self._trained(c, n, job)
+        change = [p.detach() - s for p, s in zip(self.params, values, strict=True)]
+        if self.how.limit:
+            change = clipped(change, self.how.limit)
+        message, c.kept = packed(change, c.kept, self.how.update)
+        return Answer(message, loss, c.samples)
+
+    def _trained(self, c: Client, n: int, job: Job) -> float:
+        """Epochs over the client's own pieces; the mean loss of the last one."""
+        import torch
+
+        how, anchor, mean = self.how, [p.detach().clone() for p in self.params], 0.0
+        adam = how.local == "adam"
+        step = torch.optim.Adam(self.params, lr=how.rate) if adam else torch.optim.SGD(self.params, lr=how.rate)
+        for epoch in range(how.epochs):
+            order = list(range(len(c.pieces.items)))
+            random.Random(f"{self.seed}:{n}:{c.name}:{epoch}").shuffle(order)
+            mean = 0.0
+            for at in range(0, len(order), how.batch):
+                part = order[at : at + how.batch]
+                mean += self._backward(c, part, job) * sum(rows(c.pieces.items[i]) for i in part) / c.samples
+                for p, a in zip(self.params, anchor) if how.prox else ():
+                    p.grad = how.prox * (p.detach() - a) if p.grad is None else p.grad + how.prox * (p.detach() - a)
+                step.step()
+                step.zero_grad()
+        return mean
+
+    def _backward(self, c: Client, part: list[int], job: Job) -> float:
+        """Gradients of the mean loss over the samples of these pieces."""
+        count, total = sum(rows(c.pieces.items[i]) for i in part), 0.0
+        own = self.taught.setdefault(c.name, Lessons(self.lessons.network, c.pieces, self.lessons.taught(c.pieces)))
+        for i in part:
+            with heard(own.network, job), interruptible(own.network, job):
+                loss = own.loss(self.student.weights(), i, self.how, job)[0] * (rows(c.pieces.items[i]) / count)
+                loss.backward()
+            total += float(loss.detach())
+        return total
+
+
+def apart(plan: Plan) -> bool:
+    """Whether the plan's clients have a folder each."""
+    return plan.recover == "federated" and plan.recovery.get("partition") == "folders"
+
+
+def crowd(path: Path | None, network: Fed, limit: int | None, job: Job) -> Here:
+    """Simulated clients, each with what lies in its own folder (or file) of `path`."""
+    if path is None:
+        raise BadData("Clients with folders of their own: choose the folder they lie in as the training data")
+    clients = holders(path, network, limit, job)
+    told = ", ".join(f"{c.name} {c.samples:,}" for c in clients)
+    job.note(f"Clients in {path.name} and their samples: {told}")
+    data = [f"{c.name}:{c.pieces.fingerprint}:{c.samples}" for c in clients]
+    return Here(clients, hashlib.sha256("\n".join(data).encode()).hexdigest())
+
+
+class Here:
+    """Simulated clients: one after another on this machine."""
+
+    def __init__(self, clients: list[Client], fingerprint: str = "") -> None:
+        self.clients, self.fingerprint = clients, fingerprint
+
+    def meet(self, work: Callable[[], Learned], local: Local, job: Job) -> Learned:
+        self.local = local
+        return work()
+
+    def members(self, job: Job) -> dict[str, int]:
+        return {c.name: c.samples for c in self.clients}
+
+    def answers(self, names: list[str], values: list[Tensor], n: int, job: Job) -> Iterator[tuple[str, Answer | str]]:
+        known = {c.name: c for c in self.clients}
+        for name in names:
+            yield name, self.local.answer(known[name], values, n, job)
+
+    def owed(self) -> dict[str, list[Tensor]]:
+        return {c.name: c.kept for c in self.clients}
+
+    def owing(self, owed: dict[str, list[Tensor]]) -> None:
+        """Take up what an interrupted run kept."""
+        for c in self.clients:
+            c.kept = owed.get(c.name, [])
