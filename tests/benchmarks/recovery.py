@@ -128,7 +128,7 @@ def rows(quick: bool, only: str) -> Iterator[Row]:
         yield from cut(SAMPLES / "digits-cnn", None, 0.8, SEEDS[:1], 24, 200)
         return
     if only in ("", "fedavg"):
-        yield from fedavg.rows(one, quick)
+        yield from fedavg.rows(quick)
     if only in ("", "cnn"):
         yield from cut(fashion(), fashion() / "train" / "heldout.npz", 0.7, SEEDS, 600, None)
     for bits in (2, 3) if only in ("", "lm") else ():
