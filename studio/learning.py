@@ -23,6 +23,7 @@ TERMS: dict[str, tuple[Any, str]] = {
     "clients": (QT_TRANSLATE_NOOP("core", "clients, mean"), "before"),
 }  # fmt: skip
 PLACES = {"task": 3, "teacher": 6, "clients": 4}  # eighths of the line where its name stands
+NAMED = 6  # clients whose names find room at the ends of their lines
 ROOM = 0.08  # of the range, above and below
 
 
@@ -38,6 +39,7 @@ class Curves(QWidget):
             self.tr("Measured: each step's loss on what it learns from, and now and then the loss on pieces that are never trained on.")
         )
         self.clients: dict[str, Any] = {}  # of a federation: each one's own loss, thin beneath the rest
+        self.ends: dict[str, Any] = {}  # its name where its line ends
         self.lines = {name: self.plot.plot() for name in TERMS}
         self.names = {name: pg.TextItem(anchor=(0.5, 1)) for name in TERMS}
         self.held = pg.ScatterPlotItem(size=8, symbol="o", hoverable=True, tip=_tip)
@@ -63,8 +65,9 @@ class Curves(QWidget):
         for name, (_, ink) in TERMS.items():
             self.lines[name].setPen(pg.mkPen(theme.colour(ink), width=1))
             self.names[name].setColor(theme.colour(ink))
-        for line in self.clients.values():
-            line.setPen(_thin())
+        for name in self.clients:
+            self.clients[name].setPen(_thin())
+            self.ends[name].setColor(theme.colour("muted"))
         for dots in (self.held, self.best):
             dots.setPen(pg.mkPen(theme.colour("accent"), width=1))
         self.held.setBrush(theme.colour("accent"))
@@ -105,13 +108,18 @@ class Curves(QWidget):
         """Each client's own loss in the rounds it took part in."""
         names = sorted({name for x in lessons for name in x.each})
         for gone in set(self.clients) - set(names):
-            self.plot.removeItem(self.clients.pop(gone))
+            for item in (self.clients.pop(gone), self.ends.pop(gone)):
+                self.plot.removeItem(item)
         for name in names:
             if name not in self.clients:
                 self.clients[name] = self.plot.plot(pen=_thin(), name=name)
                 self.clients[name].setZValue(-1)
+                self.ends[name] = pg.TextItem(name, color=theme.colour("muted"), anchor=(0, 0.5))
+                self.plot.addItem(self.ends[name], ignoreBounds=True)
             found = [(x.step, x.each[name]) for x in lessons if name in x.each and np.isfinite(x.each[name])]
             self.clients[name].setData([a for a, _ in found], [b for _, b in found])
+            self.ends[name].setVisible(bool(found) and len(names) <= NAMED)
+            self.ends[name].setPos(*(found[-1] if found else (0, 0)))
         losses = [v for x in lessons for v in x.each.values() if np.isfinite(v)]
         seen += [float(np.quantile(losses, q)) for q in (0.05, 0.95)] if losses else []
 
