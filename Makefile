@@ -1,4 +1,4 @@
-# Two commands: `make run` opens the studio, `make test` runs every test. Both prepare a fresh machine by themselves.
+# Two commands: `make run` opens the studio, `make test` runs every test that takes seconds. Both prepare a fresh machine by themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -16,6 +16,7 @@ from .formats.pt2 import archive
 from .formats.pt2_target import template_of
 from .formats.safetensors_file import TORCH
 from .job import Job
+from .networks.program import at_once
 from .types import Check, Setting, Verdict
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def _answers(
     import torch
     from safetensors.torch import save_file
 
-    batch = {k: v[:SAMPLES].contiguous() for k, v in batches.items[0].items() if k != "labels"}
+    template = template_of(compressed.checkpoint)
+    rows = min(SAMPLES, at_once(template.archive)) if template else SAMPLES
+    batch = {k: v[:rows].contiguous() for k, v in batches.items[0].items() if k != "labels"}
     weights = {}
     for x in job.track(compressed.layers, "Answering for comparison"):
         t = next(iter(target.tensors(compressed.checkpoint, x, settings[x.name], compressed.stored(x)).values()))

@@ -190,6 +190,11 @@ def _forward(module: Program, names: dict[str, str], slots: list[Slot], which: i
     return forward
 
 
+def at_once(found: Archive) -> int:
+    """Most samples that the program takes at once."""
+    return min(s.dims[0][1] for s in _slots(found))
+
+
 def asked(found: Archive, batch: Mapping[str, Tensor]) -> tuple[list[Any], int, Callable[[Tensor], Tensor]]:
     """All inputs of the program for a batch in their order (constants among them), which output counts, and how to cut it to the batch."""
     slots = _slots(found)
