@@ -129,6 +129,7 @@ def _exported(e: argparse.ArgumentParser) -> None:
     e.add_argument("--tune", default="auto", choices=list(TUNE.values()), help="zero-byte tuning; knobs: --knob tune.steps=112")
     e.add_argument("--recover", default="", choices=["", *recoveries], help="train what is left; knobs: --knob distil.steps=400")
     e.add_argument("--train", type=Path, metavar="FILE", help="training data; without it, the calibration data")
+    e.add_argument("--teacher", type=Path, metavar="MODEL", help="who distilling learns from; without it, the original")
     e.add_argument("--format", default="dense", choices=list(targets))
     e.add_argument("--data", type=Path)
     e.add_argument("--limit", type=int)
@@ -234,7 +235,7 @@ def export(args: argparse.Namespace, job: Job) -> None:
     cuts = dict(_knob(c) for c in args.cut)
     plan = Plan(said, seed=args.seed, rotate=args.rotate, tune=tuning(args.tune), tuning=steps, cuts=cuts)
     plan = replace(plan, recover=args.recover, recovery=ways)
-    recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out, train=args.train)
+    recipe = Recipe(args.path, plan, args.data, args.limit, args.format, shape, args.out, train=args.train, teacher=args.teacher)
     tell(run(_calibrated(recipe, args), job).report)
 
 

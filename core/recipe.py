@@ -36,7 +36,7 @@ TABLES = {
         "cuts",
     ),
     "calibrate": ("data", "tokens", "order", "block"),
-    "train": ("data", "tokens"),
+    "train": ("data", "tokens", "teacher"),
     "evaluate": ("data", "limit"),
 }  # fmt: skip
 ORDERS = ("parallel", "sequential", "corrected")
@@ -65,6 +65,7 @@ class Recipe:
     lessons: int | None = None  # tokens (or sentences, or images) of it
     # device, watts, region, intensity, pue, phase, batch, context, daily: what joules and grams are of; unsaid: as chosen on this machine
     energy: Mapping[str, Value] = field(default_factory=dict)
+    teacher: Path | None = None  # another checkpoint with the same vocabulary or classes that distilling learns from; None: the original
 
 
 def load(path: Path) -> Recipe:
@@ -115,6 +116,7 @@ def loads(text: str, base: Path | None = None) -> Recipe:
         goal(_table(said, "goal")),
         _path(train, "data", base, "train"), _count(train, "tokens", "train", "train on"),
         _table(said, "energy"),
+        _path(train, "teacher", base, "train"),
     )  # fmt: skip
     check(found.plan)
     use(found.energy)
@@ -140,7 +142,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     out += lines("goal", recipe.goal.table() if recipe.goal else {})
     order = None if recipe.order == ORDERS[0] else recipe.order
     out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
-    out += lines("train", {"data": relative(recipe.train, base), "tokens": recipe.lessons})
+    out += lines("train", {"data": relative(recipe.train, base), "tokens": recipe.lessons, "teacher": relative(recipe.teacher, base)})
     out += lines("evaluate", {"data": relative(recipe.data, base), "limit": recipe.limit})
     out += lines("energy", recipe.energy)
     out += lines("export", {"format": recipe.target, "path": relative(recipe.out, base), **recipe.target_knobs})

@@ -20,6 +20,7 @@ from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
 from .recipe import Recipe, check
 from .recover.local import apart, crowd
+from .recover.teacher import teacher
 from .recover.tune import steps
 from .registry import make
 from .rotate import price, rotated
@@ -79,6 +80,8 @@ def staged(recipe: Recipe, job: Job, store: Store | None = None) -> Stage:
     checkpoint, found, target, flight = _begun(recipe, job)
     whole = compress.original(checkpoint, found, store)
     network = _network(checkpoint, job)
+    if recipe.teacher and network:
+        teacher(recipe.teacher, network, checkpoint, job)  # refused before any work where it can't teach this model
     reference = _reference(recipe, network, whole, flight, job) if network else None
     slim, net = _turned(recipe.plan, *_cut(recipe, checkpoint, network, job), job)
     return Stage(recipe, target, store, whole, network, reference, slim, net, tuple(layers(slim)))
@@ -185,7 +188,12 @@ def learned_from(s: Stage, job: Job) -> Batches:
 
 
 def lessons_of(recipe: Recipe, network: Network, checkpoint: Checkpoint, job: Job) -> Batches:
-    """What tuning and recovery learn from: the recipe's own training data, or all it is calibrated on."""
+    """What tuning and recovery learn from, and who from: the recipe's own training data, or all it is calibrated on."""
+    found = _lessons(recipe, network, checkpoint, job)
+    return found if recipe.teacher is None else replace(found, teacher=teacher(recipe.teacher, network, checkpoint, job))
+
+
+def _lessons(recipe: Recipe, network: Network, checkpoint: Checkpoint, job: Job) -> Batches:
     from .data import load
 
     if apart(recipe.plan):

@@ -122,6 +122,7 @@ def recipe_of(s: Snapshot) -> Any:
         source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data, limit=s.limit,
         target=s.target.key, target_knobs=asdict(s.target), calibrate=s.feed.path, tokens=s.feed.tokens, order=s.feed.order,
         block=s.feed.block, train=s.feed.train, lessons=s.feed.lessons, energy=table(place(), scene()),
+        teacher=s.feed.teacher,
     )  # fmt: skip
 
 
@@ -163,13 +164,13 @@ def _learned(said: Any) -> Lesson:
 
 
 def _basis(data: Path | None, limit: int | None, feed: Feed) -> tuple[Any, ...]:
-    file, path, train = (str(p) if p else None for p in (data, feed.path, feed.train))
-    return (file, limit, path, feed.tokens, feed.order, feed.block, train, feed.lessons)
+    file, path, train, teacher = (str(p) if p else None for p in (data, feed.path, feed.train, feed.teacher))
+    return (file, limit, path, feed.tokens, feed.order, feed.block, train, feed.lessons, teacher)
 
 
 def _told(said: Any) -> Basis:
-    later: list[Any] = [None, None, "parallel", None, None, None]  # sessions of earlier versions say less
-    data, limit, path, tokens, order, block, train, lessons = list(said) + later[len(said) - 2 :]
+    later: list[Any] = [None, None, "parallel", None, None, None, None]  # sessions of earlier versions say less
+    data, limit, path, tokens, order, block, train, lessons, teacher = list(said) + later[len(said) - 2 :]
     feed = Feed(Path(path) if path else None, int(tokens) if tokens is not None else None, order, int(block) if block else None,
-                Path(train) if train else None, int(lessons) if lessons else None)  # fmt: skip
+                Path(train) if train else None, int(lessons) if lessons else None, Path(teacher) if teacher else None)  # fmt: skip
     return (Path(data) if data else None, int(limit) if limit is not None else None, feed)

@@ -35,7 +35,7 @@ def take(session: Any, path: Path) -> bool:
             session.set_data(found.data, found.limit)
         order: Any = found.order
         scene.take(session, found.energy)
-        session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block, found.train, found.lessons))
+        session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block, found.train, found.lessons, found.teacher))
     except SlimError as e:
         session.notice.emit("error", str(e))
         return False

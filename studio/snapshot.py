@@ -28,11 +28,12 @@ class Feed:
     block: int | None = None  # inputs of a layer that share one matrix of second moments at most; None: 8192
     train: Path | None = None  # what tuning and training learn from; None: the calibration data
     lessons: int | None = None  # tokens, sentences or images of it
+    teacher: Path | None = None  # another checkpoint that distilling learns from; None: the original
 
     @property
     def calibrating(self) -> Feed:
         """Without what concerns training alone."""
-        return replace(self, train=None, lessons=None)
+        return replace(self, train=None, lessons=None, teacher=None)
 
 
 @dataclass(frozen=True)

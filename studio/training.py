@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,14 @@ class Trainer(QObject):
             opened.feed = feed
             self.session._set(replace(self._shot, feed=feed))
             self.session._take(self._shot.plan)
+
+    def teach(self, path: Path) -> None:
+        """Another teacher, once it was found to speak of the same words or classes; else it is said why not, and nothing changes."""
+        if self.session._opened is not None:
+            self.session.engine.run(
+                "teacher", self.tr("Looking at the teacher"), trainwork.meet, self.session._opened, path,
+                done=lambda _: self.choose(replace(self._shot.feed, teacher=path)), failed=self.session._fail,
+            )  # fmt: skip
 
     def follow(self, plan: Plan) -> dict[str, Any]:
         """A plan is put in force: the training of another one pauses, an earlier one of its own is shown again."""

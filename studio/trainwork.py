@@ -33,6 +33,13 @@ def train(
     return Variant(plan, price["size"], price["energy"], judge(reference, weights, job, running(done, network)), done.outcomes, "", now())
 
 
+def meet(opened: Opened, path: Path, job: Job) -> str:
+    """A teacher looked at before anything is trained: its name; BadPlan where it can't teach this model."""
+    from core.recover.teacher import teacher
+
+    return teacher(path, opened.network(job), opened.checkpoint, job).checkpoint.path.name
+
+
 def forget(opened: Opened, at: str, job: Job) -> None:
     """The state of a training that was cancelled."""
     opened.store.drop(at)

@@ -136,7 +136,8 @@ class Opened:
         if feed == feed.calibrating and plan.recovery.get("partition") != "folders":
             return self._calibrating(data, limit, job)[0].whole
         said = Recipe(self.checkpoint.path, plan, data, limit, calibrate=feed.path, tokens=feed.tokens, block=feed.block)
-        return lessons_of(replace(said, train=feed.train, lessons=feed.lessons), self.network(job), self.checkpoint, job)
+        said = replace(said, train=feed.train, lessons=feed.lessons, teacher=feed.teacher)
+        return lessons_of(said, self.network(job), self.checkpoint, job)
 
     def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
         """The calibration data, kept until another is asked for, and what tells it from others."""

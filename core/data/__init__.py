@@ -50,6 +50,7 @@ class Batches:
     fingerprint: str  # of the file's bytes, the limit and how it was cut
     nbytes: tuple[int, ...] = ()  # UTF-8 bytes of each window's scored text; () when the tokenizer can't say
     crowd: Any = None  # core.recover.local.Crowd: clients who hold samples of their own; these batches are then the server's, for checks
+    teacher: Any = None  # who answers them where that is not the original (core/recover/teacher.py); of training data
 
 
 def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = None) -> Batches:

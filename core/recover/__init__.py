@@ -15,23 +15,20 @@ if TYPE_CHECKING:
     from ..evaluate import Reference
     from ..job import Job
     from ..networks import Network
-    from .teacher import Teacher
 
 
 def recovered(
-    compressed: Compressed, network: Network, weights: dict[str, Tensor], reference: Reference, data: Callable[[], Batches], job: Job,
-    teacher: Callable[[], Teacher] | None = None,
-) -> tuple[Compressed, dict[str, Tensor]]:  # fmt: skip
-    """The compressed model tuned, then trained by its plan's own method, with the weights that run it; `data` loads what it learns from,
-    `teacher` who it learns from, if not from the original.
+    compressed: Compressed, network: Network, weights: dict[str, Tensor], reference: Reference, data: Callable[[], Batches], job: Job
+) -> tuple[Compressed, dict[str, Tensor]]:
+    """The compressed model tuned, then trained by its plan's own method, with the weights that run it; `data` loads what it learns from.
 
     Raises BadData when the plan insists and there is nothing to learn from; tuning by itself is then left out, with a note."""
-    return trained(*tuned(compressed, network, weights, reference, data, job), network, reference, data, job, teacher=teacher)
+    return trained(*tuned(compressed, network, weights, reference, data, job), network, reference, data, job)
 
 
 def trained(
     compressed: Compressed, weights: dict[str, Tensor], network: Network, reference: Reference, data: Callable[[], Batches], job: Job,
-    anew: bool = True, teacher: Callable[[], Teacher] | None = None,
+    anew: bool = True,
 ) -> tuple[Compressed, dict[str, Tensor]]:  # fmt: skip
     """The tuned model trained by its plan's own method; itself where the plan names none, or where that was no better. Not `anew`: only
     what an earlier training left in the layer store is taken."""
@@ -41,9 +38,10 @@ def trained(
     from .train import train
     from .tune import changed
 
-    other = teacher() if teacher is not None else None
-    by = Teaching(other.network, dict(other.weights), data()) if other else Teaching(reference.network, reference.weights, data())
-    done = train(compressed, network, weights, by, job, anew, other.identity if other else "")
+    lessons = data()
+    by = lessons.teacher or reference
+    identity = lessons.teacher.identity if lessons.teacher else ""
+    done = train(compressed, network, weights, Teaching(by.network, by.weights, lessons), job, anew, identity)
     return done, ({**weights, **changed(done)} if done is not compressed else weights)
 
 

@@ -12,7 +12,7 @@ from ..types import Setting
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .parts import Grid, Plain
+    from .parts import Plain
 
 GROWN = 0.6  # of the steps: the rest trains at the final zeros
 EVERY = 100  # times at most that zeros are added
@@ -31,7 +31,7 @@ def check(setting: Setting, name: str) -> None:
         raise BadPlan(f"{name}: zeros in the pattern {pattern} can't come gradually; switch gradual off, or prune without a pattern")
 
 
-def grow(part: Plain | Grid, final: int, share: float) -> None:
+def grow(part: Plain, final: int, share: float) -> None:
     """Zero the smallest weights until this share of the `final` number is zero; what is zero stays so."""
     import torch
 

@@ -15,7 +15,7 @@ from ..stored import Codebook, Dense, Quantized, Stored
 from ..types import FLOATS, Layer, Setting
 from . import gradual, norms
 from .methods import Training
-from .parts import Counted, Factors, Full, Grid, LowRank, Part, Plain, Scales, Table, full, grid, low_rank
+from .parts import Counted, Factors, Full, LowRank, Part, Plain, Scales, Table, full, grid, low_rank
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class Student:
         """Zeros as they are due after the share t of their schedule."""
         for name, final in self.growing.items():
             part = self.parts[name]
-            assert isinstance(part, Plain | Grid)
+            assert isinstance(part, Plain)
             gradual.grow(part, final, gradual.cubic(t))
 
     @property
@@ -100,7 +100,7 @@ def student(compressed: Compressed, network: Network, weights: Mapping[str, Tens
 def _gradual(
     slim: Student, compressed: Compressed, settings: Mapping[str, Setting], weights: Mapping[str, Tensor], how: Training, g: torch.Generator
 ) -> Student:
-    """Pruned layers begin whole, as they were stored before; the compressed model is what the result must beat."""
+    """Pruned layers that are not quantized begin whole, as they were stored before; the compressed model is what the result must beat."""
     import torch
 
     if how.train == "scales":
@@ -108,14 +108,15 @@ def _gradual(
     parts, growing = dict(slim.parts), {}
     for x in (x for x in compressed.layers if x.name in parts and settings[x.name].prune):
         part, w = parts[x.name], read(x.tensor).float()
-        if not isinstance(part, Plain | Grid) or part.mask is None:
+        if not isinstance(part, Plain) or part.mask is None:  # a grid's scales were made for the weights that stayed
             continue
         gradual.check(settings[x.name], x.name)
         growing[x.name] = part.mask.numel() - int(part.mask.count_nonzero())
         latent = low_rank(w, _unit(w), how.rank, g) if how.train == "lora" else full(w, part.latent.unit)
         parts[x.name] = replace(part, latent=latent, mask=torch.ones_like(part.mask))
     if not growing:
-        raise BadPlan("Nothing of this plan is pruned to single zeros, so nothing can be pruned gradually; switch gradual off")
+        why = "No layer is pruned without being quantized, so nothing can be pruned gradually: quantize later, or switch gradual off"
+        raise BadPlan(why)
     return replace(slim, parts=parts, growing=growing, before=weights)
 
 

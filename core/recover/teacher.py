@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network with its weights (float32, by tensor name); `identity` tells it from others."""
+    """A network that answers instead of the original."""
 
-    name: str
+    checkpoint: Checkpoint
     network: Network
-    weights: Mapping[str, Tensor]
-    identity: str
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """By tensor name, float32, read once they are asked for."""
+        return original(self.checkpoint, tuple(layers(self.checkpoint)), Store.default()).weights(Job())
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells it from others: where its tensors lie, and the files' sizes and times."""
+        return identity(self.checkpoint)
 
 
 def teacher(path: Path, pupil: Network, of: Checkpoint, job: Job) -> Teacher:
@@ -40,9 +49,7 @@ def teacher(path: Path, pupil: Network, of: Checkpoint, job: Job) -> Teacher:
         raise BadPlan(f"The teacher {path.name} can't run: {e}") from None
     if why := unlike(pupil, network, of, checkpoint):
         raise BadPlan(f"The teacher {path.name} can't teach this model: {why}")
-    weights = original(checkpoint, tuple(layers(checkpoint)), Store.default()).weights(job)
-    job.note(f"Taught by {path.name}, {checkpoint.parameters:,} parameters")
-    return Teacher(path.name, network, weights, identity(checkpoint))
+    return Teacher(checkpoint, network)
 
 
 def unlike(pupil: Network, network: Network, of: Checkpoint, by: Checkpoint) -> str:

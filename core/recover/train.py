@@ -52,6 +52,8 @@ def train(
         raise BadPlan("An encoder has no task of its own here: distil it with λ = 1 (distil.share)")
     if len(pieces.items) < 2:
         raise BadData(f"{pieces.source}: too short to train on and to keep a part for the check; choose more data")
+    if taught_by and how.share > 0:
+        job.note(f"Taught by {reference.batches.teacher.checkpoint.path.name}, not by the original")
     found = kept.get(compressed, base)
     if found is None:
         if not anew:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QScrollArea,
     QSpinBox,
@@ -52,7 +53,7 @@ class Recovery(QWidget):
         self.way, self.tune, self.form = QComboBox(), Tune(session), Form()
         self.train, self.cancel = QPushButton(), QPushButton(self.tr("Cancel"))
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
-        self.back = QPushButton(self.tr("Automatic"))
+        self.back, self.teacher = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Teacher…"))
         self.count, self.source, self.told = QSpinBox(), QLabel(), QLabel()
         self.curves = Curves(session)
         self._offer()
@@ -69,7 +70,8 @@ class Recovery(QWidget):
         self.cancel.setToolTip(self.tr("Stop and forget this training; Pause keeps it"))
         self.file.setToolTip(self.tr("Your own text or images to learn from ({suffixes})").format(suffixes=", ".join(SUFFIXES)))
         self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
-        self.back.setToolTip(self.tr("Learn from the calibration data"))
+        self.back.setToolTip(self.tr("Learn from the calibration data, taught by the original"))
+        self.teacher.setMenu(self._teachers())
         self.count.setRange(0, 100_000_000)
         self.count.setSingleStep(1024)
         self.count.setKeyboardTracking(False)
@@ -85,7 +87,7 @@ class Recovery(QWidget):
         for w in (self.way, self.tune, None, self.train, self.cancel):
             top.addWidget(w) if w else top.addStretch(1)
         second.addWidget(self.source, 1)
-        for x in (self.file, self.folder, self.back, self.count):
+        for x in (self.file, self.folder, self.teacher, self.back, self.count):
             second.addWidget(x)
         self.knobs = QScrollArea()
         self.knobs.setWidget(self.form)
@@ -113,7 +115,7 @@ class Recovery(QWidget):
         self.cancel.clicked.connect(self.session.training.cancel)
         self.file.clicked.connect(self._choose_file)
         self.folder.clicked.connect(self._choose_folder)
-        self.back.clicked.connect(lambda: self._feed(train=None, lessons=None))
+        self.back.clicked.connect(lambda: self._feed(train=None, lessons=None, teacher=None))
         self.count.valueChanged.connect(lambda n: self._feed(lessons=n or None))
 
     # --- what is edited
@@ -142,6 +144,21 @@ class Recovery(QWidget):
     def _choose_folder(self) -> None:
         if path := QFileDialog.getExistingDirectory(self, self.tr("Training data")):
             self._feed(train=Path(path))
+
+    def _teachers(self) -> QMenu:
+        """Who distilling learns from."""
+        menu = QMenu(self)
+        menu.addAction(self.tr("The original"), lambda: self._feed(teacher=None))
+        menu.addAction(self.tr("Another model's folder…"), self._choose_teacher)
+        menu.addAction(self.tr("Another model's file…"), lambda: self._choose_teacher(file=True))
+        return menu
+
+    def _choose_teacher(self, file: bool = False) -> None:
+        said = self.tr("Teacher")
+        masks = self.tr("Models ({suffixes})").format(suffixes="*.gguf *.pt2")
+        path = QFileDialog.getOpenFileName(self, said, "", masks)[0] if file else QFileDialog.getExistingDirectory(self, said)
+        if path:
+            self.session.training.teach(Path(path))
 
     # --- what is shown
 
@@ -178,10 +195,16 @@ class Recovery(QWidget):
     def _data(self, s: Snapshot) -> None:
         feed, can = s.feed, s.checkpoint is not None and not s.runnable
         name = feed.train.name if feed.train else self.tr("the calibration data")
-        self.source.setText(self.tr("Learns from {name}").format(name=name))
+        by = feed.teacher.name if feed.teacher else self.tr("the original")
+        taught = "share" in {k.name for k in knobs(recoveries[s.plan.recover])} if s.plan.recover else False
+        told = self.tr("Learns from {name}, taught by {teacher}") if taught else self.tr("Learns from {name}")
+        self.source.setText(told.format(name=name, teacher=by))
+        which = self.tr("Any model with the same vocabulary, or the same classes; it is looked at first")
+        self.teacher.setToolTip(which if taught or not s.plan.recover else self.tr("Fine-tuning has no teacher; choose Distil"))
+        self.teacher.setEnabled(can and taught)
         usual = self.tr("Chosen under Calibration; never what the variants are scored on")
         self.source.setToolTip(str(feed.train) if feed.train else usual)
-        self.back.setEnabled(feed.train is not None or feed.lessons is not None)
+        self.back.setEnabled(feed != feed.calibrating)
         for w in (self.way, self.file, self.folder, self.count):
             w.setEnabled(can)
 
