@@ -30,6 +30,7 @@ from .formats import open_checkpoint, read, targets
 from .job import Job, Progress
 from .layers import groups, layers
 from .ledger import paid
+from .legs import named
 from .plans import TUNE, tuning
 from .preflight import Preflight
 from .prune import pruners
@@ -271,12 +272,19 @@ def tell(report: Report) -> None:
         print(f"time    {1e3 * t.before.value:.4g} -> {1e3 * t.after.value:.4g} ms for {t.what} ({spread}), measured here")
     for line in priced(report):
         print(line)
+    for v in report.stages:
+        figures = "  ".join(_brief(k, m) for k, m in v.score.metrics.items()) if v.score else ""
+        print(f"stage   {named(v.plan):40} {v.size.total:14,} bytes  {figures}")
     if report.verdict:
         print(f"exported and verified by {report.verdict.tool}: {report.path}")
         for c in report.verdict.checks:
             print(f"  {c.name}: {c.detail}")
     for n in report.notes:
         print(n)
+
+
+def _brief(key: str, m: Measured) -> str:
+    return f"{METRICS[key][0]} {m.value:.4g} ± {m.error:.2g}"
 
 
 def priced(report: Report) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -54,6 +54,13 @@ def tuning(text: str) -> bool | None:
     if (text or "auto") not in found:
         raise BadPlan(f"tune = {text!r} is unknown; it is one of {', '.join(found)}")
     return found[text or "auto"]
+
+
+def legs(plan: Plan) -> Iterator[Plan]:
+    """The stages of a plan, the first one first."""
+    if plan.before is not None:
+        yield from legs(plan.before)
+    yield plan
 
 
 def resolve(plan: Plan, layers: Iterable[Layer]) -> dict[str, Setting]:

@@ -6,14 +6,14 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .cut import Cut, cut_of
 from .errors import BadFile, BadPlan, CannotWrite
 from .formats import targets
-from .plans import TUNE, tuning
+from .plans import TUNE, legs, tuning
 from .prune import pruners
 from .quantize import quantizers
 from .recover.methods import recoveries
@@ -29,7 +29,7 @@ VERSION = 1
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SAID = ("prune", "amount", "quantize", "bits", "knobs", "protect")
 TABLES = {
-    "": ("version", "model", "plan", "goal", "calibrate", "train", "evaluate", "energy", "export"),
+    "": ("version", "model", "before", "plan", "goal", "calibrate", "train", "evaluate", "energy", "export"),
     "model": ("path", "factory"),
     "plan": (
         "prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "recover", "recovery", "knobs", "groups", "layers",
@@ -108,7 +108,7 @@ def loads(text: str, base: Path | None = None) -> Recipe:
     if source is None:
         raise BadPlan('The recipe names no model; add [model] path = "…"')
     found = Recipe(
-        source, _plan(plan), _path(evaluate, "data", base, "evaluate"), _count(evaluate, "limit", "evaluate", "score"),
+        source, _legs(said.get("before", []), _plan(plan)), _path(evaluate, "data", base, "evaluate"), _count(evaluate, "limit", "evaluate", "score"),
         _text(export, "format", "export") or "dense", {k: v for k, v in export.items() if k not in ("format", "path")},
         _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
         _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),
@@ -126,19 +126,11 @@ def loads(text: str, base: Path | None = None) -> Recipe:
 
 def dumps(recipe: Recipe, base: Path | None = None) -> str:
     """The recipe as TOML; `loads` gives the same recipe back."""
-    p = recipe.plan
     out = ["version = 1"]
     out += lines("model", {"path": relative(recipe.source, base), "factory": recipe.factory or None})
-    tune = None if p.tune is None else TUNE[p.tune]
-    out += lines("plan", {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune, "recover": p.recover or None})
-    out += lines("plan.tuning", p.tuning)
-    out += lines("plan.recovery", p.recovery)
-    out += lines("plan.cuts", p.cuts)
-    out += lines("plan.knobs", p.model.knobs)
-    for kind, choices in (("groups", p.groups), ("layers", p.layers)):
-        for name, choice in choices.items():
-            head = f"plan.{kind}.{quoted(name)}"
-            out += lines(head, flat(choice), always=True) + lines(f"{head}.knobs", choice.knobs)
+    for p in list(legs(recipe.plan))[:-1]:
+        out += _planned(p, "before", "[before]")
+    out += _planned(recipe.plan, "plan", "plan")
     out += lines("goal", recipe.goal.table() if recipe.goal else {})
     order = None if recipe.order == ORDERS[0] else recipe.order
     out += lines("calibrate", {"data": relative(recipe.calibrate, base), "tokens": recipe.tokens, "order": order, "block": recipe.block})
@@ -149,8 +141,38 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
     return "\n".join(out) + "\n"
 
 
+def _planned(p: Plan, head: str, first: str) -> list[str]:
+    """A plan as TOML tables under `head`; `first` is what its own table is called."""
+    tune = None if p.tune is None else TUNE[p.tune]
+    said = {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune, "recover": p.recover or None}
+    out = lines(first, said)
+    for name, table in (("tuning", p.tuning), ("recovery", p.recovery), ("cuts", p.cuts), ("knobs", p.model.knobs)):
+        out += lines(f"{head}.{name}", table)
+    for kind, choices in (("groups", p.groups), ("layers", p.layers)):
+        for name, choice in choices.items():
+            at = f"{head}.{kind}.{quoted(name)}"
+            out += lines(at, flat(choice), always=True) + lines(f"{at}.knobs", choice.knobs)
+    return out
+
+
+def _legs(earlier: Any, last: Plan) -> Plan:
+    """The plan behind its earlier stages. Cuts and rotation make the first stage's model, so they are said there (or nowhere)."""
+    if not isinstance(earlier, list) or not all(isinstance(t, dict) for t in earlier):
+        raise BadPlan("Earlier stages stand in tables like [[before]], one each, in their order")
+    for t in earlier:
+        _known("plan", t)
+    found: Plan | None = None
+    for p in (*map(_plan, earlier), last):
+        if found is not None and (p.cuts or p.rotate) and (p.cuts, p.rotate) != (found.cuts, found.rotate):
+            raise BadPlan("Cuts and rotation belong to the first stage, which the others begin with; say them in the first [[before]]")
+        found = p if found is None else replace(p, before=found, cuts=found.cuts, rotate=found.rotate)
+    return found or last
+
+
 def check(plan: Plan) -> None:
-    """Every method, knob and value the plan speaks of exists and is in range."""
+    """Every method, knob and value the plan (and every stage before it) speaks of exists and is in range."""
+    if plan.before is not None:
+        check(plan.before)
     scopes = {"[plan]": plan.model}
     scopes |= {f"[plan.groups.{quoted(k)}]": c for k, c in plan.groups.items()}
     scopes |= {f"[plan.layers.{quoted(k)}]": c for k, c in plan.layers.items()}

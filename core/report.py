@@ -106,6 +106,7 @@ def html(report: Report) -> str:
         f"<h1>{escape(Path(report.source).name)}, slimmed</h1>",
         _bars("Size, exact bytes", before.size.total, after.size.total, lambda b: f"{b / 1e6:.3g} MB"),
         _scores(before.score, after.score),
+        _stages(report.stages),
         _latency(report.latency),
         _energy(before.energy, after.energy),
         _carbon(report.carbon),
@@ -182,6 +183,21 @@ def _carbon(c: Carbon | None) -> str:
 
 def _spent(s: Spent | None) -> str:
     return f"<h2>What the slimming took</h2><p>{escape(paid(s))}</p>" if s else ""
+
+
+def _stages(stages: tuple[Variant, ...]) -> str:
+    """A row for every stage of a pipeline."""
+    if not stages:
+        return ""
+    names = [k for k in METRICS if any(v.score and k in v.score.metrics for v in stages)]
+    head = "".join(f"<th>{escape(METRICS[k][0])}</th>" for k in names)
+    rows = ""
+    for v in stages:
+        m, setting = v.score.metrics if v.score else {}, v.plan.model
+        what = f"{setting.prune} {setting.amount or 0:.0%}, {setting.quantize} {setting.bits} bits, {v.plan.recover or 'not trained'}"
+        figures = "".join(f"<td>{m[k].value:.4g} ± {m[k].error:.2g}</td>" if k in m else "<td></td>" for k in names)
+        rows += f"<tr><td>{escape(what)}</td><td>{v.size.total:,}</td>{figures}</tr>"
+    return f"<h2>Stages, each measured</h2><table><tr><th>stage</th><th>bytes</th>{head}</tr>{rows}</table>"
 
 
 def _latency(t: Latency | None) -> str:

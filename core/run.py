@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from . import compress, report
 from .aim import aimed, verified
 from .cluster import Cluster
-from .cut import fitting
 from .energy import estimate
 from .errors import BadPlan
+from .evaluate import judge
 from .job import Job
 from .latency import latency
 from .ledger import Bill, accounted
+from .legs import bare, carried, walked
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
-from .stage import Stage, calibration, data_of, foresee, learned_from, staged, weights
+from .stage import Stage, data_of, foresee, learned_from, staged, weights
 from .store import Store
 from .types import Checkpoint, Latency, Report, Score, Size, Variant
 from .use import Use, use
@@ -56,13 +57,16 @@ def _run(
     from .export import export
 
     start = time.monotonic()
-    s = replace(staged(recipe, job, store), crowd=crowd)
+    s, stages, its = replace(staged(recipe, job, store), crowd=crowd), list[Variant](), use(recipe.energy)
+    s = carried(s, job, lambda plan, c, score: stages.append(_variant(replace(c, plan=plan), s.target, score, its)), on)
     found = aimed(s, job) if recipe.goal else None
     if found:
         recipe = found.recipe
         s = replace(s, recipe=recipe)
-    plan = fitting(recipe.plan, s.layers)
-    done = compress.compress(s.slim, s.layers, plan, calibration(recipe, s.net, s.layers, s.slim, job), s.store, job, on)
+    done = walked(s, job, on)
+    if stages and recipe.plan.recover and s.reference and s.net:
+        score = judge(s.reference, done.weights(job), job, s.net, on)
+        stages.append(_variant(replace(done, plan=bare(recipe.plan)), s.target, score, its))
     made = time.monotonic()
     done, scores, timed = _judged(s, done, job, on)
     if found and found.front:
@@ -73,10 +77,11 @@ def _run(
     taught = lambda: data_of(recipe, net, checkpoint, job).whole  # noqa: E731
     verdict = export(done, recipe.out, s.target, net, batches, job, taught) if recipe.out else None
     took = {"compressing": made - start, "evaluating": judged - made, "exporting": time.monotonic() - judged}
-    where, its = str(recipe.out or ""), use(recipe.energy)
+    where = str(recipe.out or "")
     before, after = _variant(s.whole, s.target, scores[0], its), _variant(done, s.target, scores[1], its)
     after = replace(after, size=replace(after.size, original=before.size.original))  # a cut's own files are no original
     told = Report(str(recipe.source), before, after, recipe.target, where, verdict, tuple(job.notes), report.versions(), took, timed)
+    told = replace(told, stages=(*stages, after) if stages else ())
     told = accounted(told, bill.took(), its.place)
     if recipe.out:
         report.write(told, recipe.out)

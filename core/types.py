@@ -134,6 +134,7 @@ class Plan:
     recover: str = ""  # a registered way to train what compression left, "" = none (recover/methods.py)
     recovery: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "train", "steps", "rate", "share"
     cuts: Mapping[str, Value] = field(default_factory=dict)  # knobs of core.cut.Cut: "ffn": 0.5; {} = nothing is cut out
+    before: Plan | None = None  # an earlier stage, whose trained model this plan begins with (core/legs.py)
 
 
 @dataclass(frozen=True)
@@ -384,6 +385,7 @@ class Report:
     latency: Latency | None = None
     carbon: Carbon | None = None
     spent: Spent | None = None
+    stages: tuple[Variant, ...] = ()  # of a plan in several stages: each as it was measured, the last one last
 
 
 Weights = Mapping[str, "Tensor"]

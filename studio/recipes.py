@@ -28,6 +28,9 @@ def take(session: Any, path: Path) -> bool:
         if shot.checkpoint is None:
             session.notice.emit("info", session.tr("Open the recipe's model first: {source}").format(source=found.source))
             return False
+        if found.plan.before is not None:
+            session.notice.emit("error", session.tr("This recipe has several stages: carry it out with slim run, and open what it exports"))
+            return False
         session._price(found.plan)  # refuses cuts this model can't take
         if found.target:
             session.set_target(found.target, **dict(found.target_knobs))
