@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def carried(s: Stage, job: Job, told: Told, on: Cluster | None = None) -> Stage:
         made = found.weights(job)
         if plan.recover:
             told(bare(plan), found, judge(s.reference, made, job, s.net, on))
-        done, made = recovered(found, s.net, made, s.reference, lambda leg=leg: lessons_of(leg.recipe, whole, checkpoint, job), job)  # type: ignore[misc]
+        done, made = recovered(found, s.net, made, s.reference, partial(lessons_of, leg.recipe, whole, checkpoint, job), job)
         told(plan, done, judge(s.reference, made, job, s.net, on))
         slim = left(done, job)
         s = replace(s, slim=slim, layers=tuple(layers(slim)))

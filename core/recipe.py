@@ -108,7 +108,8 @@ def loads(text: str, base: Path | None = None) -> Recipe:
     if source is None:
         raise BadPlan('The recipe names no model; add [model] path = "…"')
     found = Recipe(
-        source, _legs(said.get("before", []), _plan(plan)), _path(evaluate, "data", base, "evaluate"), _count(evaluate, "limit", "evaluate", "score"),
+        source, _legs(said.get("before", []), _plan(plan)),
+        _path(evaluate, "data", base, "evaluate"), _count(evaluate, "limit", "evaluate", "score"),
         _text(export, "format", "export") or "dense", {k: v for k, v in export.items() if k not in ("format", "path")},
         _path(export, "path", base, "export"), _factory(_text(model, "factory", "model"), base),
         _path(calibrate, "data", base, "calibrate"), _count(calibrate, "tokens", "calibrate", "calibrate on"), _order(calibrate),

@@ -1718,6 +1718,10 @@
       <translation>自动</translation>
     </message>
     <message>
+      <source>Teacher…</source>
+      <translation>教师…</translation>
+    </message>
+    <message>
       <source>No training</source>
       <translation>不训练</translation>
     </message>
@@ -1738,8 +1742,8 @@
       <translation>文本文件夹，或每类一个子文件夹的图片文件夹</translation>
     </message>
     <message>
-      <source>Learn from the calibration data</source>
-      <translation>使用校准数据学习</translation>
+      <source>Learn from the calibration data, taught by the original</source>
+      <translation>从校准数据学习,由原模型作教师</translation>
     </message>
     <message>
       <source>all</source>
@@ -1760,6 +1764,26 @@
     <message>
       <source>Training data</source>
       <translation>训练数据</translation>
+    </message>
+    <message>
+      <source>The original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>Another model's folder…</source>
+      <translation>另一个模型的文件夹…</translation>
+    </message>
+    <message>
+      <source>Another model's file…</source>
+      <translation>另一个模型的文件…</translation>
+    </message>
+    <message>
+      <source>Teacher</source>
+      <translation>教师</translation>
+    </message>
+    <message>
+      <source>Models ({suffixes})</source>
+      <translation>模型({suffixes})</translation>
     </message>
     <message>
       <source>Training after compression: better answers at the same bytes</source>
@@ -1790,8 +1814,24 @@
       <translation>校准数据</translation>
     </message>
     <message>
+      <source>the original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>Learns from {name}, taught by {teacher}</source>
+      <translation>从{name}学习,教师为{teacher}</translation>
+    </message>
+    <message>
       <source>Learns from {name}</source>
       <translation>学习数据：{name}</translation>
+    </message>
+    <message>
+      <source>Any model with the same vocabulary, or the same classes; it is looked at first</source>
+      <translation>任何词表或类别相同的模型;会先检查它</translation>
+    </message>
+    <message>
+      <source>Fine-tuning has no teacher; choose Distil</source>
+      <translation>微调没有教师;请选择蒸馏</translation>
     </message>
     <message>
       <source>Chosen under Calibration; never what the variants are scored on</source>
@@ -2158,6 +2198,10 @@
     <message>
       <source>Nothing is compressed yet, so there is nothing to recover</source>
       <translation>还没有压缩任何内容，因此无需恢复</translation>
+    </message>
+    <message>
+      <source>Looking at the teacher</source>
+      <translation>查看教师模型</translation>
     </message>
     <message>
       <source>Measuring the plan</source>
@@ -2927,6 +2971,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>请先打开配方所用的模型：{source}</translation>
     </message>
     <message>
+      <source>This recipe has several stages: carry it out with slim run, and open what it exports</source>
+      <translation>此配方有多个阶段:请用 slim run 执行,再打开它导出的结果</translation>
+    </message>
+    <message>
       <source>Open recipe {name}</source>
       <translation>打开配方 {name}</translation>
     </message>
@@ -3237,6 +3285,10 @@ Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round t
       <translation>集群中有机器的 slim-studio、torch 或 numpy 版本不同；请在所有机器上安装相同版本</translation>
     </message>
     <message>
+      <source>A plan in several stages needs a network that runs and data to score it on</source>
+      <translation>分阶段的方案需要可运行的网络和评分数据</translation>
+    </message>
+    <message>
       <source>A program needs a graph, and these are weights alone; open the folder with config.json, or the program itself</source>
       <translation>导出程序需要计算图，而这里只有权重；请打开含 config.json 的文件夹，或程序文件本身</translation>
     </message>
@@ -3485,6 +3537,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>裁剪：{0}</translation>
     </message>
     <message>
+      <source>Cuts and rotation belong to the first stage, which the others begin with; say them in the first [[before]]</source>
+      <translation>裁剪和旋转属于第一阶段,后面的阶段由它开始;请写在第一个 [[before]] 中</translation>
+    </message>
+    <message>
       <source>Cutting</source>
       <translation>裁剪</translation>
     </message>
@@ -3527,6 +3583,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Dynamic int8</source>
       <translation>动态 int8</translation>
+    </message>
+    <message>
+      <source>Earlier stages stand in tables like [[before]], one each, in their order</source>
+      <translation>较早的阶段各写成一个 [[before]] 表,按顺序排列</translation>
     </message>
     <message>
       <source>Encoder</source>
@@ -3917,10 +3977,6 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>无法在 {0} 监听（{1}）；请另选 --listen</translation>
     </message>
     <message>
-      <source>Nothing of this plan is pruned to single zeros, so nothing can be pruned gradually; switch gradual off</source>
-      <translation>此方案没有把单个权重剪为零,因此无从渐进剪枝;请关闭 gradual</translation>
-    </message>
-    <message>
       <source>Nothing was corrected: this network is no chain of blocks, and its layers are compressed side by side</source>
       <translation>未作校正：该网络不是由块串成的链，其各层并行压缩</translation>
     </message>
@@ -4181,8 +4237,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>TQ2_0</translation>
     </message>
     <message>
-      <source>Taught by {0}, {1} parameters</source>
-      <translation>教师为 {0},{1} 个参数</translation>
+      <source>Taught by {0}, not by the original</source>
+      <translation>教师为 {0},而非原模型</translation>
     </message>
     <message>
       <source>Teacher's classes on disk (0: all, in memory)</source>

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.compress import Compressed
 from core.errors import BadPlan, Cancelled
 from core.job import Job, Progress
 from core.recover import kept, precision
@@ -27,7 +28,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Pupil:
     return Pupil("digits-cnn", Choice("magnitude", 0.9, "rtn", 16), tmp_path_factory.mktemp("digits"), 200)
 
 
-def zeros(p: Pupil, slim: object) -> dict[str, int]:
+def zeros(p: Pupil, slim: Compressed) -> dict[str, int]:
     return {x.name: int((slim.stored(x).dense() == 0).sum()) for x in p.layers if x.name in p.plain.outcomes}
 
 

@@ -15,6 +15,7 @@ from core.errors import BadPlan
 from core.evaluate import Reference
 from core.formats import open_checkpoint
 from core.job import Job
+from core.lessons import Lesson
 from core.networks import attach
 from core.recipe import Recipe, dumps, loads
 from core.recover.answers import Answers, Top, nbytes
@@ -88,7 +89,7 @@ def test_another_vocabulary_is_refused_before_any_work_and_the_difference_is_nam
 def test_another_task_and_other_classes_are_refused(digits: Pupil, words: Pupil) -> None:
     with pytest.raises(BadPlan, match="can't teach this model: it is a network for image-classification"):
         teacher(SAMPLES / "digits-cnn", words.network, words.checkpoint, Job())
-    with pytest.raises(BadPlan, match="class 0 is '.+' to it and 'zero' to the model"):
+    with pytest.raises(BadPlan, match=r"class 0 is '.+' to it and 'zero' to the model"):
         teacher(SAMPLES / "fashion-vit", digits.network, digits.checkpoint, Job())
 
 
@@ -122,7 +123,7 @@ def test_kept_answers_are_taken_from_disk_and_weigh_what_is_told(words: Pupil, t
     assert torch.equal(found.places, exact.indices)
     torch.testing.assert_close(found.values, exact.values, rtol=1e-3, atol=1e-3)
     rows = pieces.items[0]["input_ids"].shape[1] - 1
-    (file,) = [p for p in tmp_path.glob("*/*.safetensors")]
+    (file,) = tmp_path.glob("*/*.safetensors")
     told = nbytes(rows, 2048, 32)
     assert told == rows * 32 * 4
     assert told < file.stat().st_size < told + 1024
@@ -151,11 +152,11 @@ def test_hidden_states_of_the_same_weights_are_no_distance_apart(words: Pupil) -
 
 
 def test_hidden_states_of_another_width_are_met_by_a_projector_that_is_trained(digits: Pupil, tmp_path: Path) -> None:
-    said: list[object] = []
+    said: list[Lesson] = []
     plan = Plan(Choice("magnitude", 0.0, "rtn", 16), recover="distil", cuts={"channels": 0.5},
                 recovery={"train": "all", "steps": 16, "hidden": 1.0, "rate": 0.01})  # fmt: skip
     result = run(Recipe(SAMPLES / "digits-cnn", plan, limit=100), Job(point=said.append), Store(tmp_path))
-    terms = [x.terms for x in said if type(x).__name__ == "Lesson"]
+    terms = [x.terms for x in said if isinstance(x, Lesson)]
     assert all({"teacher", "hidden"} <= t.keys() for t in terms)
     assert sum(t["hidden"] for t in terms[-4:]) < sum(t["hidden"] for t in terms[:4])
     assert result.report.variant.score.metrics["top1"].value > 0.9
