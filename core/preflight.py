@@ -83,10 +83,11 @@ class Preflight:
 def preflight(
     checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, tokens: int | None = None, runs: bool = True,
     available: int | None = None, speed: float | None = None, block: int | None = None, order: str = "parallel", limit: int | None = None,
-    steps: int = 0,
+    steps: int = 0, training: int = 0,
 ) -> Preflight:  # fmt: skip
     """Peak memory and time of a run; `runs`: the network can be scored, on `limit` tokens. `available` bytes default to what the machine
-    has free; `block` inputs of a layer share one matrix of second moments at most. `order` of the calibration; `steps` of tuning."""
+    has free; `block` inputs of a layer share one matrix of second moments at most. `order` of the calibration; `steps` of tuning;
+    `training` bytes that a training takes beside both models."""
     found = tuple(layers)
     settings = resolve(plan, found)
     free = free_bytes() if available is None else available
@@ -95,6 +96,8 @@ def preflight(
     parts, how = _walk(checkpoint, found, plan, tokens, most, order), cut_of(plan)
     if runs:
         parts["scoring"] = _scoring(checkpoint, found, settings)
+    if runs and training:
+        parts["training"] = parts["scoring"] + training
     scores = runs and parts["scoring"] <= MARGIN * free
     counted = {k: v for k, v in parts.items() if k != "scoring" or scores}
     peak = max(counted.values())
@@ -279,6 +282,8 @@ def _proposal(
     def fits(plan: Plan, tokens: int, most: int) -> bool:
         return max(_walk(checkpoint, layers, plan, tokens, most, order).values()) <= MARGIN * free
 
+    if stage == "training":
+        return 0, 0, "train the scales alone (train = scales), or close other programs: training holds both models and all it changes"
     if stage == "cutting" and fits(replace(plan, cuts={}), tokens, most):
         return 0, 0, "leave out the cut: it holds the whole network in float32, pruning and quantization a block at a time"
     for fewer in (tokens // 2, tokens // 4, tokens // 8):

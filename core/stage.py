@@ -19,6 +19,7 @@ from .networks import Network, runnable
 from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
 from .recipe import Recipe, check
+from .recover.costs import memory
 from .recover.local import apart, crowd
 from .recover.teacher import teacher
 from .recover.tune import steps
@@ -70,7 +71,7 @@ def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> P
     layers = tuple(found)
     return preflight(
         checkpoint, layers, plan, recipe.tokens, scored, block=recipe.block, order=recipe.order, limit=recipe.limit,
-        steps=steps(plan, layers),
+        steps=steps(plan, layers), training=memory(layers, plan),
     )  # fmt: skip
 
 

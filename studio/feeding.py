@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer
 
 from .late import Late
-from .snapshot import Feed, Snapshot
+from .snapshot import Feed, Snapshot, bare
 
 if TYPE_CHECKING:
     from core.coverage import Coverage
@@ -94,7 +94,7 @@ class Feeding(QObject):
         if s.checkpoint is None or s.size is None:
             return
         idle = self.session._idle()
-        found = None if idle else work.foretold(self.session._opened, s.plan, s.data is not None and not s.runnable)
+        found = None if idle else work.foretold(self.session._opened, bare(s.plan), s.data is not None and not s.runnable)
         self.session._set(replace(self._shot, preflight=found))
 
     def apply(self) -> None:

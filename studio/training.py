@@ -25,7 +25,6 @@ else:
 DRAW = 66  # ms: steps that come in meanwhile are drawn together
 REMEMBERED = 20  # trainings of other plans
 ENOUGH = 2  # steps after the first, after which their pace is known
-FORWARDS = 3  # forward passes a training step is modelled as: one, and a backward pass of twice its arithmetic
 USUAL = {"causal-lm": 16384, "encoder": 512}  # tokens and sentences of the calibration data; images are 256
 
 
@@ -258,7 +257,9 @@ class Trainer(QObject):
 
     def expected(self) -> tuple[float, bool] | None:
         """Seconds the training still takes, and whether a step of its kind was measured (else modelled as three forward passes)."""
-        from core.recover.fit import CHECKS
+        from core.preflight import known_speed
+        from core.recover.costs import FORWARDS, HANDLED, seconds
+        from core.recover.fit import CHECKS, TOGETHER
         from core.recover.train import method
         from core.recover.tune import HELD, SAMPLES, TOKENS
 
@@ -274,7 +275,9 @@ class Trainer(QObject):
         pieces = (s.feed.lessons or s.feed.tokens or USUAL.get(s.task or "", 256)) / rows
         if hasattr(how, "rounds"):  # every client goes over its share, then the server is checked
             return forward * left * pieces * (FORWARDS * how.epochs * how.participation * (1 - 1 / HELD) + 1 / HELD), False
-        return forward * (FORWARDS * left * how.batch + (CHECKS + 1) * pieces / HELD), False
+        handled = HANDLED * sum(x.tensor.parameters for x in s.layers if x.prunable) / known_speed()
+        together = TOGETHER if s.task == "image-classification" else 1
+        return seconds(how, left, pieces, forward, handled, CHECKS + 1, together), False
 
 
 def length(how: Any) -> int:

@@ -25,6 +25,7 @@ from core.networks import Network, attach, runnable
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.quantize import quantizers
+from core.recover.costs import memory
 from core.recover.tune import steps
 from core.registry import knobs
 from core.size import size
@@ -267,8 +268,8 @@ def allowed(opened: Opened, plan: Plan, scored: bool, job: Job) -> Preflight:
 
 def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """Memory and time the plan will take, at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
-    x, feed = opened, opened.feed
-    return preflight(x.checkpoint, x.layers, plan, feed.tokens, scored, block=feed.block, order=feed.order, steps=steps(plan, x.layers))
+    x, feed, later = opened, opened.feed, {"steps": steps(plan, opened.layers), "training": memory(opened.layers, plan)}
+    return preflight(x.checkpoint, x.layers, plan, feed.tokens, scored, block=feed.block, order=feed.order, **later)
 
 
 def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name: str, reach: bool, job: Job) -> Coverage:
@@ -295,7 +296,7 @@ def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | No
     """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points. Training never begins here."""
     _threads()
     scored = data is not None and not runnable(opened.checkpoint)
-    flight = allowed(opened, plan, scored, job)
+    flight = allowed(opened, bare(plan), scored, job)
     slim = opened.made(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
     price = priced(opened.checkpoint, opened.layers, plan, target, task)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKS = 8  # times the pieces kept apart are looked at during a run
+TOGETHER = 8  # pieces of images in one pass
 SAVED = 30.0  # seconds between two states on disk: a crash loses no more than that
 
 
@@ -65,22 +66,54 @@ class Lessons:
 
         with torch.no_grad(), heard(self.network, job):
             weights = dict(weights) if weights is not None else student.weights()
-            found = [float(self.loss(weights, i, how, job)[0]) for i in self.held]
-        mean = sum(found) / len(found)
+            found = [len(part) * float(self.loss(weights, part, how, job)[0]) for part in self.together(self.held)]
+        mean = sum(found) / len(self.held)
         return mean if math.isfinite(mean) else math.inf
 
-    def loss(self, weights: dict[str, Tensor], i: int, how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
-        """The mean over the rows of one piece, and its terms."""
-        task, item = self.network.task, self.pieces.items[i]
+    def together(self, chosen: list[int]) -> list[list[int]]:
+        """Which of these pieces run in one pass: images of one shape, a few pieces at a time; texts each alone."""
+        if self.pieces.kind != "images":
+            return [[i] for i in chosen]
+        runs: list[list[int]] = []
+        for i in chosen:
+            if runs and len(runs[-1]) < TOGETHER and self._shape(i) == self._shape(runs[-1][0]):
+                runs[-1].append(i)
+            else:
+                runs.append([i])
+        return runs
+
+    def _shape(self, i: int) -> list[tuple[int, ...]]:
+        return [tuple(t.shape[1:]) for t in self.pieces.items[i].values()]
+
+    def loss(self, weights: dict[str, Tensor], which: int | list[int], how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
+        """The mean over the rows of one piece, or of some that run together, and its terms."""
+        import torch
+
+        chosen, task = [which] if isinstance(which, int) else which, self.network.task
+        items = [self.pieces.items[i] for i in chosen]
+        item = items[0] if len(items) == 1 else {k: torch.cat([x[k] for x in items]) for k in items[0]}
         watching: Any = self.hidden.watching() if self.hidden is not None else nullcontext({})
         with watching as seen, running(getattr(how, "precision", "float32")):
             out = self.network.forward(weights, dict(item)).float()
         rows = out[0, :-1] if task == "causal-lm" else out
-        total, terms = mixed(task, self._target(i, job), rows, item, how.share, how.temperature)
+        total, terms = mixed(task, self._targets(chosen, job), rows, item, how.share, how.temperature)
         if self.hidden is not None:
             apart = self.hidden.loss(seen, item, job)
             total, terms = total + how.hidden * apart, terms | {"hidden": float(apart.detach())}
         return total, terms
+
+    def _targets(self, chosen: list[int], job: Job) -> Tensor | Top | None:
+        """The teacher's answers to pieces that run together."""
+        import torch
+
+        found = [self._target(i, job) for i in chosen]
+        if len(found) == 1:
+            return found[0]
+        kept = [t for t in found if isinstance(t, Top)]
+        if kept:
+            return Top(torch.cat([t.values for t in kept]), torch.cat([t.places for t in kept]))
+        whole = [t for t in found if isinstance(t, torch.Tensor)]
+        return torch.cat(whole) if whole else None
 
     def _target(self, i: int, job: Job) -> Tensor | Top | None:
         if isinstance(self.teacher, Answers):
@@ -156,11 +189,12 @@ class Fit:
             self.student.grow(self._grown)
         pieces = self.order[self.step * self.how.batch : (self.step + 1) * self.how.batch]
         terms: dict[str, float] = {}
-        for i in pieces:
+        for part in self.lessons.together(pieces):
+            share = len(part) / len(pieces)
             with heard(self.lessons.network, job), interruptible(self.lessons.network, job):
-                loss, found = self.lessons.loss(self.student.weights(), i, self.how, job)
-                (loss / len(pieces)).backward()
-            terms = {k: terms.get(k, 0.0) + v / len(pieces) for k, v in found.items()}
+                loss, found = self.lessons.loss(self.student.weights(), part, self.how, job)
+                (loss * share).backward()
+            terms = {k: terms.get(k, 0.0) + v * share for k, v in found.items()}
         size = torch.nn.utils.clip_grad_norm_(self.params, self.how.clip)
         if not all(map(math.isfinite, (*terms.values(), float(size)))):
             self.adam.zero_grad()

@@ -82,7 +82,7 @@ class _Steps:
         self.of, self.network, self.weights, self.teacher, self.job = compressed, network, dict(weights), teacher, job
         self.stored: dict[str, Stored] = {}
         count = len(teacher.batches.items)
-        self.held = list(range(0, count, HELD))
+        self.held = list(range(0, count, HELD))[:COUNTED]
         self.trained = [i for i in range(count) if i % HELD]
         settings = {**resolve(compressed.plan, compressed.layers), **compressed.settings}
         free = [x for x in compressed.layers if settings[x.name].protected != BY_USER]

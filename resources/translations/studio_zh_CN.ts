@@ -681,6 +681,13 @@
     </message>
   </context>
   <context>
+    <name>Formulas</name>
+    <message>
+      <source>Formulas and sources</source>
+      <translation>公式与出处</translation>
+    </message>
+  </context>
+  <context>
     <name>Frame</name>
     <message>
       <source>Drop a picture here</source>
@@ -2701,6 +2708,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>说明</translation>
     </message>
     <message>
+      <source>Formulas…</source>
+      <translation>公式…</translation>
+    </message>
+    <message>
       <source>Tour</source>
       <translation>导览</translation>
     </message>
@@ -3144,6 +3155,10 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>Version, licence, and where the log lies</source>
       <translation>版本、许可证以及日志位置</translation>
+    </message>
+    <message>
+      <source>What is computed for pruning, quantization, distillation, federations and energy, with the sources</source>
+      <translation>剪枝、量化、蒸馏、联邦和能耗实际怎样计算,附出处</translation>
     </message>
     <message>
       <source>What is kept on disk to save work: how much, under which cap, and how to clear it</source>
@@ -5531,6 +5546,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>torch.export.load, torch.compile, AOTInductor, ExecuTorch and other compilers of programs</source>
       <translation>torch.export.load、torch.compile、AOTInductor、ExecuTorch 及其他程序编译器</translation>
+    </message>
+    <message>
+      <source>train the scales alone (train = scales), or close other programs: training holds both models and all it changes</source>
+      <translation>只训练尺度(train = scales),或关闭其他程序:训练要同时容纳两个模型以及它改动的一切</translation>
     </message>
     <message>
       <source>transformers and everything that reads safetensors</source>

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMessageBox
 from core.resources import cache_root
 
 from .. import settings
+from ..formulas import Formulas
 from ..palette import Palette
 from . import action, opened, translate
 
@@ -75,6 +76,12 @@ def palette(window: Any) -> None:
 def explain(window: Any) -> None:
     """Say what the thing under the pointer is"""
     window.explain()
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Formulas…"), "Shift+F1", "Help")
+def formulas(window: Any) -> None:
+    """What is computed for pruning, quantization, distillation, federations and energy, with the sources"""
+    Formulas(window).open()
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Tour"), "", "Help", why=opened)

@@ -12,7 +12,9 @@ import torch
 from core.compress import Compressed
 from core.errors import BadPlan, Cancelled
 from core.job import Job, Progress
+from core.preflight import preflight
 from core.recover import kept, precision
+from core.recover.costs import memory
 from core.recover.gradual import cubic
 from core.recover.methods import Distil
 from core.recover.student import student
@@ -117,3 +119,19 @@ def test_the_same_plan_on_another_model_is_another_training(digits: Pupil, tmp_p
     moved = {n: replace(t, offset=t.offset + 4) for n, t in digits.checkpoint.tensors.items()}
     other = replace(bare, checkpoint=replace(digits.checkpoint, tensors=moved))
     assert kept.base("x", "1", bare, pieces, []) != kept.base("x", "1", other, pieces, [])
+
+
+@pytest.mark.parametrize("what", ["scales", "lora", "all"])
+def test_the_memory_of_a_training_is_foretold_and_no_less_than_what_it_holds(digits: Pupil, what: str) -> None:
+    how = Distil(train=what)
+    plan = replace(digits.plain.plan, recover="distil", recovery={"train": what})
+    learner = student(digits.plain, digits.network, digits.running(digits.plain), how)
+    held = 5 * sum(4 * p.numel() for p in learner.params())  # itself, its gradient, two moments, the best one
+    told = memory(digits.layers, plan)
+    assert held <= told < 40 * sum(x.tensor.parameters for x in digits.layers)
+    assert memory(digits.layers, replace(plan, recover="", recovery={})) == 0
+    flight = preflight(digits.checkpoint, digits.layers, plan, 256, True, available=10**9, training=told)
+    assert flight.parts["training"] == flight.parts["scoring"] + told
+    tight = preflight(digits.checkpoint, digits.layers, plan, 256, True, available=flight.parts["scoring"] + 10**8, training=10**9)
+    assert not tight.fits
+    assert "train = scales" in tight.proposal
