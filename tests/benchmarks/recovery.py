@@ -39,11 +39,11 @@ from tests.benchmarks.table import machine, write
 Row = dict[str, Any]
 SAMPLES = ROOT / "resources" / "samples"
 SEEDS = (0, 1, 2)
-EPOCHS = 3  # of the dense network's own training
+EPOCHS, LESSONS = 3, 25_600  # of the dense network's own training; images its cut copies learn from
 WORDS = 400_000  # tokens of the addresses that are trained on
 WAYS: dict[str, Row] = {
-    "fine-tune": {"recover": "finetune", "recovery": {"train": "all", "batch": 4, "rate": 0.03}},
-    "distil": {"recover": "distil", "recovery": {"train": "all", "batch": 4, "rate": 0.03, "temperature": 2.0}},
+    "fine-tune": {"recover": "finetune", "recovery": {"train": "all", "batch": 4, "rate": 0.02}},
+    "distil": {"recover": "distil", "recovery": {"train": "all", "batch": 4, "rate": 0.02, "temperature": 2.0}},
     "scales distilled": {"train": "scales", "steps": 800, "rate": 0.005},
     "QAT distilled": {"train": "all", "steps": 1600, "rate": 0.003},
     "a short run": {"train": "scales", "steps": 56},
@@ -120,7 +120,7 @@ def cut(
 
     job = Job()
     plain = Plan(Choice("magnitude", 0.0, "rtn", 16), tune=False, cuts={"channels": share})
-    s = staged(Recipe(source, plain, limit=limit, train=data), job)
+    s = staged(Recipe(source, plain, limit=limit, train=data, lessons=LESSONS if data else None), job)
     assert s.reference is not None
     assert s.net is not None
     done = walked(s, job)
@@ -132,7 +132,7 @@ def cut(
         many = interleaved(lambda: s.network.forward(s.reference.weights, item), lambda: s.net.forward(weights, item), job).ratio
     nbytes = size(done.checkpoint, done.layers, done.settings, s.target).total
     said = {"case": f"{source.name}, {share:.0%} of channels cut", "metric": "top1", "dense": dense, "bytes": nbytes,
-            "speedup": faster.ratio.value, "speedup_many": many.median, "n": s.reference.batches.n}  # fmt: skip
+            "speedup": faster.ratio.value, "speedup_many": many.median, "n": s.reference.batches.n, "steps": steps}  # fmt: skip
     yield said | {"stage": "cut", "seed": 0, "score": judge(s.reference, weights, job).metrics["top1"].value, "cpu_s": 0.0, "notes": []}
     each = [(way, ways[way], seed) for seed in seeds for way in CUT if way in ways]
     for way, how, seed in [("free recovery", {}, seeds[0]), *each]:
@@ -156,14 +156,14 @@ def words(source: Path, data: Path | None, bits: int, ways: dict[str, dict[str, 
         yield one(replace(base, plan=replace(plan, recover="distil", recovery=how)), name, stage, "kl")
 
 
-def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row]) -> Iterator[Row]:
+def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row], steps: int) -> Iterator[Row]:
     if quick:
         yield from cut(SAMPLES / "digits-cnn", None, 0.8, SEEDS[:1], ways, 24, 200)
         return
     if only in ("", "fedavg"):
         yield from fedavg.rows(quick)
     if only in ("", "cnn"):
-        yield from cut(fashion(), fashion() / "lessons" / "heldout.npz", 0.7, seeds, ways, 2000, None)
+        yield from cut(fashion(), fashion() / "lessons" / "heldout.npz", 0.7, seeds, ways, steps, None)
     for bits in (2, 3) if only in ("", "lm") else ():
         yield from words(SAMPLES / "sotu-lm", addresses(), bits, {k: v for k, v in ways.items() if k in LM[bits]}, WORDS, 4096)
     if only in ("", "smollm2"):
@@ -185,11 +185,12 @@ def main() -> None:
     parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2", "fedavg"))
     parser.add_argument("--seed", type=int, choices=SEEDS, help="one seed alone")
     parser.add_argument("--way", choices=tuple(WAYS), help="one way to train alone")
+    parser.add_argument("--steps", type=int, default=900, help="of the cut network's training")
     parser.add_argument("--json", type=Path, help="rows are added to a file's others as they come")
     asked = parser.parse_args()
     seeds = SEEDS if asked.seed is None else (asked.seed,)
     found: list[Row] = []
-    for r in rows(asked.quick, asked.only, seeds, {asked.way: WAYS[asked.way]} if asked.way else WAYS):
+    for r in rows(asked.quick, asked.only, seeds, {asked.way: WAYS[asked.way]} if asked.way else WAYS, asked.steps):
         r["solved"] = next((x["score"] for x in found if x["case"] == r["case"] and x["stage"] == "solved"), None)
         r["run"] = machine()
         found.append(r)

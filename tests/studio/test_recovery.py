@@ -245,7 +245,7 @@ def test_a_way_and_its_knobs_are_undo_steps_and_live_in_recipe_and_session(
     said = recipe.load(tmp_path / "own.toml")
     assert (said.plan.recover, dict(said.plan.recovery)) == ("distil", dict(plan.recovery))
     assert (said.train, said.lessons) == (feed.train, 96)
-    assert panel.source.text() == "Learns from calibrate.npz"
+    assert panel.source.text() == "Learns from calibrate.npz, taught by the original"
     keeper = Keeper(session)
     session.edit("again", before)
     session.open_recipe(tmp_path / "own.toml")
