@@ -19,7 +19,7 @@ from .job import Job
 from .layers import layers
 from .plans import legs
 from .recover import recovered
-from .stage import Stage, calibration, lessons_of
+from .stage import Stage, calibration, learned_from
 from .types import FLOATS, ITEM_BYTES, Checkpoint, Entry, Plan, Score, TensorInfo
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def carried(s: Stage, job: Job, told: Told, on: Cluster | None = None) -> Stage:
     for plan in list(legs(s.recipe.plan))[:-1]:
         if s.reference is None or s.net is None or s.network is None:
             raise BadPlan("A plan in several stages needs a network that runs and data to score it on")
-        whole, checkpoint, leg = s.network, s.whole.checkpoint, replace(s, recipe=replace(s.recipe, plan=plan))
+        leg = replace(s, recipe=replace(s.recipe, plan=plan))
         found = walked(leg, job, on)
         made = found.weights(job)
         if plan.recover:
             told(bare(plan), found, judge(s.reference, made, job, s.net, on))
-        done, made = recovered(found, s.net, made, s.reference, partial(lessons_of, leg.recipe, whole, checkpoint, job), job)
+        done, made = recovered(found, s.net, made, s.reference, partial(learned_from, leg, job), job)
         told(plan, done, judge(s.reference, made, job, s.net, on))
         slim = left(done, job)
         s = replace(s, slim=slim, layers=tuple(layers(slim)))
