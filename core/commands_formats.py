@@ -7,10 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from .errors import CannotRun
 from .formats import open_checkpoint
 from .job import Job
 from .layers import layers
-from .networks import runnable
+from .networks import task_of
 from .offers import Offer, offers, plain
 from .recipe import load
 from .types import Checkpoint, Plan, Task
@@ -49,14 +50,7 @@ def lines(o: Offer) -> list[str]:
 
 
 def _task(checkpoint: Checkpoint) -> Task:
-    """What the model is for, from its config alone."""
-    from .errors import CannotRun
-    from .networks.transformers_folder import task_of
-
-    if runnable(checkpoint):
-        return "other"
-    if checkpoint.factory:
-        return "image-classification"
+    """What the model is for, from its headers alone."""
     try:
         return task_of(checkpoint)
     except CannotRun:

@@ -14,6 +14,7 @@ from .data import Batches
 from .errors import CannotRun
 from .job import Job
 from .networks import Network
+from .pitch import NEAR
 from .types import Measured, Score
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def compare(task: str, before: Tensor, after: Tensor, item: dict[str, Tensor]) -
     if task == "causal-lm":
         out["nll"] = -after.gather(1, item["input_ids"][0, 1:, None])[:, 0]
     elif "labels" in item:
-        out["top1"] = (after.argmax(-1) == item["labels"]).float()
+        apart = (after.argmax(-1) - item["labels"]).abs()
+        out |= {"pitch": (apart <= NEAR).float()} if task == "audio-classification" else {"top1": (apart == 0).float()}
     return out
 
 

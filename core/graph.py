@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .pitch import CONVS, is_pitch
 from .types import Checkpoint, TensorInfo
 
 # Names inside a block: (rows that make the hidden channels, what takes them in), and (query, key, value, output).
@@ -69,8 +70,10 @@ def graph(checkpoint: Checkpoint) -> Graph:
         return Graph(why="this checkpoint is quantized already; cut the original")
     if kind == "resnet":
         return Graph(tuple(_resnet(checkpoint)))
+    if not kind and is_pitch(checkpoint.tensors):
+        return Graph(tuple(_crepe(checkpoint)))
     if kind not in TRANSFORMERS:
-        known = ", ".join((*TRANSFORMERS, "resnet"))
+        known = ", ".join((*TRANSFORMERS, "resnet", "crepe"))
         return Graph(why=f"cutting knows {known}; {kind or 'weights without a config'} can be pruned and quantized, not cut")
     starts = blocks(checkpoint)
     if not starts:
@@ -143,6 +146,14 @@ def _resnet(checkpoint: Checkpoint) -> Iterator[Dimension]:
     heads = [n.removesuffix(".weight") for n, x in t.items() if n.startswith("classifier") and len(x.shape) == 2]
     if made:
         yield _channels(t, name, made, (*used, *(_columns(t, h) for h in heads)))
+
+
+def _crepe(checkpoint: Checkpoint) -> Iterator[Dimension]:
+    """The channels between two convolutions. The first's stay: they read the sound itself, and 64 columns of the next hang on each."""
+    t = dict(checkpoint.tensors)
+    for a, b in pairwise(CONVS[1:]):
+        made = (*_rows(t, a), *(Slice(f"{a}_BN.{n}", 0) for n in NORM))
+        yield _channels(t, a, made, (_columns(t, b),))
 
 
 def _residual_blocks(checkpoint: Checkpoint, stem: str) -> list[str]:

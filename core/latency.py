@@ -38,7 +38,7 @@ def fed(batches: Batches, tokens: int = TOKENS) -> tuple[dict[str, Tensor], str,
         item = {k: v[:1, :tokens].contiguous() for k, v in item.items()}
         n = item["input_ids"].shape[1]
         return item, f"{n} tokens read at once" if n > 1 else "one token", n
-    n = IMAGES if batches.kind == "images" else SENTENCES
+    n = IMAGES if batches.single else SENTENCES
     item = {k: v[:n].contiguous() for k, v in item.items()}
     n = len(next(iter(item.values())))
     return item, f"{n} {batches.unit} at once", n

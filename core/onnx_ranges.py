@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto, NodeProto
 
-SAMPLES = {"images": 256, "sentences": 256, "text": 16}  # windows of a text
+SAMPLES = {"images": 256, "sounds": 256, "sentences": 256, "text": 16}  # windows of a text
 KEPT = 8192  # numbers of a value that each batch adds to the search for its range
 TRIED = 40  # ranges, from all of it down to 0.3: outliers are cut where that lowers the squared error (Nagel et al. 2021, 3.1)
 LEVELS = 255

@@ -19,7 +19,8 @@ from .formats.safetensors_file import header
 from .job import Job
 from .networks import attach
 from .networks.program import traceable
-from .types import Checkpoint
+from .pitch import WINDOW
+from .types import CLASSIFIERS, Checkpoint
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -63,7 +64,7 @@ def _said(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _shapes(batches: Batches | None) -> dict[str, list[int]]:
-    return {k: list(v.shape[1:]) for k, v in batches.items[0].items() if k != "labels"} if batches and batches.kind == "images" else {}
+    return {k: list(v.shape[1:]) for k, v in batches.items[0].items() if k != "labels"} if batches and batches.single else {}
 
 
 def probe(file: str, shapes: Mapping[str, list[int]], path: str, weights: str, config: Any, factory: str, tied: Any, job: Job) -> bool:
@@ -89,6 +90,8 @@ def _sample(network: Network, checkpoint: Checkpoint, shapes: Mapping[str, list[
     """Two samples of what the network reads; values do not matter."""
     import torch
 
+    if network.task == "audio-classification":
+        return {CLASSIFIERS[network.task]: torch.zeros(TWO, WINDOW)}
     if network.task != "image-classification":
         ones = torch.ones(TWO, TOKENS, dtype=torch.long)
         found = {"input_ids": ones, "attention_mask": ones.clone()}

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 Kind = Literal["linear", "conv", "embedding", "norm", "bias", "head", "router", "other"]
-Task = Literal["causal-lm", "image-classification", "encoder", "other"]
+Task = Literal["causal-lm", "image-classification", "audio-classification", "encoder", "other"]
 Origin = Literal["model", "group", "own"]
+# Tasks that answer every sample with one of a few classes -> the name its numbers have in a batch.
+CLASSIFIERS: Mapping[str, str] = {"image-classification": "pixel_values", "audio-classification": "input_values"}
 
 # Bytes per element of the plain (not block-quantized) types, by safetensors' names.
 ITEM_BYTES = {
@@ -214,7 +216,7 @@ class Score:
     task: Task
     metrics: Mapping[str, Measured]  # see METRICS for the names
     n: int  # scored tokens or samples
-    unit: str  # "tokens", "images", "sentences"
+    unit: str  # "tokens", "images", "frames", "sentences"
     data: str  # file the samples came from
     done: int = 0  # windows evaluated
     total: int = 0
@@ -231,6 +233,7 @@ METRICS: Mapping[str, tuple[str, Literal["low", "high"], str]] = {
     "perplexity": ("Perplexity", "low", "exp of the mean negative log-likelihood of the held-out text"),
     "bits_per_byte": ("Bits per byte", "low", "negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers"),
     "top1": ("Top-1 accuracy", "high", "share of samples whose best answer is the label"),
+    "pitch": ("Pitch accuracy", "high", "share of voiced frames whose pitch is heard within a quarter tone (50 cents)"),
     "agreement": ("Agreement", "high", "share of tokens or samples whose best answer is the original's"),
     "cosine": ("Cosine to the original", "high", "mean cosine between the embeddings of both models"),
 }

@@ -7,6 +7,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -311,8 +312,8 @@ def _speed(ours: Callable[[], Any], plain: Callable[[], Any] | None, batch: Mapp
             _ = run() if run else None
             times.append(time.process_time() - start)
     before, after = (statistics.median(t[1:]) for t in took)
-    shape = next(iter(batch.values())).shape
-    n, unit = (shape[0] * shape[1], "tokens") if len(shape) == 2 else (shape[0], "images")
+    key, shape = next((k, v.shape) for k, v in batch.items())
+    n, unit = (shape[0], {"pixel_values": "images", "input_values": "frames"}[key]) if key != "input_ids" else (prod(shape), "tokens")
     beside = f" ({1e3 * before:.3g} ms in float32: {before / after:.2f}x)" if plain else ""
     rate = f"{n / after:.0f} {unit}/s with 1 thread, measured on this machine"
     return Check("speed", True, f"{1e3 * after:.3g} ms for {n} {unit}{beside}, {rate}")

@@ -171,16 +171,9 @@ def open_model(path: Path, factory: str, job: Job) -> Opened:
 
 
 def runs(checkpoint: Checkpoint) -> tuple[Task, str]:
-    """What the model is for, from its config alone, and why it can't be scored ("" when it can)."""
-    if why := runnable(checkpoint):
-        return "other", why
-    if checkpoint.factory:
-        return "image-classification", ""
-    from core.networks import program, transformers_folder
-
-    of = program.task_of if checkpoint.format == "pt2" else transformers_folder.task_of
+    """What the model is for, from its headers alone, and why it can't be scored ("" when it can)."""
     try:
-        return of(checkpoint), ""
+        return task_of(checkpoint), ""
     except CannotRun as e:
         return "other", str(e)
 

@@ -42,7 +42,7 @@ def _few(batches: Batches) -> list[dict[str, Tensor]]:
     out, rows = [], 0
     for item in batches.items:
         out.append(item)
-        rows += next(iter(item.values())).numel() if batches.kind != "images" else len(next(iter(item.values())))
+        rows += next(iter(item.values())).numel() if not batches.single else len(next(iter(item.values())))
         if rows >= ROWS:
             break
     return out

@@ -74,7 +74,7 @@ def _watched(
 def steps(state: State, batches: Batches, sequence: list[str]) -> list[list[str]]:
     """Consumers that share a pass: as few as the work allows, so that later ones see what the earlier became."""
     size = sum(t.numel() for t in state.weights.values())
-    rows = sum(next(iter(b.values())).numel() if batches.kind != "images" else 64 * len(next(iter(b.values()))) for b in batches.items)
+    rows = sum(next(iter(b.values())).numel() if not batches.single else 64 * len(next(iter(b.values()))) for b in batches.items)
     passes = max(1, int(WORK / (4.0 * size * rows)))
     held = sum(8.0 * state.weights[n][0].numel() ** 2 for n in sequence)
     passes = min(len(sequence), max(passes, int(held / MEMORY) + 1))

@@ -206,7 +206,8 @@ def _config(checkpoint: Checkpoint, shares: Mapping[str, float], dropped: int) -
             scale(key, shares["heads"])
     if "channels" in shares:
         scale("embedding_size", shares["channels"])
-        config["hidden_sizes"] = [round(n * shares["channels"]) for n in config["hidden_sizes"]]
+        if config.get("hidden_sizes"):
+            config["hidden_sizes"] = [round(n * shares["channels"]) for n in config["hidden_sizes"]]
     if dropped:
         config["num_hidden_layers"] -= dropped
         if isinstance(config.get("layer_types"), list):

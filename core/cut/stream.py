@@ -90,7 +90,7 @@ class Walk:
                 watch.until(partial(self._run, k, now, call))
             mask = item.get("attention_mask")
             y = aim - watch.real(streams[stream], mask) if stream else aim
-            weight = None if self.batches.kind == "images" else 1 / aim.square().mean(1).clamp(min=1e-12)
+            weight = None if self.batches.single else 1 / aim.square().mean(1).clamp(min=1e-12)
             (held if i % HELD == HELD - 1 else fit).add(watch.real(inputs[n], mask), y, self.job, weight)
         fit.held = held if held.n else None
         return fit

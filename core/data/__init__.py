@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TEXTS = (".txt", ".jsonl", ".csv")
-SUFFIXES = (*TEXTS, ".npz")
+SUFFIXES = (*TEXTS, ".npz", ".wav")
+STORED: Mapping[str, str] = {"image-classification": ".npz", "audio-classification": ".wav"}  # where a classifier's samples are files
 # What one preview scores, so that moving a slider answers in seconds; the original is scored on everything (limit None).
-PREVIEW: Mapping[Task, int] = {"causal-lm": 2048, "image-classification": 500, "encoder": 64}
+PREVIEW: Mapping[Task, int] = {"causal-lm": 2048, "image-classification": 500, "audio-classification": 250, "encoder": 64}
 
 
 class Fed(Protocol):
@@ -42,7 +43,7 @@ class Fed(Protocol):
 class Batches:
     """Held-out samples, ready to be fed."""
 
-    kind: Literal["text", "sentences", "images"]
+    kind: Literal["text", "sentences", "images", "sounds"]
     items: tuple[dict[str, Tensor], ...]
     n: int  # tokens that are scored, or samples
     unit: str
@@ -52,17 +53,24 @@ class Batches:
     crowd: Any = None  # core.recover.local.Crowd: clients who hold samples of their own; these batches are then the server's, for checks
     teacher: Any = None  # who answers them where that is not the original (core/recover/teacher.py); of training data
 
+    @property
+    def single(self) -> bool:
+        """Whether rows are samples of one shape with one answer each: images or frames of sound."""
+        return self.kind in ("images", "sounds")
+
 
 def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = None) -> Batches:
     """The data as batches; `limit` tokens or samples, None = a text's first 40 000 characters, a folder's first 1000 pictures or
     every sample of an array file. Raises BadData."""
-    from . import arrays, pictures, text
+    from . import arrays, pictures, sounds, text
 
     path, images = Path(path), network.task == "image-classification"
     if not path.exists():
         raise BadData(f"{path}: there is no such file; choose held-out samples ({', '.join(SUFFIXES)} or a folder)")
     if limit is not None and limit < 2:
         raise BadData(f"A limit of {limit} leaves nothing to score; give at least 2")
+    if network.task == "audio-classification":
+        return sounds.load(path, limit, job or Job())
     if images and path.is_dir():
         return pictures.load(path, network, limit, job or Job())
     if not path.is_dir() and path.suffix.lower() not in ((".npz",) if images else TEXTS):
@@ -72,14 +80,14 @@ def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = N
 
 
 def serves(path: Path) -> bool:
-    """Whether a path looks like held-out data and not like a model: by its suffix, or a folder of texts or of pictures by class."""
+    """Whether a path looks like held-out data and not like a model: by its suffix, or a folder of texts, of recordings or of pictures by class."""
     from .pictures import classes
 
     if not path.is_dir():
         return path.suffix.lower() in SUFFIXES
     if (path / "config.json").exists() or any(path.glob("*.safetensors")) or any(path.glob("*.bin")):
         return False
-    return any(path.glob("*.txt")) or any(path.glob("*/*.txt")) or bool(classes(path))
+    return any(path.glob("*.wav")) or any(path.glob("*.txt")) or any(path.glob("*/*.txt")) or bool(classes(path))
 
 
 def default(checkpoint: Checkpoint) -> Path | None:

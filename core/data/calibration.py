@@ -10,14 +10,15 @@ from ..errors import BadData
 from ..formats.imatrix_file import is_imatrix
 from ..resources import root
 from ..spans import MOST
-from . import Batches, Fed, load, text
+from ..types import CLASSIFIERS
+from . import STORED, Batches, Fed, load, text
 from .documents import document
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENS = 16_384  # full second moments want ten times as many tokens as inputs; beyond 16k the error is flat (algorithms.md 1.9)
-SENTENCES, IMAGES = 512, 256  # for networks that read sentences or images
+SENTENCES, IMAGES = 512, 256  # for networks that read sentences, or look at images or listen to frames
 LEAST = 512  # tokens; a rest of the scored text shorter than this is no calibration text
 EVERY = 4  # one window of four is held out of the solver's moments and serves the scores
 
@@ -71,7 +72,7 @@ def calibratable(task: str, path: Path | None, scored: Path | None, limit: int |
     """Whether there is something to calibrate on, as far as names tell; torch-free."""
     if path is not None or task in ("causal-lm", "encoder"):
         return True
-    return scored is not None and (limit is not None or scored.with_name("calibrate.npz").is_file())
+    return scored is not None and (limit is not None or _beside(scored, task) is not None)
 
 
 def _whole(path: Path, network: Fed, tokens: int | None) -> Batches:
@@ -91,7 +92,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def _apart(network: Fed, scored: Path | None, limit: int | None, tokens: int | None) -> tuple[Batches, str]:
     """The samples beside the scored file, its own rest, or the bundled text's."""
-    if network.task == "image-classification":
+    if network.task in CLASSIFIERS:
         return _images(network, scored, limit, tokens or IMAGES)
     wanted = tokens or _default(network)
     bundled = root() / "samples" / "sotu-lm" / "heldout.txt"
@@ -102,24 +103,30 @@ def _apart(network: Fed, scored: Path | None, limit: int | None, tokens: int | N
 
 
 def _images(network: Fed, scored: Path | None, limit: int | None, wanted: int) -> tuple[Batches, str]:
-    beside = scored.with_name("calibrate.npz") if scored else None
-    if beside is not None and beside.is_file():
+    beside, suffix = _beside(scored, network.task) if scored else None, STORED[network.task]
+    if beside is not None:
         return load(beside, network, wanted), f"Calibrated on {beside.parent.name}/{beside.name}"
     if scored is None or limit is None:
-        raise BadData("Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)")
+        raise BadData(f"Every sample of the held-out file is scored, so none is left to calibrate on; choose a calibration file ({suffix})")
     found = load(scored, network, limit + wanted)
     items = _skip(found.items, limit)
     if not items:
-        raise BadData(f"{scored.name} holds no images beyond the {limit} that are scored; choose a calibration file (.npz)")
-    n = sum(len(i["labels"]) for i in items)
-    return replace(found, items=items, n=n), f"Calibrated on the images of {scored.name} after the {limit} that are scored"
+        raise BadData(f"{scored.name} holds no {found.unit} beyond the {limit} that are scored; choose a calibration file ({suffix})")
+    n = sum(map(_count, items))
+    return replace(found, items=items, n=n), f"Calibrated on the {found.unit} of {scored.name} after the {limit} that are scored"
+
+
+def _beside(scored: Path, task: str) -> Path | None:
+    """The classifier's calibration samples that lie beside the scored ones."""
+    found = scored.with_name(f"calibrate{STORED.get(task, '.npz')}")
+    return found if found.is_file() else None
 
 
 def _skip(items: tuple[dict[str, Tensor], ...], n: int) -> tuple[dict[str, Tensor], ...]:
     """The batches without their first n images."""
     out = []
     for item in items:
-        size = len(item["labels"])
+        size = _count(item)
         if n < size:
             out.append({k: v[n:] for k, v in item.items()})
         n = max(0, n - size)
@@ -167,7 +174,7 @@ def _count(item: dict[str, Tensor]) -> int:
     """Tokens that are read (padding is none), or images."""
     if "attention_mask" in item:
         return int(item["attention_mask"].sum())
-    return item["input_ids"].numel() if "input_ids" in item else len(item["pixel_values"])
+    return item["input_ids"].numel() if "input_ids" in item else len(next(iter(item.values())))
 
 
 def _cut(found: Batches) -> tuple[dict[str, Tensor], ...]:

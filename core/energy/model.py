@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import pitch
 from ..types import Checkpoint, Energy, Layer, Setting, Size, Task
 from . import floor
 from .devices import Device, Scene, default
@@ -260,7 +261,8 @@ def _row(x: Layer, times: float, active: float, looked_up: bool) -> tuple[float,
 def how(target: Any, task: Task, checkpoint: Checkpoint, scene: Scene) -> str:
     """One sentence: what was assumed."""
     d = scene.device
-    what = {"encoder": f"one sentence of {SENTENCE} tokens"}.get(task, f"one image of {_side(checkpoint)} pixels a side")
+    said = {"encoder": f"one sentence of {SENTENCE} tokens", "audio-classification": f"one frame of {pitch.WINDOW} samples"}
+    what = said.get(task, f"one image of {_side(checkpoint)} pixels a side")
     if task == "causal-lm":
         what = f"one token of {scene.context} read at once" if scene.phase == "prefill" else f"one token written after {scene.context}"
     bits = " and ".join(map(str, d.packed))
@@ -282,6 +284,8 @@ def _positions(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) ->
         return {x.name: 1.0 for x in layers}
     if task == "encoder":
         return {x.name: 1.0 if "pooler" in x.name else float(SENTENCE) for x in layers}
+    if task == "audio-classification":
+        return {x.name: float(pitch.PLACES.get(x.name, 1)) for x in layers}
     patch = checkpoint.config.get("patch_size")
     if isinstance(patch, int) and patch > 0:
         cells = float((_side(checkpoint) // patch) ** 2)

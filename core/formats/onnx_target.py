@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..pitch import is_pitch
 from ..quantize import quantizers
 from ..registry import knob, make
 from ..stored import Quantized, Stored
@@ -54,7 +55,8 @@ class OnnxTarget:
         """Why this model can't be an ONNX file; "" when it can be tried."""
         if not all(find_spec(p) for p in ("onnx", "onnxscript", "onnxruntime")):
             return MISSING
-        if checkpoint.config.get("model_type") or checkpoint.factory or checkpoint.format == "pt2":
+        known = checkpoint.config.get("model_type") or checkpoint.factory or checkpoint.format == "pt2" or is_pitch(checkpoint.tensors)
+        if known:
             return ""
         return "ONNX holds a network, and these weights come without a description of theirs; open the folder with its config.json"
 

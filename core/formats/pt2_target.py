@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..job import Job
+from ..pitch import is_pitch
 from ..registry import knob
 from ..resources import cache_root
 from ..stored import Stored
@@ -176,6 +177,8 @@ def _foreign(checkpoint: Checkpoint) -> str:
 def _unknown(checkpoint: Checkpoint) -> str:
     """Why a model that is no program can't become one."""
     config = checkpoint.config
+    if not config and is_pitch(checkpoint.tensors):
+        return "networks that hear are traced into ONNX alone; export it as ONNX, or as dense safetensors"
     if not config.get("model_type"):
         return "A program needs a graph, and these are weights alone; open the folder with config.json, or the program itself"
     if "auto_map" in config or "quantization_config" in config:

@@ -43,6 +43,14 @@ def attach(checkpoint: Checkpoint, job: Job | None = None) -> Network:
     return next(n for n in networks.values() if n.matches(checkpoint)).build(checkpoint, job or Job())
 
 
+def task_of(checkpoint: Checkpoint) -> Task:
+    """What a checkpoint is for, from its headers alone; torch-free. CannotRun says why it can't be scored."""
+    if why := runnable(checkpoint):
+        raise CannotRun(why)
+    found: Task = next(n for n in networks.values() if n.matches(checkpoint)).task_of(checkpoint)
+    return found
+
+
 def runnable(checkpoint: Checkpoint) -> str:
     """Why this checkpoint can't be evaluated, "" when it can be tried; torch-free."""
     if any(n.matches(checkpoint) for n in networks.values()):

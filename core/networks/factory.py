@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotRun
 from ..job import Job
-from ..types import Checkpoint
+from ..types import Checkpoint, Task
 from . import Network, networks
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ class Factory:
     @staticmethod
     def matches(checkpoint: Checkpoint) -> bool:
         return bool(checkpoint.factory)
+
+    @staticmethod
+    def task_of(checkpoint: Checkpoint) -> Task:
+        return "image-classification"
 
     @staticmethod
     def build(checkpoint: Checkpoint, job: Job) -> Network:

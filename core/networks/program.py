@@ -48,6 +48,10 @@ class ExportedProgram:
         return checkpoint.format == "pt2"
 
     @staticmethod
+    def task_of(checkpoint: Checkpoint) -> Task:
+        return task_of(checkpoint)
+
+    @staticmethod
     def build(checkpoint: Checkpoint, job: Job) -> Network:
         from ..program import Program
 

@@ -30,6 +30,10 @@ class TransformersFolder:
         return bool(checkpoint.config.get("model_type"))
 
     @staticmethod
+    def task_of(checkpoint: Checkpoint) -> Task:
+        return task_of(checkpoint)
+
+    @staticmethod
     def build(checkpoint: Checkpoint, job: Job) -> Network:
         if "auto_map" in checkpoint.config:
             raise CannotRun("This model needs Python code of its own, which the studio never runs; it can be slimmed, not evaluated")

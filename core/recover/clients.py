@@ -97,7 +97,7 @@ def _gathered(pieces: Batches, units: Sequence[dict[str, Tensor]]) -> Batches:
     """A client's samples as pieces of one forward pass each; sentences of different lengths stay alone."""
     import torch
 
-    alike = pieces.kind == "images"
+    alike = pieces.single
     size = SAMPLES if alike else 1
     runs = [units[i : i + size] for i in range(0, len(units), size)]
     items = tuple({k: torch.cat([u[k] for u in run]) for k in run[0]} for run in runs)

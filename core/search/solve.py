@@ -17,7 +17,7 @@ from .knapsack import ROUNDING, Ints, Knapsack, Sweep, exact, filled, sweep
 from .table import Table, relaxed
 
 ROUNDS = 8  # of fitting a sum over layers to what is not quite one
-FIGURE = {"causal-lm": "perplexity", "image-classification": "top1", "encoder": "cosine", "other": "kl"}
+FIGURE = {"causal-lm": "perplexity", "image-classification": "top1", "audio-classification": "pitch", "encoder": "cosine", "other": "kl"}
 
 
 class OutOfReach(BadPlan):

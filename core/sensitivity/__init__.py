@@ -16,7 +16,7 @@ from ..job import Job
 from ..networks import Network
 from ..sensed import Answers, Evaluation, How, Option, Sensed, Sensitivity
 from ..store import Store, key
-from ..types import Calibration, Checkpoint, Layer, Plan, Seen, Setting
+from ..types import CLASSIFIERS, Calibration, Checkpoint, Layer, Plan, Seen, Setting
 from .alpha import Probe, samples
 from .anchors import COUNT, SMALL, designs, fitted
 from .answered import Answering, pairs
@@ -146,7 +146,7 @@ class _Pass:
     def anchor(self) -> None:
         """Whole plans of quick methods on the calibration samples, for classifiers small enough to run in a blink; their results outlive
         a cancel. Language models' prices add up as they are: there plans on another text took the error from 8 to 14 % (sotu-lm)."""
-        small = self.task == "image-classification" and sum(x.tensor.parameters for x in self.layers) <= SMALL
+        small = self.task in CLASSIFIERS and sum(x.tensor.parameters for x in self.layers) <= SMALL
         if not self.prices or not small:
             return
         plans = designs({x.name: self.found.get(x.name, ()) for x in self.layers}, COUNT, self.plan.seed)
@@ -280,7 +280,7 @@ class _Pass:
 
     def _perturbation(self, x: Layer) -> Setting | None:
         """Mid-range: 3 bits of the plan's solver; where the layer's shape has none, of another quantizer, or half of its weights gone."""
-        images = self.task == "image-classification"  # their answers are so sure that small errors change none
+        images = self.task in CLASSIFIERS  # their answers are so sure that small errors change none
         bits, amount = (2, 0.7) if images else (3, 0.5)
         usable = [s for row in self.rows[x.name] for s in row.settings if s.bits == bits or s.amount == amount]
         if images:

@@ -11,7 +11,7 @@ from ..data.calibration import Calibrating
 from ..evaluate import heard
 from ..job import Job
 from ..networks import Network
-from ..types import Layer
+from ..types import CLASSIFIERS, Layer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -130,7 +130,7 @@ class Probe:
             return 1.0
         entropy = -sum(float((p * b).sum()) for p, b in zip(self.likely, self.before))
         found = log(self.before[0].shape[1]) - entropy / sum(len(b) for b in self.before)
-        return found * (SURE if self.network.task == "image-classification" else 1.0)
+        return found * (SURE if self.network.task in CLASSIFIERS else 1.0)
 
 
 def samples(network: Network, data: Calibrating) -> list[dict[str, Tensor]]:

