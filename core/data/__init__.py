@@ -93,11 +93,16 @@ def serves(path: Path) -> bool:
 def default(checkpoint: Checkpoint) -> Path | None:
     """The held-out data beside the checkpoint, else the bundled text for networks that read text."""
     folder = checkpoint.path if checkpoint.path.is_dir() else checkpoint.path.parent
-    beside = sorted(p for p in folder.glob("heldout.*") if p.suffix in SUFFIXES)
+    beside = sorted(p for p in folder.glob("heldout.*") if p.suffix in SUFFIXES and (p.suffix != ".csv" or not _table(p)))
     if beside:
         return beside[0]
     bundled = root() / "samples" / "sotu-lm" / "heldout.txt"
     return bundled if "vocab_size" in checkpoint.config and bundled.is_file() else None
+
+
+def _table(path: Path) -> bool:
+    """Whether a .csv holds the pitch of the recording beside it, and no text."""
+    return path.with_suffix(".wav").is_file()
 
 
 def card(path: Path) -> dict[str, Any]:
