@@ -135,7 +135,7 @@ def _tell(found: Aimed, front: tuple[Front, ...]) -> None:
 
 def _metric(found: Aimed) -> str:
     """The figure people read, where the original was measured."""
-    shown = ("perplexity", "top1", "cosine")
+    shown = ("perplexity", "top1", "pitch", "cosine")
     return next((m for m in shown if found.original and m in found.original.metrics), "")
 
 

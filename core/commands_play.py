@@ -1,4 +1,4 @@
-"""`slim play`: the original and a variant on your own prompt, picture or pair of sentences; `slim worst`: where they differ most."""
+"""`slim play`: original and variant on your own prompt, picture, recording or two sentences; `slim worst`: where they differ most."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def options(p: argparse.ArgumentParser) -> None:
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--prompt", metavar="TEXT", help="language models: both go on from it")
     what.add_argument("--image", type=Path, metavar="FILE", help="classifiers: the five likeliest classes of both")
+    what.add_argument("--wav", type=Path, metavar="FILE", help="networks that hear: the pitch of both over time")
     what.add_argument("--pair", nargs=2, metavar=("A", "B"), help="sentence encoders: how alike both hold two sentences")
     p.add_argument("--tokens", type=int, default=48, help="of the answer, at most")
     p.add_argument("--temperature", type=float, default=0.0, help="0: always the likeliest token")
@@ -48,6 +49,7 @@ def _both(p: argparse.ArgumentParser) -> None:
 def play(args: argparse.Namespace, job: Job) -> None:
     """Side by side, on what the command line gives."""
     from .play import Ask
+    from .play.hear import hear, lines
     from .play.look import liken, look, opened
     from .play.talk import talk
 
@@ -63,6 +65,9 @@ def play(args: argparse.Namespace, job: Job) -> None:
         rows = [f"{c.label:30} {c.before:8.2%} {c.after:8.2%}" for c in seen.classes]
         found = {"classes": [asdict(c) for c in seen.classes], "kl": seen.kl}
         _print(args, found, [f"{'':30} {'original':>8} {'variant':>8}", *rows, f"KL {seen.kl:.4g} nats, measured"])
+    elif args.wav is not None:
+        told = hear(before, after, args.wav, job)
+        _print(args, asdict(told), lines(told))
     else:
         alike = liken(before, after, args.pair[0], args.pair[1], job)
         _print(args, asdict(alike), [f"cosine {alike.before:.4f} -> {alike.after:.4f}, measured"])

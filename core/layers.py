@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .pitch import is_pitch
 from .types import Checkpoint, Kind, Layer, TensorInfo
 
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 EMBEDDINGS = re.compile(r"(^|\.)(embed_tokens|wte|wpe|\w*_embeddings?|token_embd|tok_embeddings|embeddings)(\.weight)?$")
-SOUND = re.compile(r"^conv\d")  # CREPE's six are alike
 WHOLE = ("I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8", "BOOL")
 HEADS = re.compile(r"(^|\.)(lm_head|classifier|score|head|fc|output|cls)(\.\d+)?$")
 ROUTERS = re.compile(r"(^|\.)(router|gate|shared_expert_gate)(\.\w+)?$")
@@ -35,8 +33,7 @@ def layer(info: TensorInfo, checkpoint: Checkpoint) -> Layer:
     """One tensor as a layer."""
     name = info.name.removesuffix(".weight")
     kind = kind_of(info, checkpoint)
-    group = SOUND.sub("conv*", name) if is_pitch(checkpoint.tensors) else group_of(name)
-    return Layer(name, info, kind, group, WHY.get(kind, ""))
+    return Layer(name, info, kind, group_of(name), WHY.get(kind, ""))
 
 
 def kind_of(info: TensorInfo, checkpoint: Checkpoint) -> Kind:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 RATE, WINDOW, HOP = 16_000, 1024, 160  # samples a second, of a frame, and between two frames of a curve (10 ms)
 BINS, CENTS, LOWEST = 360, 20.0, 1997.3794084376191  # pitches it tells apart, cents between two, cents of the first above 10 Hz
 NEAR = 2  # bins: two pitches so far apart are at most a quarter tone (50 cents) apart, the truth lying up to 10 cents from its own bin
+SURE = 0.5  # activation from which a frame counts as voiced in a curve, a threshold usual with CREPE
 WEIGHED = 4  # bins on each side of the likeliest one that the pitch is the mean of (Kim et al. 2018, equation 2)
 CONVS = tuple(f"conv{i}" for i in range(1, 7))
 HEAD = "classifier"

@@ -58,6 +58,10 @@ class Playing(QObject):
         where, self._next = (0, self._next), self._next + 1
         self._play(self.tr("Looking at a sample"), playwork.look_at, where)
 
+    def hear(self, file: Path | None = None) -> None:
+        """Both listen to the user's recording, or to the first of the held-out ones."""
+        self._play(self.tr("Listening to {name}").format(name=file.name if file else self.tr("a sample")), playwork.hear, file)
+
     def liken(self, first: str, second: str) -> None:
         """Both compare two sentences."""
         self._play(self.tr("Comparing two sentences"), playwork.liken, first, second)
@@ -65,7 +69,7 @@ class Playing(QObject):
     def put(self, sample: Sample) -> None:
         """Put one of the worst samples into the playground, and ask."""
         self._tell(put=sample)
-        if self._shot.task == "image-classification":
+        if self._shot.task in ("image-classification", "audio-classification"):
             self._play(self.tr("Looking at a sample"), playwork.look_at, sample.where)
         elif self._shot.task == "encoder":
             self.liken(*sample.put)
@@ -94,7 +98,7 @@ class Playing(QObject):
             self._tell(**{field: found, of: basis})
 
         def point(found: Any) -> None:
-            if type(found).__name__ == "Dialogue":  # compressing and calibrating tell of themselves, too
+            if type(found).__name__ in ("Dialogue", "Heard"):  # compressing and calibrating tell of themselves, too
                 show(found)
 
         self.session.engine.run(key, title, do, asked, *args, done=show, point=point, failed=self.session._fail)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.errors import BadData
 from core.job import Job
-from core.play import Ask, Dialogue, Likeness, Looked, Sample, Side
-from core.types import Plan
+from core.play import Ask, Dialogue, Heard, Likeness, Looked, Sample, Side
+from core.types import CLASSIFIERS, Plan
 
 from .work import Opened, _changed, _compressed, _threads, allowed
 
@@ -73,7 +73,7 @@ def look(asked: Asked, file: Path, job: Job) -> Looked:
 
 
 def look_at(asked: Asked, where: tuple[int, int], job: Job) -> Looked:
-    """Both look at a held-out picture (batch, row)."""
+    """Both look at a held-out picture, or listen to a frame (batch, row)."""
     from core.play.look import look as see
     from core.play.look import named
 
@@ -81,10 +81,21 @@ def look_at(asked: Asked, where: tuple[int, int], job: Job) -> Looked:
     items = _reference(asked, job).batches.items
     batch, row = where[0] % len(items), where[1]
     item = items[batch]
-    row %= len(item["pixel_values"])
+    key = CLASSIFIERS[before.network.task]
+    row %= len(item[key])
     label = named(before.network.labels, int(item["labels"][row])) if "labels" in item else ""
-    name = f"{asked.data.name if asked.data else ''} {sum(len(i['pixel_values']) for i in items[:batch]) + row + 1}"
-    return see(before, after, item["pixel_values"][row], name, job, label)
+    name = f"{asked.data.name if asked.data else ''} {sum(len(i[key]) for i in items[:batch]) + row + 1}"
+    return see(before, after, item[key][row], name, job, label)
+
+
+def hear(asked: Asked, file: Path | None, job: Job) -> Heard:
+    """Both listen to a recording, or to the first of the held-out ones; streams the growing Heard."""
+    from core.data.sounds import recordings
+    from core.play.hear import hear as listen
+
+    if file is None:
+        _reference(asked, job)  # says what is wrong with them
+    return listen(*sides(asked, job), file or recordings(asked.data or Path())[0], job)
 
 
 def liken(asked: Asked, first: str, second: str, job: Job) -> Likeness:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from core.plans import resolve
 from core.sensed import Estimate, Evaluation, Front
-from core.types import Measured, Plan, Score, Setting, Variant
+from core.types import CLASSIFIERS, Measured, Plan, Score, Setting, Variant
 
 from .late import Late
 from .scene import scene
@@ -315,7 +315,7 @@ class Pricing(QObject):
         """When no plan teaches more: what every option does to a classifier's answers, where the network is small enough for it. An edit
         stops it; what is finished is kept."""
         s = self._shot
-        if self._answered or s.sensitivity is None or s.task != "image-classification":
+        if self._answered or s.sensitivity is None or s.task not in CLASSIFIERS:
             return
 
         def done(found: pricework.Priced) -> None:

@@ -21,7 +21,7 @@ from core.formats import open_checkpoint, read, targets
 from core.formats.imatrix_file import is_imatrix
 from core.job import Job
 from core.layers import layers as layers_of
-from core.networks import Network, attach, runnable
+from core.networks import Network, attach, runnable, task_of
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.quantize import quantizers

@@ -54,7 +54,7 @@ def test_the_samples_and_recipes_are_found_in_the_installed_wheel(installed: Pat
     home = str(installed.parent)
     assert code.startswith(home)
     assert resources.startswith(home)
-    assert len(samples) == 3
+    assert len(samples) == 4
     assert all(s.startswith(home) and (Path(s) / "model.safetensors").is_file() for s in samples)
     assert {"sotu-lm.toml", "smollm2-4bit.toml", "minilm-4bit.toml"} <= set(recipes)
 

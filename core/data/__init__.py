@@ -80,7 +80,7 @@ def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = N
 
 
 def serves(path: Path) -> bool:
-    """Whether a path looks like held-out data and not like a model: by its suffix, or a folder of texts, of recordings or of pictures by class."""
+    """Whether a path looks like held-out data and not like a model: by suffix, or a folder of texts, recordings or pictures by class."""
     from .pictures import classes
 
     if not path.is_dir():

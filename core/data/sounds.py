@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadData
 from ..job import Job
-from ..pitch import BINS, RATE, WINDOW, place
+from ..pitch import BINS, RATE, WINDOW, frequency, place
 from . import Batches
 from .arrays import PER_BATCH
 
@@ -42,7 +42,8 @@ def load(path: Path, limit: int | None, job: Job) -> Batches:
     read = [_frames(f, most, all(told), seen) for f in job.track(files, "Reading recordings")]
     turns = [x for row in zip_longest(*read) for x in row if x is not None][:most]
     if len(turns) < 2:
-        raise BadData(f"{path.name} is too short to score (fewer than two frames of 64 ms{' with a voice' if all(told) else ''}); take more")
+        voiced = " with a voice" if all(told) else ""
+        raise BadData(f"{path.name} is too short to score (fewer than two frames of 64 ms{voiced}); choose a longer recording")
     x, y = torch.stack([f for f, _ in turns]), torch.tensor([at for _, at in turns])
     pairs = zip(x.split(PER_BATCH), y.split(PER_BATCH), strict=True)
     items = tuple({"input_values": a.contiguous(), **({"labels": b} if all(told) else {})} for a, b in pairs)
@@ -70,7 +71,7 @@ def _frames(file: Path, most: int, labelled: bool, seen: Any) -> list[tuple[Tens
 
 
 def samples(file: Path, seconds: float | None = None) -> Array:
-    """(samples,) float32 in [-1, 1) at 16 kHz, one channel; other rates are resampled, channels averaged. BadData for what is no PCM .wav."""
+    """(samples,) float32 in [-1, 1) at 16 kHz, one channel: rates are changed, channels averaged. BadData for what is no PCM .wav."""
     import numpy as np
 
     try:
@@ -78,7 +79,8 @@ def samples(file: Path, seconds: float | None = None) -> Array:
             rate, wide, channels = w.getframerate(), w.getsampwidth(), w.getnchannels()
             raw = w.readframes(w.getnframes() if seconds is None else min(w.getnframes(), int(seconds * rate) + 1))
     except (wave.Error, EOFError, OSError, RuntimeError) as e:
-        raise BadData(f"{file.name} can't be read as a recording ({str(e) or 'it ends too early'}); save it as .wav with 16-bit PCM") from None
+        why = str(e) or "it ends too early"
+        raise BadData(f"{file.name} can't be read as a recording ({why}); save it as .wav with 16-bit PCM") from None
     whole = len(raw) // (wide * channels) * wide * channels
     if not whole or rate <= 0:
         raise BadData(f"{file.name} holds no sound; choose another recording")
@@ -145,7 +147,8 @@ def _table(file: Path) -> tuple[Array, Array]:
         raise BadData(f"{file.name} is no table of pitches; write lines of seconds and Hz: 0.01,220.5")
     voiced = found[found[:, 1] > 0, 1]
     if len(voiced) and not 0 <= round(place(voiced.min())) <= round(place(voiced.max())) < BINS:
-        raise BadData(f"{file.name}: pitches run from {voiced.min():.4g} to {voiced.max():.4g} Hz, and CREPE knows 31.7 to 2006 Hz; mend it")
+        found_at = f"pitches run from {voiced.min():.4g} to {voiced.max():.4g} Hz"
+        raise BadData(f"{file.name}: {found_at}, and CREPE knows {frequency(0):.4g} to {frequency(BINS - 1):.4g} Hz; mend it")
     return found[:, 0], found[:, 1]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 from typing import TYPE_CHECKING, Any
 
 from ..networks import Network
+from ..pitch import SURE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,13 +91,55 @@ class Class:
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What both see in one picture: the five likeliest classes of each, together."""
+    """What both see in one picture (or hear in one frame of sound, drawn as a picture): the five likeliest classes of each, together."""
 
     name: str
     picture: np.ndarray[Any, Any]  # (height, width, 1 or 3) uint8, as the network is given it
     classes: tuple[Class, ...]
     kl: float
     label: str = ""  # the right one, where it is known
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One frame of a recording: Hz and activation (0 to 1) of both, and the strongest pitches of each."""
+
+    kl: float
+    before: float
+    after: float
+    sure: float
+    sure_after: float
+    likeliest: tuple[tuple[str, float], ...] = ()
+    likeliest_after: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What both hear in a recording; grows while they listen."""
+
+    name: str
+    first: float  # seconds: the middle of the first frame
+    step: float  # between two
+    instants: tuple[Instant, ...] = ()
+    whole: bool = False
+
+    @property
+    def mean(self) -> float:
+        """KL a frame, in nats."""
+        return sum(n.kl for n in self.instants) / max(1, len(self.instants))
+
+    @property
+    def apart(self) -> float | None:
+        """Cents between both where both hear a voice, in the median; None where there is none."""
+        found = sorted(abs(1200 * log2(n.after / n.before)) for n in self.instants if min(n.sure, n.sure_after) >= SURE)
+        return found[len(found) // 2] if found else None
+
+    @property
+    def alike(self) -> float:
+        """Share of frames in which both hear one pitch within a quarter tone, or both none."""
+        same = [n for n in self.instants if (n.sure >= SURE) == (n.sure_after >= SURE)
+                and (n.sure < SURE or abs(1200 * log2(n.after / n.before)) <= 50)]  # fmt: skip
+        return len(same) / max(1, len(self.instants))
 
 
 @dataclass(frozen=True)

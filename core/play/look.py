@@ -10,6 +10,7 @@ from ..data import pictures
 from ..errors import BadData
 from ..evaluate import answer, compare
 from ..job import Job
+from ..types import CLASSIFIERS
 from . import Class, Likeness, Looked, Side
 
 if TYPE_CHECKING:
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOP = 5
+WAVE = 64  # pixels a side of a drawn frame
 
 
 def look(before: Side, after: Side, pixels: Tensor, name: str, job: Job, label: str = "") -> Looked:
-    """What both see in pixels (channels, height, width), prepared for the network."""
-    item = {"pixel_values": pixels[None]}
+    """What both see in pixels (channels, height, width), or hear in a frame (samples,), prepared for the network."""
+    task = before.network.task
+    item = {CLASSIFIERS[task]: pixels[None]}
     a, b = (answer(s.network, s.weights, item, job)[0] for s in (before, after))
-    kl = float(compare("image-classification", a[None], b[None], {})["kl"])
+    kl = float(compare(task, a[None], b[None], {})["kl"])
     p, q = a.exp(), b.exp()
     most = min(TOP, len(p))
     first = p.topk(most).indices.tolist()
@@ -50,13 +53,28 @@ def named(labels: tuple[str, ...], at: int) -> str:
 
 
 def shown(pixels: Tensor) -> np.ndarray[Any, Any]:
-    """(height, width, 1 or 3) uint8: what the network is given, from its darkest to its brightest value."""
+    """(height, width, 1 or 3) uint8: what the network is given, from its darkest to its brightest value; a frame of sound is drawn."""
     import numpy as np
 
+    if pixels.ndim == 1:
+        return wave(pixels)
     low, high = float(pixels.min()), float(pixels.max())
     scaled = (pixels - low) * (255 / max(high - low, 1e-12))
     found: np.ndarray[Any, Any] = scaled.round().byte().permute(1, 2, 0).numpy()
     return np.ascontiguousarray(found[:, :, :3] if found.shape[2] >= 3 else found[:, :, :1])
+
+
+def wave(frame: Tensor) -> np.ndarray[Any, Any]:
+    """(WAVE, WAVE, 1) uint8: a frame's samples from left to right, each column from its least to its greatest."""
+    import torch
+
+    columns = frame[: len(frame) // WAVE * WAVE].view(WAVE, -1)
+    most = float(frame.abs().max()) or 1.0
+    low, high = (((WAVE - 1) / 2 * (1 - x / most)).round() for x in (columns.amax(1), columns.amin(1)))
+    rows = torch.arange(WAVE)[:, None]
+    inked = (rows >= low) & (rows <= high)
+    found: np.ndarray[Any, Any] = (255 - 215 * inked.int()).byte()[..., None].numpy()
+    return found
 
 
 def liken(before: Side, after: Side, first: str, second: str, job: Job) -> Likeness:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluate import Reference, answer, compare
 from ..job import Job
+from ..types import CLASSIFIERS
 from . import Sample, Side
 from .look import named, shown
 
@@ -18,11 +19,11 @@ SHORT = 160  # characters of a passage in the list
 
 
 def worst(reference: Reference, after: Side, job: Job, most: int = MOST) -> tuple[Sample, ...]:
-    """The samples that lose most, dearest first: pictures, sentences, or passages of 32 tokens with all of their window before them."""
+    """The samples that lose most, dearest first: pictures, frames, sentences, or passages of 32 tokens with their window before them."""
     import torch
 
     task = reference.network.task
-    find = {"causal-lm": _passages, "image-classification": _pictures}.get(task)
+    find = {"causal-lm": _passages, **dict.fromkeys(CLASSIFIERS, _pictures)}.get(task)
     with torch.inference_mode():
         if find is None:
             return _sentences(reference, after, job, most)
@@ -55,7 +56,7 @@ def _pictures(network: Any, batch: int, item: dict[str, Tensor], a: Tensor, b: T
     for row, loss in enumerate(kl.tolist()):
         note = named(labels, seen[row]) if seen[row] == now[row] else f"{named(labels, seen[row])} → {named(labels, now[row])}"
         text = named(labels, right[row]) if right else f"{batch + 1}.{row + 1}"
-        out.append(Sample((batch, row), loss, text, note, (), shown(item["pixel_values"][row])))
+        out.append(Sample((batch, row), loss, text, note, (), shown(item[CLASSIFIERS[network.task]][row])))
     return out
 
 

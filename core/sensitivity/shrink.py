@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..posterior import Array
 
 NUMBER = re.compile(r"\.(\d+)\.")
-PRIOR = {"causal-lm": 0.12, "image-classification": 0.3, "audio-classification": 0.3, "encoder": 0.03}  # nats (or 1 - cosine) per unit of error: bundled and real models
+# nats (or 1 - cosine) per unit of error: bundled and real models
+PRIOR = {"causal-lm": 0.12, "image-classification": 0.3, "audio-classification": 0.3, "encoder": 0.03}
 LOOSE = 0.9  # deviation of its logarithm
 STRAYS = 0.15  # deviation of log alpha that remains however well it is measured: other methods err in other directions
 LEAST = 0.3  # layers of one kind differ at least that much in log alpha

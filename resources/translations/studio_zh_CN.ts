@@ -148,8 +148,8 @@
       <translation>两部分合计的词元、句子或图像数；默认：16384 个词元、512 个句子、256 张图像</translation>
     </message>
     <message>
-      <source>Your own text or images ({suffixes}); or drop them here</source>
-      <translation>你自己的文本或图像（{suffixes}）；也可拖放到这里</translation>
+      <source>Own text, images or sounds ({suffixes}); or drop them here</source>
+      <translation>您自己的文本、图像或录音（{suffixes}）；也可拖放到这里</translation>
     </message>
     <message>
       <source>A folder of texts, or of pictures in one subfolder per class</source>
@@ -228,8 +228,8 @@
       <translation>各层校准所处的位置</translation>
     </message>
     <message>
-      <source>Text, images or importance matrix ({suffixes})</source>
-      <translation>文本、图像或重要性矩阵 ({suffixes})</translation>
+      <source>Text, images, recordings or importance matrix ({suffixes})</source>
+      <translation>文本、图像、录音或重要性矩阵（{suffixes}）</translation>
     </message>
     <message>
       <source>Calibration data</source>
@@ -814,6 +814,81 @@
     <message>
       <source>Method</source>
       <translation>方法</translation>
+    </message>
+  </context>
+  <context>
+    <name>Hear</name>
+    <message>
+      <source>Recording…</source>
+      <translation>录音…</translation>
+    </message>
+    <message>
+      <source>Sample</source>
+      <translation>样本</translation>
+    </message>
+    <message>
+      <source>Pitch</source>
+      <translation>音高</translation>
+    </message>
+    <message>
+      <source>seconds</source>
+      <translation>秒</translation>
+    </message>
+    <message>
+      <source>Hz</source>
+      <translation>Hz</translation>
+    </message>
+    <message>
+      <source>KL per frame</source>
+      <translation>每帧的 KL</translation>
+    </message>
+    <message>
+      <source>One cell every 10 ms: how far the variant's answer is from the original's.</source>
+      <translation>每 10 毫秒一格：变体的回答与原模型相差多远。</translation>
+    </message>
+    <message>
+      <source>The likeliest pitches of both</source>
+      <translation>两者认为最可能的音高</translation>
+    </message>
+    <message>
+      <source>The first recording of the held-out data</source>
+      <translation>留出数据中的第一段录音</translation>
+    </message>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
+    </message>
+    <message>
+      <source>KL {kl} nats, measured</source>
+      <translation>KL {kl} 奈特（实测）</translation>
+    </message>
+    <message>
+      <source>Choose a recording (.wav) of a voice, or drop one here.</source>
+      <translation>选择一段人声录音（.wav），或拖放到这里。</translation>
+    </message>
+    <message>
+      <source>KL {kl} nats a frame, measured</source>
+      <translation>每帧 KL {kl} nat，实测</translation>
+    </message>
+    <message>
+      <source>{share} of the frames alike (within a quarter tone, or no voice)</source>
+      <translation>{share} 的帧一致（相差不到四分之一音，或都无人声）</translation>
+    </message>
+    <message>
+      <source>{cents} cents apart in the median</source>
+      <translation>中位数相差 {cents} 音分</translation>
+    </message>
+    <message>
+      <source>Choose a recording…</source>
+      <translation>选择录音…</translation>
+    </message>
+    <message>
+      <source>Recordings (*.wav)</source>
+      <translation>录音 (*.wav)</translation>
     </message>
   </context>
   <context>
@@ -1588,8 +1663,8 @@
       <translation>两者差别最大的样本</translation>
     </message>
     <message>
-      <source>This network is for none of what can be tried here: prompts, pictures, sentences.</source>
-      <translation>此网络不适用于这里能试的内容：提示、图片、句子。</translation>
+      <source>This network is for none of what can be tried here: prompts, pictures, recordings, sentences.</source>
+      <translation>此网络不适用于这里可试的内容：提示词、图片、录音、句子。</translation>
     </message>
     <message>
       <source>The plan changes nothing yet: both are the original.</source>
@@ -1628,6 +1703,10 @@
       <translation>每词元 KL，每段 32 个词元</translation>
     </message>
     <message>
+      <source>KL a frame of 64 ms</source>
+      <translation>每 64 毫秒一帧的 KL</translation>
+    </message>
+    <message>
       <source>{unit}, dearest first</source>
       <translation>{unit}，损失最大者在前</translation>
     </message>
@@ -1653,6 +1732,14 @@
     <message>
       <source>Looking at a sample</source>
       <translation>正在查看样本</translation>
+    </message>
+    <message>
+      <source>Listening to {name}</source>
+      <translation>正在聆听 {name}</translation>
+    </message>
+    <message>
+      <source>a sample</source>
+      <translation>一个样本</translation>
     </message>
     <message>
       <source>Comparing two sentences</source>
@@ -1741,8 +1828,8 @@
       <translation>停止并丢弃本次训练；“暂停”则会保留</translation>
     </message>
     <message>
-      <source>Your own text or images to learn from ({suffixes})</source>
-      <translation>用于学习的自有文本或图像（{suffixes}）</translation>
+      <source>Your own text, images or recordings to learn from ({suffixes})</source>
+      <translation>用于学习的您自己的文本、图像或录音（{suffixes}）</translation>
     </message>
     <message>
       <source>A folder of texts, or of pictures in one subfolder per class</source>
@@ -1765,8 +1852,8 @@
       <translation>用于学习的词元、句子或图像数；每第八份留作检验</translation>
     </message>
     <message>
-      <source>Text or images ({suffixes})</source>
-      <translation>文本或图像 ({suffixes})</translation>
+      <source>Text, images or recordings ({suffixes})</source>
+      <translation>文本、图像或录音（{suffixes}）</translation>
     </message>
     <message>
       <source>Training data</source>
@@ -2596,8 +2683,8 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>选择数据…</translation>
     </message>
     <message>
-      <source>Text or images ({suffixes})</source>
-      <translation>文本或图像 ({suffixes})</translation>
+      <source>Text, images or recordings ({suffixes})</source>
+      <translation>文本、图像或录音（{suffixes}）</translation>
     </message>
     <message>
       <source>Held-out data</source>
@@ -3053,12 +3140,12 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>设置所选层（或整个模型）每个权重的位数；16 表示保持原样</translation>
     </message>
     <message>
-      <source>Held-out samples in a folder: .txt files, or pictures in one subfolder per class</source>
-      <translation>文件夹中的留出样本：.txt 文件，或每类一个子文件夹的图片</translation>
+      <source>Held-out samples in a folder: .txt files, recordings (.wav), or pictures in one subfolder per class</source>
+      <translation>文件夹中的留出样本：.txt 文件、录音（.wav），或按类别分子文件夹的图片</translation>
     </message>
     <message>
-      <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels for classifiers</source>
-      <translation>用于评测的留出样本：语言模型用 .txt、.jsonl 或 .csv，分类器用含图像和标签的 .npz</translation>
+      <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels or .wav for classifiers</source>
+      <translation>用于评分的留出样本：语言模型用 .txt、.jsonl 或 .csv，分类器用含图像与标签的 .npz 或 .wav</translation>
     </message>
     <message>
       <source>Leave the studio</source>
@@ -3428,12 +3515,12 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>校准统计块</translation>
     </message>
     <message>
-      <source>Calibrated on the images of {0} after the {1} that are scored</source>
-      <translation>用 {0} 中评分的 {1} 张之后的图像校准</translation>
-    </message>
-    <message>
       <source>Calibrated on the part of {0} after what is scored</source>
       <translation>用 {0} 中评分部分之后的内容校准</translation>
+    </message>
+    <message>
+      <source>Calibrated on the {0} of {1} after the {2} that are scored</source>
+      <translation>以 {1} 中评分用的 {2} 个之后的 {0} 校准</translation>
     </message>
     <message>
       <source>Calibrated on {0}</source>
@@ -3616,12 +3703,12 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>评测</translation>
     </message>
     <message>
-      <source>Every image of the held-out file is scored, so none is left to calibrate on; choose a calibration file (.npz)</source>
-      <translation>留出文件中的图像全部用于评测，没有剩余可供校准；请选择校准文件（.npz）</translation>
-    </message>
-    <message>
       <source>Every layer is held or protected, so there is nothing to search; let go of some</source>
       <translation>所有层都被固定或保护，没有可搜索的；请放开一些</translation>
+    </message>
+    <message>
+      <source>Every sample of the held-out file is scored, so none is left to calibrate on; choose a calibration file ({0})</source>
+      <translation>留出文件的样本全部用于评分，没有剩余可供校准；请选择校准文件（{0}）</translation>
     </message>
     <message>
       <source>Every weight -s, 0 or s with one s per group, kept as 2-bit codes (Li et al. 2016, arXiv 1605.04711), solved like `slim`.
@@ -3872,10 +3959,6 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>与原模型的 KL 散度</translation>
     </message>
     <message>
-      <source>KL {0} nats a token, allowed {1}; {2} of the choices alike</source>
-      <translation>每词元 KL {0} nat，允许 {1}；{2} 的选择相同</translation>
-    </message>
-    <message>
       <source>Keep the N largest of every M neighbouring weights (Mishra et al. 2021); any amount above 0 turns the pattern on.</source>
       <translation>每 M 个相邻权重只保留最大的 N 个（Mishra 等，2021）；比例大于 0 即启用该模式。</translation>
     </message>
@@ -3894,6 +3977,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Linear layers in integers from end to end: weights int8 per output channel, activations scaled per token when the layer runs (Zafrir et al. 2019, Q8BERT; Yao et al. 2022, ZeroQuant). Measured here with the activations quantized; a file holds the weights alone.</source>
       <translation>线性层全程整数运算：权重按输出通道 int8，激活在运行时按词元缩放（Zafrir 等，2019，Q8BERT；Yao 等，2022，ZeroQuant）。这里的评测已量化激活；文件中只存权重。</translation>
+    </message>
+    <message>
+      <source>Listening</source>
+      <translation>正在聆听</translation>
     </message>
     <message>
       <source>LoRA rank</source>
@@ -4032,6 +4119,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>每步份数</translation>
     </message>
     <message>
+      <source>Pitch accuracy</source>
+      <translation>音高准确率</translation>
+    </message>
+    <message>
       <source>Plain safetensors: loads everywhere; pruned and quantized values are rounded in place, so that bytes fall only with the type.</source>
       <translation>普通 safetensors，随处可加载；剪枝和量化后的值原位存储，因此只有改变数据类型才会减小字节数。</translation>
     </message>
@@ -4106,6 +4197,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Reading pictures</source>
       <translation>读取图片</translation>
+    </message>
+    <message>
+      <source>Reading recordings</source>
+      <translation>正在读取录音</translation>
     </message>
     <message>
       <source>Reading the calibration data</source>
@@ -5272,6 +5367,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>负对数似然，按每个 UTF-8 字节的比特数计；可在不同分词器之间比较</translation>
     </message>
     <message>
+      <source>networks that hear are traced into ONNX alone; export it as ONNX, or as dense safetensors</source>
+      <translation>听觉网络只能追踪为 ONNX；请导出为 ONNX 或稠密 safetensors</translation>
+    </message>
+    <message>
       <source>no NVIDIA driver answers ({0}); install it, or go without a meter</source>
       <translation>没有 NVIDIA 驱动应答（{0}）；请安装，或不用电表</translation>
     </message>
@@ -5302,6 +5401,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>not tried: {0} doesn't know {1}</source>
       <translation>未尝试：{0} 不认识 {1}</translation>
+    </message>
+    <message>
+      <source>one frame of {0} samples</source>
+      <translation>一帧 {0} 个采样点</translation>
     </message>
     <message>
       <source>one image of {0} pixels a side</source>
@@ -5474,6 +5577,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>share of tokens or samples whose best answer is the original's</source>
       <translation>首选答案与原模型相同的词元或样本比例</translation>
+    </message>
+    <message>
+      <source>share of voiced frames whose pitch is heard within a quarter tone (50 cents)</source>
+      <translation>有声帧中音高判断误差在四分之一音（50 音分）以内的比例</translation>
     </message>
     <message>
       <source>source</source>
@@ -5676,6 +5783,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>无法读取 {0}（{1}）；请修复或删除它</translation>
     </message>
     <message>
+      <source>{0} can't be read as a recording ({1}); save it as .wav with 16-bit PCM</source>
+      <translation>{0} 无法作为录音读取（{1}）；请存为 16 位 PCM 的 .wav</translation>
+    </message>
+    <message>
       <source>{0} can't be read as a table ({1}); save it again as comma-separated UTF-8</source>
       <translation>{0} 无法作为表格读取（{1}）；请另存为逗号分隔的 UTF-8</translation>
     </message>
@@ -5796,8 +5907,12 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 含有 NaN 或无穷大的权重；请修复模型文件，或在方案中排除该层</translation>
     </message>
     <message>
-      <source>{0} holds no images beyond the {1} that are scored; choose a calibration file (.npz)</source>
-      <translation>{0} 中除用于评测的 {1} 张外没有其他图像；请选择校准文件（.npz）</translation>
+      <source>{0} holds no sound; choose another recording</source>
+      <translation>{0} 中没有声音；请选择其他录音</translation>
+    </message>
+    <message>
+      <source>{0} holds no {1} beyond the {2} that are scored; choose a calibration file ({3})</source>
+      <translation>{0} 在评分用的 {2} 个之外没有更多 {1}；请选择校准文件（{3}）</translation>
     </message>
     <message>
       <source>{0} holds values that {1} can't (F16 ends at 65504); export as BF16 or F32.</source>
@@ -5852,6 +5967,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>没有 {0} 这种度量；可用的有 {1}</translation>
     </message>
     <message>
+      <source>{0} is no table of pitches ({1}); write lines of seconds and Hz: 0.01,220.5</source>
+      <translation>{0} 不是音高表（{1}）；请逐行写秒数与 Hz：0.01,220.5</translation>
+    </message>
+    <message>
+      <source>{0} is no table of pitches; write lines of seconds and Hz: 0.01,220.5</source>
+      <translation>{0} 不是音高表；请逐行写秒数与 Hz：0.01,220.5</translation>
+    </message>
+    <message>
       <source>{0} is not UTF-8 text (byte {1}); convert it to UTF-8 first</source>
       <translation>{0} 不是 UTF-8 文本（第 {1} 字节）；请先转换为 UTF-8</translation>
     </message>
@@ -5872,6 +5995,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 不是 {1} 所担保的服务器（{2}）；请重新获取它的 ca.pem</translation>
     </message>
     <message>
+      <source>{0} is shorter than one frame of {1} ms; choose a longer recording</source>
+      <translation>{0} 短于一帧（{1} 毫秒）；请选择更长的录音</translation>
+    </message>
+    <message>
       <source>{0} is the importance matrix of another model: {1}; choose the one made of {2}</source>
       <translation>{0} 是另一个模型的重要性矩阵：{1}；请选由 {2} 生成的那个</translation>
     </message>
@@ -5890,6 +6017,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is too short to score (1 token); choose a longer text</source>
       <translation>{0} 太短，无法评测（只有 1 个词元）；请选择更长的文本</translation>
+    </message>
+    <message>
+      <source>{0} is too short to score (fewer than two frames of 64 ms{1}); choose a longer recording</source>
+      <translation>{0} 太短，无法评分（不足两帧 64 毫秒{1}）；请选择更长的录音</translation>
     </message>
     <message>
       <source>{0} knob {1}: {2} has no knob {3}{4}</source>
@@ -5948,6 +6079,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 应为 {1}，文件中为 {2}；请检查工厂函数构建的是否是该模型</translation>
     </message>
     <message>
+      <source>{0} should be {1} behind the layers before it and is {2}; restore the file</source>
+      <translation>{0} 按前面各层应为 {1}，实为 {2}；请恢复该文件</translation>
+    </message>
+    <message>
       <source>{0} stored tensors have no place in the network and do not count in its score: {1}</source>
       <translation>有 {0} 个已存储的张量不属于该网络，不计入评测：{1}</translation>
     </message>
@@ -5962,10 +6097,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} tells neither energy nor charge; go without a meter</source>
       <translation>{0} 既不提供能量也不提供电量；请不用电表</translation>
-    </message>
-    <message>
-      <source>{0} tokens/s read, {1} written, measured on this machine with 1 thread</source>
-      <translation>读取 {0} 词元/秒，写出 {1} 词元/秒（本机 1 线程实测）</translation>
     </message>
     <message>
       <source>{0} was changed</source>
@@ -6112,6 +6243,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：该文件夹中没有 .txt 文件；请选择存放 UTF-8 文本的文件夹</translation>
     </message>
     <message>
+      <source>{0}: no .wav file in this folder; choose a folder of recordings</source>
+      <translation>{0}：此文件夹中没有 .wav 文件；请选择录音文件夹</translation>
+    </message>
+    <message>
       <source>{0}: no certificate can be read from it ({1}); give the ca.pem that the server's owner made</source>
       <translation>{0}：读不出证书（{1}）；请使用服务器主人生成的 ca.pem</translation>
     </message>
@@ -6232,6 +6367,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：此导出是单个文件；请选择以 {1} 结尾的名称。</translation>
     </message>
     <message>
+      <source>{0}: this network is for {1} and can't listen; open a network that hears, such as CREPE</source>
+      <translation>{0}：此网络用于 {1}，不能聆听；请打开听觉网络，例如 CREPE</translation>
+    </message>
+    <message>
       <source>{0}: this network is for {1} and can't look at pictures; open a classifier</source>
       <translation>{0}：此网络用于 {1}，不能看图片；请打开分类器</translation>
     </message>
@@ -6282,6 +6421,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1} has a shape or place that is no number; get the file again</source>
       <translation>{0}：{1} 的形状或位置不是数字；请重新获取该文件</translation>
+    </message>
+    <message>
+      <source>{0}: {1} has no .csv with its pitch beside it and others have; give all of them one, or none</source>
+      <translation>{0}：{1} 旁没有音高 .csv，而其他录音有；请全部提供或全部不提供</translation>
     </message>
     <message>
       <source>{0}: {1} has squares that are negative or not finite; make it again with llama-imatrix or slim imatrix</source>
@@ -6354,6 +6497,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: {1}() returned a {2}, not a torch.nn.Module; return the network</source>
       <translation>{0}：{1}() 返回了 {2}，而不是 torch.nn.Module；请返回网络</translation>
+    </message>
+    <message>
+      <source>{0}: {1}, and CREPE knows {2} to {3} Hz; mend it</source>
+      <translation>{0}：{1}，而 CREPE 只认 {2} 到 {3} Hz；请修正</translation>
     </message>
     <message>
       <source>{0}: {1}: {2}; correct it and try again</source>

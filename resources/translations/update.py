@@ -25,7 +25,7 @@ WORDS = HERE / "zh_CN.json"  # English -> Chinese, kept by hand
 SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for words.said
 TELLING = (  # they answer with a sentence
     "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images",
-    "unfit", "detail", "_foreign", "_unknown", "unsafe", "_odd", "_random", "cannot", "offer", "_agrees",
+    "unfit", "detail", "_foreign", "_unknown", "unsafe", "_odd", "_random", "cannot", "offer", "_same",
     "told", "_worded", "_fixed", "unlike", "_words", "_classes", "_pictures",
 )  # fmt: skip
 SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence

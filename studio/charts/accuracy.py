@@ -20,7 +20,7 @@ from ..snapshot import Snapshot
 from ..words import word
 from . import charts
 
-ORDER = ("perplexity", "top1", "cosine", "kl", "agreement", "bits_per_byte")
+ORDER = ("perplexity", "top1", "pitch", "cosine", "kl", "agreement", "bits_per_byte")
 
 
 @charts("accuracy")

@@ -80,7 +80,7 @@ class Calibration(QWidget):
         self.tokens.setSpecialValueText(self.tr("as usual"))
         self.tokens.setAccessibleName(self.tr("Calibration samples"))
         self.tokens.setToolTip(self.tr("Tokens, sentences or images for both parts; as usual: 16384 tokens, 512 sentences, 256 images"))
-        self.file.setToolTip(self.tr("Your own text or images ({suffixes}); or drop them here").format(suffixes=", ".join(SUFFIXES)))
+        self.file.setToolTip(self.tr("Own text, images or sounds ({suffixes}); or drop them here").format(suffixes=", ".join(SUFFIXES)))
         self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
         self.back.setToolTip(self.tr("What the scored data leaves over, else the bundled text"))
         self.measure.setToolTip(self.tr("What each layer meets, and the error of the selected one (else of the widest) against samples"))
@@ -168,7 +168,8 @@ class Calibration(QWidget):
         self.session.set_calibration(replace(self.session.snapshot.feed, **changes))
 
     def _choose_file(self) -> None:
-        masks = self.tr("Text, images or importance matrix ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in (*SUFFIXES, *MATRICES)))
+        suffixes = " ".join(f"*{s}" for s in (*SUFFIXES, *MATRICES))
+        masks = self.tr("Text, images, recordings or importance matrix ({suffixes})").format(suffixes=suffixes)
         path, _ = QFileDialog.getOpenFileName(self, self.tr("Calibration data"), "", masks)
         if path:
             self._feed(path=Path(path))

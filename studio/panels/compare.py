@@ -15,7 +15,7 @@ from . import panels
 
 KEY = int(Qt.ItemDataRole.UserRole) + 1  # the number behind a cell's text
 LAYER = KEY + 1  # the layer of a cell's row
-SHOWN = ("perplexity", "top1", "cosine", "kl")
+SHOWN = ("perplexity", "top1", "pitch", "cosine", "kl")
 
 
 class Cell(QTableWidgetItem):

@@ -30,7 +30,7 @@ from ..snapshot import Snapshot
 from ..words import said, word
 from . import panels
 
-ORDER = ("perplexity", "top1", "cosine", "kl")
+ORDER = ("perplexity", "top1", "pitch", "cosine", "kl")
 LAYER = int(Qt.ItemDataRole.UserRole) + 1
 
 

@@ -17,7 +17,7 @@ from studio.snapshot import Snapshot
 from studio.theme import colour, tabular
 from studio.words import word
 
-FIRST = ("perplexity", "top1", "cosine")  # the figure people know, then KL beside it
+FIRST = ("perplexity", "top1", "pitch", "cosine")  # the figure people know, then KL beside it
 
 
 @panels("history")
@@ -109,7 +109,8 @@ def short(score: Score | None) -> str:
     if score is None:
         return ""
     found = [(k, score.metrics[k]) for k in FIRST if k in score.metrics][:1]
-    out = [f"{numbers.percent(m.value)}" if k == "top1" else f"{word(METRICS[k][0])} {numbers.significant(m.value)}" for k, m in found]
+    shares = ("top1", "pitch")
+    out = [f"{numbers.percent(m.value)}" if k in shares else f"{word(METRICS[k][0])} {numbers.significant(m.value)}" for k, m in found]
     return ", ".join(out + ([f"KL {numbers.significant(score.metrics['kl'].value)}"] if "kl" in score.metrics else []))
 
 

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from .. import numbers
+from ..hear import Hear
 from ..look import Liken, Look, image
 from ..session import Session
 from ..snapshot import Snapshot
@@ -29,7 +30,7 @@ from . import panels
 if TYPE_CHECKING:
     from core.play import Sample
 
-PAGES = {"causal-lm": 1, "image-classification": 2, "encoder": 3}
+PAGES = {"causal-lm": 1, "image-classification": 2, "encoder": 3, "audio-classification": 4}
 THUMB = 28  # pixels
 
 
@@ -47,9 +48,9 @@ class Playground(QWidget):
         self._put: Sample | None = None
         self._open: Any = None
         self.why = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignTop)
-        self.talk, self.look, self.liken = Talk(session), Look(session), Liken(session)
+        self.talk, self.look, self.liken, self.hear = Talk(session), Look(session), Liken(session), Hear(session)
         self.pages = QStackedWidget()
-        for page in (self.why, self.talk, self.look, self.liken):
+        for page in (self.why, self.talk, self.look, self.liken, self.hear):
             self.pages.addWidget(page)
         self.stale = QLabel(wordWrap=True)
         self.stale.setEnabled(False)
@@ -95,7 +96,8 @@ class Playground(QWidget):
         s = snapshot
         page = 0 if s.runnable else PAGES.get(s.task or "", 0)
         self.pages.setCurrentIndex(page)
-        self.why.setText(said(s.runnable) or self.tr("This network is for none of what can be tried here: prompts, pictures, sentences."))
+        none = self.tr("This network is for none of what can be tried here: prompts, pictures, recordings, sentences.")
+        self.why.setText(said(s.runnable) or none)
         if page:
             part: Any = self.pages.currentWidget()
             part.draw(s)
@@ -126,6 +128,7 @@ class Playground(QWidget):
         if s.play.worst is None:
             return self.tr("What the average hides: single samples may suffer most. A click puts one into the playground.")
         units = {"causal-lm": self.tr("KL a token, passages of 32 tokens"), "encoder": "1 − cosine"}
+        units["audio-classification"] = self.tr("KL a frame of 64 ms")
         text = self.tr("{unit}, dearest first").format(unit=units.get(s.task or "", self.tr("KL a picture")))
         return text if s.play.worst_of == s.basis else f"{text}; " + self.tr("of another plan")
 

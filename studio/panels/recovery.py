@@ -68,7 +68,7 @@ class Recovery(QWidget):
             self.way.setItemData(self.way.count() - 1, about(method), Qt.ItemDataRole.ToolTipRole)
         self.way.setAccessibleName(self.tr("Way to train"))
         self.cancel.setToolTip(self.tr("Stop and forget this training; Pause keeps it"))
-        self.file.setToolTip(self.tr("Your own text or images to learn from ({suffixes})").format(suffixes=", ".join(SUFFIXES)))
+        self.file.setToolTip(self.tr("Your own text, images or recordings to learn from ({suffixes})").format(suffixes=", ".join(SUFFIXES)))
         self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
         self.back.setToolTip(self.tr("Learn from the calibration data, taught by the original"))
         self.teacher.setMenu(self._teachers())
@@ -136,7 +136,7 @@ class Recovery(QWidget):
         self.session.training.choose(replace(self.session.snapshot.feed, **changes))
 
     def _choose_file(self) -> None:
-        masks = self.tr("Text or images ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
+        masks = self.tr("Text, images or recordings ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
         path, _ = QFileDialog.getOpenFileName(self, self.tr("Training data"), "", masks)
         if path:
             self._feed(train=Path(path))

@@ -14,6 +14,8 @@ from .. import numbers, settings, theme
 from ..session import Session
 from ..words import word
 
+ICONS = {"causal-lm": "text", "audio-classification": "sound"}
+
 
 class Card(QPushButton):
     """One sample: title, what it is, and how good it is before anything is done to it."""
@@ -23,12 +25,12 @@ class Card(QPushButton):
         title = sample.title_zh if chinese else sample.title
         self.setAccessibleName(title)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        self.setMinimumHeight(self.fontMetrics().height() * 13)
+        self.setMinimumHeight(self.fontMetrics().height() * 16)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 14, 16, 14)
         picture = QLabel()
-        picture.setPixmap(theme.icon("text" if sample.task == "causal-lm" else "image", "accent").pixmap(QSize(24, 24)))
+        picture.setPixmap(theme.icon(ICONS.get(sample.task, "image"), "accent").pixmap(QSize(24, 24)))
         column.addWidget(picture)
         for text, role in ((title, "title"), (sample.summary_zh if chinese else sample.summary, ""), (_score(sample), "muted")):
             label = QLabel(text, wordWrap=True)
@@ -135,5 +137,5 @@ def _score(sample: Sample) -> str:
     metric = sample.score["metric"]
     label = word(METRICS[metric][0]) if metric in METRICS else metric
     value = float(sample.score["value"])
-    shown = numbers.percent(value) if metric in ("top1", "agreement") else numbers.significant(value)
+    shown = numbers.percent(value) if metric in ("top1", "pitch", "agreement") else numbers.significant(value)
     return QCoreApplication.translate("Welcome", "{metric} {value}, uncompressed").format(metric=label, value=shown)

