@@ -33,7 +33,7 @@ def load(path: Path, limit: int | None, job: Job) -> Batches:
     Frames do not overlap, so that those beyond a limit were not scored and each counts for itself."""
     import torch
 
-    files = recordings(path)
+    files = recordings(path)[: limit or MOST]
     seen, most = hashlib.sha256(repr(limit).encode()), limit or MOST
     told = [f.with_suffix(".csv").is_file() for f in files]
     if any(told) and not all(told):
