@@ -312,8 +312,8 @@ def _speed(ours: Callable[[], Any], plain: Callable[[], Any] | None, batch: Mapp
             _ = run() if run else None
             times.append(time.process_time() - start)
     before, after = (statistics.median(t[1:]) for t in took)
-    key, shape = next((k, v.shape) for k, v in batch.items())
-    n, unit = (shape[0], {"pixel_values": "images", "input_values": "frames"}[key]) if key != "input_ids" else (prod(shape), "tokens")
+    shape, single = next(iter(batch.values())).shape, {"pixel_values": "images", "input_values": "frames"}
+    n, unit = next(((shape[0], single[k]) for k in batch if k in single), (prod(shape), "tokens"))
     beside = f" ({1e3 * before:.3g} ms in float32: {before / after:.2f}x)" if plain else ""
     rate = f"{n / after:.0f} {unit}/s with 1 thread, measured on this machine"
     return Check("speed", True, f"{1e3 * after:.3g} ms for {n} {unit}{beside}, {rate}")
