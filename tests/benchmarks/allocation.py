@@ -46,7 +46,7 @@ Row = dict[str, Any]
 FEW = (2, 3, 4)
 SEEDS = (0, 1)
 GROUPS = {"smollm2": (128, 0), "sotu-lm": (64, 128, 0), "fashion-vit": (64, 0), "digits-cnn": (0,)}  # 0: a scale a row
-MUCH, LITTLE = (2, 4), (1, 0)  # rounds of refining, and swaps run in each: on SmolLM2 each would take a minute
+MUCH, LITTLE = (2, 4), (3, 0)  # rounds of refining, and swaps run in each: on SmolLM2 each would take a minute
 BUNDLED = ("sotu-lm", "fashion-vit", "digits-cnn")
 
 
@@ -155,8 +155,7 @@ def run(case: Case, averages: tuple[float, ...], few: bool) -> Iterator[Row]:
     knobs: dict[str, Any] = {"slim.group_size": 64, "slim.rounds": 1} if case.name == "smollm2" else {}
     plan = Plan(Choice("magnitude", 0.0, "slim", 16, knobs))
     o = opened(Recipe(case.path(), plan, limit=case.limit, tokens=case.tokens), Job())
-    images = o.network.task == "image-classification"
-    s = o.sense(Job(), ("slim",), answers=images, groups=GROUPS[case.name])  # no other method is dealt here
+    s = o.sense(Job(), ("slim",), groups=GROUPS[case.name])  # no other method is dealt here
     predictor = Predictor.of(s)
     for bits in averages:
         for name, own, found in plans(o, s, bits, LITTLE if case.name == "smollm2" else MUCH):
