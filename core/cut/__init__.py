@@ -14,7 +14,7 @@ from ..graph import Slice, graph
 from ..job import Job
 from ..layers import layers
 from ..types import Checkpoint, Entry, Layer, Plan
-from .plan import Cut, Widths, cut_of, kept, planned, planned_layers, renumbered, why_not, widths
+from .plan import FRESH, Cut, Widths, cut_of, kept, planned, planned_layers, renumbered, small, why_not, widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from ..networks import Network
     from .engine import State
 
-__all__ = ["Cut", "Widths", "cut", "cut_of", "fitting", "planned", "planned_layers", "why_not", "widths"]
+__all__ = ["Cut", "Widths", "cut", "cut_of", "fitting", "planned", "planned_layers", "small", "why_not", "widths"]
 
+DRAWN = 0  # the seed of a fresh network
 CODE = "3"  # raise it when a cut's result changes
 
 
@@ -42,15 +43,15 @@ def cut(checkpoint: Checkpoint, how: Cut, network: Network | None, batches: Batc
             'open a folder with config.json and give data, or set method = "magnitude", compensate = false and blocks = 0'
         )
     said = {"cut": asdict(how), "code": CODE, "data": batches.fingerprint if how.looks and batches else ""}
-    made: list[_Made] = []
+    made: list[_Made | _Drawn] = []
 
-    def one() -> _Made:
+    def one() -> _Made | _Drawn:
         if not made:
-            made.append(_make(checkpoint, slim, how, network, batches, job))
+            made.append(_draw(slim, how) if how.method == FRESH else _make(checkpoint, slim, how, network, batches, job))
         return made[0]
 
     def texts() -> dict[str, str]:
-        told = {"kept": one().state.kept, "dropped": one().dropped, **said}
+        told = {"kept": one().kept, "dropped": one().dropped, **said}
         return {"cut.json": json.dumps(told, indent=1), "config.json": json.dumps(dict(slim.config), indent=2)}
 
     entries = [Entry(n, t.dtype, t.shape, n) for n, t in slim.tensors.items()]
@@ -66,6 +67,37 @@ def fitting(plan: Plan, found: Iterable[Layer]) -> Plan:
 
 
 @dataclass(frozen=True)
+class _Drawn:
+    """A network of the smaller shape whose weights nobody has trained yet."""
+
+    tensors: Mapping[str, Tensor]
+    dropped: list[int]
+    kept: Mapping[str, list[int]]  # nothing
+
+    def tensor(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+
+def _draw(slim: Checkpoint, how: Cut) -> _Drawn:
+    """As transformers initialises it, from a generator of its own; BadPlan for a network that has no such beginning."""
+    import torch
+
+    from ..formats.safetensors_file import TORCH
+    from ..networks.transformers_folder import matched, skeleton
+
+    if not slim.config.get("model_type"):
+        raise BadPlan("Only networks with a config.json can be drawn afresh; choose another importance for the cut")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(DRAWN)
+        module = skeleton(slim, drawn=True)
+    values, out = module.state_dict(), {}
+    for path, tensor in matched(module, slim).items():
+        out[tensor] = values[path].to(getattr(torch, TORCH[slim.tensors[tensor].dtype])).contiguous()
+    spare = {n: torch.zeros(t.shape, dtype=getattr(torch, TORCH[t.dtype])) for n, t in slim.tensors.items() if n not in out}
+    return _Drawn({**out, **spare}, list(range(how.blocks)), {})
+
+
+@dataclass(frozen=True)
 class _Made:
     """A finished cut in memory: what it changed, and where the rest is read."""
 
@@ -74,6 +106,10 @@ class _Made:
     names: Mapping[str, str]  # tensor of the cut checkpoint -> tensor of the source
     state: State
     dropped: list[int]
+
+    @property
+    def kept(self) -> Mapping[str, list[int]]:
+        return self.state.kept
 
     def tensor(self, name: str) -> Tensor:
         """One tensor of the cut checkpoint; what the cut does not touch keeps its bits."""
@@ -132,7 +168,9 @@ def _tell(checkpoint: Checkpoint, found: Checkpoint, how: Cut, job: Job) -> None
     """A line of what was cut, also when it came out of the cache."""
     shares, offered = kept(checkpoint, how), widths(checkpoint)
     parts = [f"{kind} {offered[kind].size} → {round(offered[kind].size * share)}" for kind, share in shares.items()]
-    if how.blocks and found.weights:
+    if how.method == FRESH:
+        parts.append("all weights drawn anew")
+    elif how.blocks and found.weights:
         dropped: Any = json.loads((found.weights / "cut.json").read_text(encoding="utf-8"))["dropped"]
         parts.append(f"blocks {offered['blocks'].size} → {offered['blocks'].size - how.blocks}, without {', '.join(map(str, dropped))}")
     job.note(f"Cut: {'; '.join(parts) or 'nothing: every share rounds to the full width'}")

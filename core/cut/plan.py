@@ -17,6 +17,7 @@ KINDS = ("ffn", "heads", "channels")
 STOPS = 16  # widths offered of a dimension that has that many whole parts
 WIDEST = 64  # the largest part: quantization groups and vector units want multiples of it
 LEAST = 1 / 16  # of a width is always left
+FRESH = "fresh"  # nothing is taken over: a network of the smaller shape with weights drawn anew, for a teacher to fill
 DIVIDES = ("llama",)  # whose config refuses a hidden size that the number of heads doesn't divide, also where head_dim is given
 
 
@@ -28,7 +29,7 @@ class Cut:
     heads: float = knob(0.0, 0.0, 0.9, 0.05, label="Attention heads")
     channels: float = knob(0.0, 0.0, 0.9, 0.05, label="Convolution channels")
     blocks: int = knob(0, 0, 1000, 1, label="Blocks")
-    method: str = knob("obs", choices=("obs", "taylor", "magnitude"), label="Importance")
+    method: str = knob("obs", choices=("obs", "taylor", "magnitude", FRESH), label="Importance")
     compensate: bool = knob(True, label="Refit what is left")
     damping: float = knob(0.01, 0.0001, 1.0, 0.01)
 
@@ -40,7 +41,7 @@ class Cut:
     @property
     def looks(self) -> bool:
         """True when it needs a network that runs and data."""
-        return self.method != "magnitude" or self.compensate or bool(self.blocks)
+        return self.method != FRESH and (self.method != "magnitude" or self.compensate or bool(self.blocks))
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,16 @@ def widths(checkpoint: Checkpoint) -> dict[str, Widths]:
         why = "at least one block must be left"
         out["blocks"] = Widths("blocks", found.depth, tuple(range(found.depth, 0, -1)), why)
     return out
+
+
+def small(checkpoint: Checkpoint) -> dict[str, Value]:
+    """Cuts that propose a fresh small student: about half of every width it can be cut in; {} where it can't."""
+    out: dict[str, Value] = {}
+    for kind, w in widths(checkpoint).items():
+        left = w.nearest(0.5)
+        if left < w.size:
+            out[kind] = w.size - left if kind == "blocks" else 1 - left / w.size
+    return {**out, "method": FRESH} if out else {}
 
 
 def why_not(checkpoint: Checkpoint) -> str:

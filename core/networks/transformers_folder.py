@@ -51,8 +51,8 @@ class TransformersFolder:
         return Network(task, forward, raw, reads, labels(checkpoint), context(checkpoint), module, names, pictures(checkpoint), step)
 
 
-def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
-    """The module in eval mode; parameters are never initialised (untouched memory costs none)."""
+def skeleton(checkpoint: Checkpoint, drawn: bool = False) -> PreTrainedModel:
+    """The module in eval mode; parameters are never initialised (untouched memory costs none), unless they are to be `drawn`."""
     import transformers
 
     given = {k: v for k, v in checkpoint.config.items() if k not in ("quantization_config", "torch_dtype", "dtype")}
@@ -62,7 +62,7 @@ def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
         raise CannotRun(f"transformers {transformers.__version__} doesn't know {name or '(no architecture)'}; update it or open another")
     try:
         config = transformers.AutoConfig.for_model(**given)
-        with _uninitialised():
+        with contextlib.nullcontext() if drawn else _uninitialised():
             module = cls(config)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as e:
         raise CannotRun(f"config.json doesn't describe a working {name} ({str(e)[:120]}); restore it") from None

@@ -166,7 +166,8 @@ class _Steps:
         users: dict[str, list[str]] = {}
         for path, tensor in self.network.names.items():
             users.setdefault(tensor, []).append(path)
-        apart = bool(cut_of(self.of.plan).blocks)  # blocks are numbered anew: a name stands for another layer in the original
+        how = cut_of(self.of.plan)
+        apart = bool(how.blocks) or how.method == "fresh"  # a name stands for another layer in the original, or for nothing of it
         original = {t: w.shape[0] for t, w in self.teacher.weights.items() if w.ndim and not apart}
         out = {}
         for tensor, paths in users.items():

@@ -2719,6 +2719,18 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>训练或暂停</translation>
     </message>
     <message>
+      <source>This network's widths can't be cut.</source>
+      <translation>此网络的宽度无法裁剪。</translation>
+    </message>
+    <message>
+      <source>Propose a fresh small student</source>
+      <translation>建议一个全新的小学生网络</translation>
+    </message>
+    <message>
+      <source>Fresh small student</source>
+      <translation>全新的小学生网络</translation>
+    </message>
+    <message>
       <source>Watch a federation…</source>
       <translation>观察联邦…</translation>
     </message>
@@ -2993,6 +3005,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>按大小选择，其余重新拟合</translation>
     </message>
     <message>
+      <source>Drawn anew, to be distilled</source>
+      <translation>全新随机,等待蒸馏</translation>
+    </message>
+    <message>
       <source>Cut</source>
       <translation>裁剪</translation>
     </message>
@@ -3079,6 +3095,10 @@ is not written: {tool} found something else in it, and the new file was removed.
   </context>
   <context>
     <name>actions</name>
+    <message>
+      <source>About half of every width, its weights drawn anew, to be distilled from the original (or another teacher): adjust it under Cut</source>
+      <translation>各宽度约减半,权重全新随机,由原模型(或另一位教师)蒸馏:可在“裁剪”中调整</translation>
+    </message>
     <message>
       <source>All docks back to where they were at first</source>
       <translation>所有面板恢复到最初的位置</translation>
@@ -4093,6 +4113,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>One GGUF file with its tokenizer: layers of the quantizer `ggml` in their blocks, even grids re-encoded where that is exact, vectors in F32, and what the plan leaves alone as it is.</source>
       <translation>一个自带分词器的 GGUF 文件：量化器 `ggml` 的层按其块保存，均匀网格在可精确转换时重新编码，向量为 F32，方案未改动的部分保持原样。</translation>
+    </message>
+    <message>
+      <source>Only networks with a config.json can be drawn afresh; choose another importance for the cut</source>
+      <translation>只有带 config.json 的网络才能重新随机生成;请为裁剪选择别的重要性</translation>
     </message>
     <message>
       <source>Packed (compressed-tensors)</source>

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP
 from PySide6.QtWidgets import QFileDialog
 
+from core.cut import small
 from core.data import SUFFIXES
 
 from .. import settings
@@ -76,6 +78,22 @@ def _trainable(s: Snapshot) -> str:
 def train(window: Any) -> None:
     """Train the plan in its way, pause a running training, or go on with a paused one"""
     window.session.training.press()
+    window.tabs.setCurrentWidget(window.parts["recovery"])
+
+
+def _small(s: Snapshot) -> str:
+    return _sensible(s) or ("" if s.checkpoint and small(s.checkpoint) else translate("actions", "This network's widths can't be cut."))
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Propose a fresh small student"), "", "Run", why=_small)
+def student(window: Any) -> None:
+    """About half of every width, its weights drawn anew, to be distilled from the original (or another teacher): adjust it under Cut"""
+    session = window.session
+    plan = session.snapshot.plan
+    how = {"train": "all", "steps": 2000, "rate": 0.01}
+    session.edit(
+        translate("actions", "Fresh small student"), replace(plan, cuts=small(session.snapshot.checkpoint), recover="distil", recovery=how)
+    )
     window.tabs.setCurrentWidget(window.parts["recovery"])
 
 

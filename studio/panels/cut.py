@@ -23,6 +23,7 @@ METHODS: dict[str, Any] = {
     "obs": QT_TRANSLATE_NOOP("core", "Chosen by second order, the rest refitted"),
     "taylor": QT_TRANSLATE_NOOP("core", "Chosen by gradients, the rest refitted"),
     "magnitude": QT_TRANSLATE_NOOP("core", "Chosen by size, the rest refitted"),
+    "fresh": QT_TRANSLATE_NOOP("core", "Drawn anew, to be distilled"),
 }
 
 

@@ -43,7 +43,7 @@ EPOCHS, LESSONS = 3, 25_600  # of the dense network's own training; images its c
 WORDS = 400_000  # tokens of the addresses that are trained on
 WAYS: dict[str, Row] = {
     "fine-tune": {"recover": "finetune", "recovery": {"train": "all", "batch": 4, "rate": 0.02}},
-    "distil": {"recover": "distil", "recovery": {"train": "all", "batch": 4, "rate": 0.02, "temperature": 2.0}},
+    "distil": {"recover": "distil", "recovery": {"train": "all", "batch": 4, "rate": 0.02, "temperature": 2.0, "share": 0.5}},
     "scales distilled": {"train": "scales", "steps": 800, "rate": 0.005},
     "QAT distilled": {"train": "all", "steps": 1600, "rate": 0.003},
     "a short run": {"train": "scales", "steps": 56},

@@ -1,4 +1,4 @@
-"""The page of formulas: in the menu, in both languages, with the same sources in each."""
+"""The page of formulas, in both languages with the same sources; the fresh small student that the Run menu proposes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ def test_the_menu_opens_the_page_in_the_windows_language(digits: Session, qtbot:
     for word in ("Pruning by magnitude", "q = clip(round(x/s) + z, 0, 2^b - 1)", "λ·T²·KL", "Σ_k (n_k/n)·Δ_k", "max(operations / speed"):
         assert word in shown
     page.reject()
+
+
+def test_the_menu_proposes_a_fresh_small_student_that_is_one_undo_step(digits: Session, qtbot: Any) -> None:
+    settings.set_toured()
+    window = MainWindow(digits, digits.engine)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: "recovery" in window.parts)
+    before = digits.snapshot.plan
+    window.menus.named("Propose a fresh small student").trigger()
+    plan = digits.snapshot.plan
+    assert plan.cuts["method"] == "fresh"
+    assert (plan.recover, plan.recovery["train"]) == ("distil", "all")
+    assert digits.snapshot.size.total < 0.6 * digits.snapshot.size.original
+    digits.undo()
+    assert digits.snapshot.plan == before
 
 
 def test_a_chinese_window_reads_it_in_chinese(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
