@@ -308,11 +308,14 @@ def _scored(opened: Opened, slim: Opened, found: Compressed, data: Path, limit: 
     from core.recover import trained, tuned
 
     reference, network = opened.reference(data, limit, job), slim.network(job)
-    weights = running_weights(opened, slim, found, reference, job)
-    score = judge(reference, weights, job, running(found, network))
-    done, weights = tuned(found, network, weights, reference, lambda: opened.teaching(found.plan, data, limit, job), job)
+    first = running_weights(opened, slim, found, reference, job)
+    score = judge(reference, first, job, running(found, network))
+    done, weights = tuned(found, network, first, reference, lambda: opened.teaching(found.plan, data, limit, job), job)
     last, weights = trained(done, weights, network, reference, lambda: opened.teaching(found.plan, data, limit, job), job, False)
     plan = found.plan if last is not done else bare(found.plan)
+    if last is done and found.plan.recover:  # free recovery may come before a training: without one, the plan is what it is by itself
+        found = replace(found, plan=plan)
+        last, weights = tuned(found, network, first, reference, lambda: opened.teaching(plan, data, limit, job), job)
     return replace(last, plan=plan), score if last is found else judge(reference, weights, job, running(last, network))
 
 
