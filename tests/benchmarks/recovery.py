@@ -174,7 +174,8 @@ def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row], s
 
 def show(r: Row) -> str:
     back = f"   {1 - r['score'] / r['solved']:6.1%} recovered" if r["metric"] == "kl" and r["solved"] else ""
-    speed = f"   {r['speedup']:.2f}x ({r['speedup_many']:.2f}x for 50) faster" if "speedup" in r else ""
+    many = f" ({r['speedup_many']:.2f}x for 50)" if "speedup_many" in r else ""
+    speed = f"   {r['speedup']:.2f}x{many} faster" if "speedup" in r else ""
     said = f"{r['case']:40} {r['stage']:18} seed {r['seed']}   {r['metric']} {r['score']:.4g} of {r['dense']:.4g}"
     return f"{said}{back}{speed}   {r['bytes']:,} bytes   {r['cpu_s']} s"
 
