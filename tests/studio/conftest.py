@@ -66,3 +66,8 @@ def sensed(opened: Opened, qtbot: QtBot) -> Iterator[Session]:
 
 def scored(s: Snapshot) -> bool:
     return s.original is not None and s.original.score is not None and s.original.score.complete
+
+
+def settled(session: Session, qtbot: QtBot) -> None:
+    """Until the plan is measured and what it teaches is learned."""
+    qtbot.waitUntil(lambda: session.snapshot.current >= 0 and not session.engine.busy(), timeout=60_000)

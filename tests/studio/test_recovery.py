@@ -23,7 +23,7 @@ from studio.panels.history import HistoryPanel
 from studio.panels.recovery import Recovery
 from studio.session import Session
 from studio.sliders import gesture
-from studio.snapshot import bare
+from studio.snapshot import Training, bare
 from tests.conftest import SAMPLES
 
 STEPS = 16
@@ -98,6 +98,22 @@ def test_a_rest_measures_the_plan_without_its_training_and_never_trains(session:
     assert panel.train.text() == "Train"
 
 
+def drawn_to_the_end(session: Session, panel: Recovery) -> Training:
+    """What the session keeps of a training that ended; the panel draws every step of it."""
+    now = session.snapshot.training
+    assert now is not None
+    assert [x.step for x in now.lessons] == list(range(1, STEPS + 1))
+    assert all(len(panel.curves.lines[name].getData()[0]) == STEPS for name in ("task", "teacher"))
+    assert len(panel.curves.held.getData()[0]) == 8
+    assert panel.curves.start.value() == now.before
+    assert now.best is not None
+    assert panel.curves.best.getData()[1] == [now.best.held]
+    assert now.after <= now.best.held, "batch norms are counted anew at the end, where that is better still"
+    assert len(panel.curves.table()) == 1 + STEPS
+    assert "Kept" in panel.told.text()
+    return now
+
+
 def test_a_training_draws_its_curve_and_ends_as_a_better_variant_that_is_exported(
     session: Session, panel: Recovery, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -113,18 +129,7 @@ def test_a_training_draws_its_curve_and_ends_as_a_better_variant_that_is_exporte
     assert panel.train.text() == "Pause"
     qtbot.waitUntil(lambda: ended(session), timeout=60_000)
     assert len(set(drawn)) > 3, "it grew while it ran"
-    now = session.snapshot.training
-    assert now is not None
-    assert [x.step for x in now.lessons] == list(range(1, STEPS + 1))
-    assert all(len(panel.curves.lines[name].getData()[0]) == STEPS for name in ("task", "teacher"))
-    assert len(panel.curves.held.getData()[0]) == 8
-    assert panel.curves.start.value() == now.before
-    assert now.best is not None
-    assert panel.curves.best.getData()[1] == [now.best.held]
-    assert now.after <= now.best.held, "batch norms are counted anew at the end, where that is better still"
-    assert len(panel.curves.table()) == 1 + STEPS
-    assert "Kept" in panel.told.text()
-    s = session.snapshot
+    s, now = session.snapshot, drawn_to_the_end(session, panel)
     assert (s.current, s.variants[1].plan) == (1, s.plan)
     assert top1(session, 1) > top1(session, 0) + 0.1
     assert len(chart.dots.getData()[0]) == 2
