@@ -14,7 +14,6 @@ from core.data import SUFFIXES
 
 from .. import settings
 from ..snapshot import Snapshot
-from ..watching import Watching
 from . import action, opened, translate
 
 
@@ -103,6 +102,8 @@ def watch(window: Any) -> None:
     masks = translate("actions", "Ledger of a federation ({suffixes})").format(suffixes="*.rounds.jsonl")
     path, _ = QFileDialog.getOpenFileName(window, translate("actions", "Watch a federation"), "", masks)
     if path:
+        from ..watching import Watching  # its curves are pyqtgraph's, which waits for the first paint
+
         Watching(window.session, Path(path), window).show()
 
 
