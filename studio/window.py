@@ -185,7 +185,7 @@ class MainWindow(QMainWindow):
     def _widths(self) -> None:
         if self.session.snapshot.checkpoint is None:
             return  # resizing would show what the welcome page hides
-        wide = [(d, w) for n, w in (("layers", 345), ("plan", 315)) if (d := self.docks.get(n))]
+        wide = [(d, w) for n, w in (("layers", 385), ("plan", 315)) if (d := self.docks.get(n))]
         self.resizeDocks([d for d, _ in wide], [w for _, w in wide], Qt.Orientation.Horizontal)
         if {"plan", "history"} <= self.docks.keys():
             self.resizeDocks([self.docks["plan"], self.docks["history"]], [5, 1], Qt.Orientation.Vertical)

@@ -19,7 +19,7 @@ from .delegate import LayersDelegate
 from .model import DTYPE, LAYER, Index, LayersModel
 from .nodes import Node
 
-WIDTHS = (10.7, 3.9, 4.2, 6.5, 4.8, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
+WIDTHS = (13.6, 3.9, 4.2, 6.5, 4.8, 9, 5.5, 7, 8, 7, 7, 5)  # of the columns, in line heights
 NUDGE = 0.05  # what one [ or ] adds to the share to prune
 OPEN_MATCHES = 500  # a search with more hits stays folded
 
