@@ -15,7 +15,7 @@ from ..errors import BadPlan
 from ..resources import cache_root, root
 
 HERE = "here"
-CEILINGS, RUNS = "ceilings-2.json", "energy.json"  # in the cache folder: this machine's own ceilings; what meters said against the model
+CEILINGS, RUNS = "ceilings-3.json", "energy.json"  # in the cache folder: this machine's own ceilings; what meters said against the model
 PRIOR, NOISE = 0.35, 0.12  # log: how far a model without a meter is off, and how far one metered run is off
 NINE_OF_TEN = 1.645  # standard deviations to each side
 WATTS_RANGE = 1.5  # x and / with the user's own watts: the time within 15 %, the watts (taken at another load) within a third
