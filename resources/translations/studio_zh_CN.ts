@@ -4952,7 +4952,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>a file named {0}</source>
-      <translation type="unfinished" />
+      <translation>名为 {0} 的文件</translation>
     </message>
     <message>
       <source>a guard that is no comparison of sizes</source>
@@ -4980,7 +4980,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>a type named {0}</source>
-      <translation type="unfinished" />
+      <translation>名为 {0} 的类型</translation>
     </message>
     <message>
       <source>activations</source>
@@ -5020,7 +5020,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>another shape</source>
-      <translation type="unfinished" />
+      <translation>另一种形状</translation>
     </message>
     <message>
       <source>arithmetic</source>
@@ -5408,7 +5408,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>no ledger of this version</source>
-      <translation type="unfinished" />
+      <translation>不是此版本的账本</translation>
     </message>
     <message>
       <source>normalisation: a few numbers that scale everything after them</source>
@@ -5504,7 +5504,7 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     </message>
     <message>
       <source>places outside the tensor</source>
-      <translation type="unfinished" />
+      <translation>张量之外的位置</translation>
     </message>
     <message>
       <source>plan</source>
