@@ -15,6 +15,7 @@ from .energy.meters import MeterLost, Tally, meter
 from .types import LEVELS, Energy, Report, Spent
 
 LOOK = 60.0  # s between readings: the counter of a processor under full load goes round in half an hour at the earliest
+COARSE = 1.0  # s between updates from which a counter (a battery's moves every 30 s) says nothing of work that may take two
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class Bill:
     """Keeps count from `with` on; a counter that goes away or backwards meanwhile leaves what was read before it."""
 
     def __init__(self, of: Any = None) -> None:
-        self._meter, self._over, self._lock = of or meter(), threading.Event(), threading.Lock()
+        found = of or meter()
+        self._meter: Any = found if found and found.tick < COARSE else None
+        self._over, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="slim-meter", daemon=True)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import pytest
 
 from core.carbon import CHOSEN, Place, carbon, choose, chosen, grams, kwh, regions
 from core.energy import catalogue
+from core.energy.meters.battery import Battery
 from core.energy.meters.rapl import Rapl
 from core.errors import BadPlan
 from core.ledger import Bill, Took, accounted, paid, spent
@@ -104,6 +105,19 @@ def test_work_a_meter_saw_is_billed_by_it_and_only_the_rest_is_modelled(tmp_path
     both = took + Took(1000.0)  # the most of it unseen
     assert spent(both).level == "C"
     assert spent(both).joules == pytest.approx(90 + (both.seconds - both.metered) * catalogue()["laptop"].computing)
+
+
+def test_a_batterys_steps_bill_no_work_of_seconds(tmp_path: Path) -> None:
+    supply = tmp_path / "BAT0"
+    supply.mkdir()
+    for name, said in {"type": "Battery", "status": "Discharging", "energy_full": "50000000", "energy_now": "40000000"}.items():
+        (supply / name).write_text(said)
+    meter = Battery(tmp_path)
+    assert meter.why() == ""
+    with Bill(meter) as bill:
+        took = bill.took()
+    assert (took.metered, took.joules, took.meter) == (0.0, 0.0, "")
+    assert took.seconds > 0
 
 
 def test_a_counter_that_goes_away_leaves_what_was_read_before_it(tmp_path: Path) -> None:
