@@ -65,7 +65,7 @@ def legs(plan: Plan) -> Iterator[Plan]:
 
 def resolve(plan: Plan, layers: Iterable[Layer]) -> dict[str, Setting]:
     """Layer.name -> what will be done; layers that say nothing of their own share one Setting per group and kind."""
-    shared: dict[tuple[str, str], Setting] = {}
+    shared: dict[tuple[str, str, bool], Setting] = {}
     globs = {k: c for k, c in plan.groups.items() if any(s in k for s in "*?[")}
     out: dict[str, Setting] = {}
     for x in layers:
@@ -73,7 +73,7 @@ def resolve(plan: Plan, layers: Iterable[Layer]) -> dict[str, Setting]:
             out[x.name] = _setting(plan, x, globs)
             continue
         # a glob may single out one block ("model.layers.0.*"): then a group is not uniform
-        key = (x.name, "") if _partial(globs, x) else (x.group, x.protected + str(x.prunable))
+        key = (x.name, "", True) if globs and _partial(globs, x) else (x.group, x.protected, x.prunable)
         if key not in shared:
             shared[key] = _setting(plan, x, globs)
         out[x.name] = shared[key]

@@ -478,6 +478,10 @@
       <translation>物理下限：{joules}</translation>
     </message>
     <message>
+      <source>nothing saved while it runs</source>
+      <translation>运行时没有节省</translation>
+    </message>
+    <message>
       <source>modelled, {level} ×÷{range}</source>
       <translation>建模，{level} ×÷{range}</translation>
     </message>

@@ -194,7 +194,9 @@ class EnergyChart(QWidget):
         from core.ledger import spent
 
         r, g, p = ratio(before, now), [grams(e, place()) for e in (before, now)], place()
-        less = "=" if r.low == r.high else f"÷{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
+        less = self.tr("nothing saved while it runs")
+        if r.low != r.high:
+            less = f"÷{numbers.significant(r.value)} ({numbers.significant(r.low)}–{numbers.significant(r.high)})"
         kind = self.tr("modelled, {level} ×÷{range}").format(
             level=f"{word(LEVELS.get(now.level, ''))} ({now.level})", range=numbers.significant(now.high / now.joules, 2)
         )
