@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadPlan, CannotRun, SlimError
-from .federation.certificates import LOOPBACK, MISSING, loaded, made
+from .federation import keys
+from .federation.certificates import LOOPBACK, MISSING, ROOT, loaded, made
 from .federation.holding import Holding
 from .federation.reach import place, reach
 from .federation.rounds import Writer, beside
@@ -42,21 +43,28 @@ def options(p: argparse.ArgumentParser, tell: Callable[[Report], None]) -> None:
     c.add_argument("--data", type=Path, required=True, help="your samples: a text, .jsonl, .csv, .npz, or a folder of texts or pictures")
     c.add_argument("--server", required=True, metavar="HOST:PORT")
     c.add_argument("--root", type=Path, required=True, metavar="ca.pem", help="the server's root certificate")
-    c.add_argument("--name", help="what the server calls you; without it, the name of your data")
+    c.add_argument("--name", help="what the server calls you; without it, your key's name or that of your data")
     c.add_argument("--limit", type=int, help="tokens, sentences or images to learn from")
     c.add_argument("--part", default="1/1", metavar="K/N", help="train on the K-th of N shares of the data only")
     c.add_argument("--alpha", type=float, default=0.0, help="shares drawn from Dirichlet(alpha) by class; 0: even")
+    c.add_argument("--spread", type=float, default=0.0, help="of the shares' sizes, log-normal; 0: none")
+    c.add_argument("--key", type=Path, metavar="NAME.key.json", help="yours, where the server takes in only clients with one")
+    c.add_argument("--teacher", type=Path, help="your own copy of the original model, where the training follows its answers")
     c.add_argument("--seed", type=int, default=0, help="of the shares; the same for all clients")
     c.add_argument("--patience", type=float, default=60.0, metavar="S", help="seconds to look for the server (60)")
     k = sub.add_parser("certificates", help="a root for the clients (ca.pem), a certificate and key for the server")
     k.set_defaults(do=certificates)
     k.add_argument("folder", type=Path)
     k.add_argument("--name", action="append", default=[], help="a host name or address the server is reached by, beside this machine's own")
+    k.add_argument("--client", action="append", default=[], help="makes a key for a client of this name; nobody without one is let in then")
 
 
 def certificates(args: argparse.Namespace, job: Job) -> None:
-    folder = made(args.folder, (*LOOPBACK, *args.name))
-    print(f"{folder}: give ca.pem to the clients, keep server.key to yourself; good for a year")
+    if not args.client or not (args.folder / ROOT).exists():
+        made(args.folder, (*LOOPBACK, *args.name))
+        print(f"{args.folder}: give ca.pem to the clients, keep server.key to yourself; good for a year")
+    for path in keys.made(args.folder, args.client) if args.client else ():
+        print(f"{path}: give it to this client alone, on a way you trust")
 
 
 def server(args: argparse.Namespace, job: Job) -> None:
@@ -65,11 +73,13 @@ def server(args: argparse.Namespace, job: Job) -> None:
     place(args.listen)
     listening = _imported("server").Listening
     remote = _imported("server").Remote
-    keys = loaded(args.certificates)
+    tls, secret = loaded(args.certificates), keys.secret_of(args.certificates)
     ledger = beside(recipe.out)  # type: ignore[arg-type]
     ledger.parent.mkdir(parents=True, exist_ok=True)
     writer = Writer(ledger, {"model": str(recipe.source), "clients": args.clients, "how": dict(recipe.plan.recovery)})
-    at = listening(args.listen, args.clients, keys, writer.id, args.patience)
+    at = listening(args.listen, args.clients, tls, writer.id, secret, args.patience)
+    if not secret:
+        print(f"whoever reaches {args.listen} can take part: no client was given a key (slim federated certificates DIR --client NAME)")
     print(f"rounds are written to {ledger}", flush=True)
     try:
         args.tell(_run(recipe, job.into(lambda p: _heard(p, writer)), lambda slim: remote(at, slim)))
@@ -127,13 +137,14 @@ def line(r: Round) -> str:
 
 def client(args: argparse.Namespace, job: Job) -> None:
     """Join, train, leave; the samples stay here."""
-    holding = _holding(args)
+    key = keys.read(args.key) if args.key else None
+    holding = _holding(args, key)
     root = reach(args.server, args.root, args.patience, job)
-    _imported("client").take_part(args.server, root, holding, job)
+    _imported("client").take_part(args.server, root, holding, job, key)
     print(f"{holding.name}: done; the server has the result")
 
 
-def _holding(args: argparse.Namespace) -> Holding:
+def _holding(args: argparse.Namespace, key: keys.Key | None) -> Holding:
     place(args.server)
     if not args.data.exists():
         raise BadPlan(f"{args.data}: there is nothing there; give --data your own samples")
@@ -142,8 +153,10 @@ def _holding(args: argparse.Namespace) -> Holding:
         raise BadPlan(f"--part {args.part} is no share; write K/N, as in 2/5")
     if args.data.is_dir() and not any(args.data.iterdir()):
         raise BadPlan(f"{args.data} is empty; put samples into it")
-    name = args.name or (args.data.resolve().name if args.data.is_dir() else args.data.stem)
-    return Holding(name, args.data, args.limit, (int(at), int(of)), args.alpha, args.seed)
+    if key and args.name not in (None, key.name):
+        raise BadPlan(f"--name {args.name} is not the name this key was made for; leave --name out")
+    name = key.name if key else args.name or (args.data.resolve().name if args.data.is_dir() else args.data.stem)
+    return Holding(name, args.data, args.limit, (int(at), int(of)), args.alpha, args.seed, args.spread, args.teacher)
 
 
 def _imported(name: str) -> Any:

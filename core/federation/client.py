@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flwr.client import Client as FlowerClient
 from flwr.client import start_client
@@ -16,37 +16,55 @@ from ..job import Job
 from ..recover.fit import Lessons
 from ..recover.local import Local
 from .holding import Holding
-from .parcel import opened
+from .keys import Key
+from .parcel import Parcel, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 2**31 - 1  # bytes of a message: gRPC's own limit
+PARCEL = "parcel.safetensors"
 FINE = Status(Code.OK, "")
 
 
 class Taught(FlowerClient):
     """Answers Flower's messages with core.recover.local's work."""
 
-    def __init__(self, holding: Holding, job: Job, folder: Path) -> None:
-        self.holding, self.job, self.folder = holding, job, folder
+    def __init__(self, holding: Holding, job: Job, folder: Path, key: Key | None = None) -> None:
+        self.holding, self.job, self.folder, self.key = holding, job, folder, key
         self.failed: SlimError | None = None
         self.local: Local | None = None
 
     def get_properties(self, ins: GetPropertiesIns) -> GetPropertiesRes:
-        """Take the model in; the name and how many samples are here."""
+        """Prove who this is; take the model in, piece by piece; then the name and how many samples are here."""
+        name: dict[str, Any] = {"name": self.holding.name}
         try:
             if "refused" in ins.config:
                 raise CannotRun(f"The server can't take this client in: {ins.config['refused']!s}")
-            parcel = opened(bytes(ins.config["parcel"]), self.folder, self.job)  # type: ignore[arg-type]
-            self.client = self.holding.client(parcel.network, self.job)
-            self.local = Local(parcel.student, Lessons(parcel.network, self.client.pieces, None), parcel.how, parcel.seed)
-            self.rounds = parcel.how.rounds
+            if "nonce" in ins.config:
+                nonce: Any = ins.config["nonce"]
+                return GetPropertiesRes(FINE, name | {"proof": self.key.proof(nonce) if self.key else b""})
+            if not self._arrived(ins.config):
+                return GetPropertiesRes(FINE, name)
+            self._begin(opened(self.folder / PARCEL, self.folder, self.job))
         except SlimError as e:
             self.failed = e
-            return GetPropertiesRes(Status(Code.GET_PROPERTIES_NOT_IMPLEMENTED, str(e)), {"name": self.holding.name})
+            return GetPropertiesRes(Status(Code.GET_PROPERTIES_NOT_IMPLEMENTED, str(e)), name)
         self.job.detail(f"{self.client.samples:,} samples")
-        return GetPropertiesRes(FINE, {"name": self.client.name, "samples": self.client.samples})
+        return GetPropertiesRes(FINE, name | {"samples": self.client.samples})
+
+    def _arrived(self, said: dict[str, Any]) -> bool:
+        """Keep a piece of the model; whether it was the last one."""
+        with (self.folder / PARCEL).open("ab" if said["at"] else "wb") as f:
+            f.write(said["parcel"])
+        return int(said["at"]) + 1 == said["of"]
+
+    def _begin(self, parcel: Parcel) -> None:
+        """The samples as the model reads them, and its teacher's answers to them."""
+        self.client = self.holding.client(parcel.network, self.job)
+        teacher = self.holding.reference(parcel.teacher, self.client.pieces, self.job)
+        self.local = Local(parcel.student, Lessons(parcel.network, self.client.pieces, teacher), parcel.how, parcel.seed)
+        self.rounds = parcel.how.rounds
 
     def fit(self, ins: FitIns) -> FitRes:
         """One round."""
@@ -55,7 +73,7 @@ class Taught(FlowerClient):
             if self.local is None:
                 raise CannotRun("The server asked for a round before it had sent the model")
             for _ in self.job.track(range(1), f"Round {n} of {self.rounds}"):
-                answer = self.local.answer(self.client, _numbers(ins.parameters, self.local.params), n, self.job)
+                answer = self.local.answer(self.client, _numbers(ins.parameters, self.local.state), n, self.job)
         except SlimError as e:
             self.failed = e
             return FitRes(Status(Code.FIT_NOT_IMPLEMENTED, str(e)), Parameters([], ""), 0, {})
@@ -63,13 +81,13 @@ class Taught(FlowerClient):
         return FitRes(FINE, Parameters([answer.message], "safetensors"), answer.samples, {"loss": float(answer.loss)})
 
 
-def take_part(address: str, root: bytes, holding: Holding, job: Job) -> None:
+def take_part(address: str, root: bytes, holding: Holding, job: Job, key: Key | None = None) -> None:
     """Join and stay until the server says that it is over; CannotRun when it goes away before."""
     import grpc
 
     logging.getLogger("flwr").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="slim-client-") as folder:
-        me = Taught(holding, job, Path(folder))
+        me = Taught(holding, job, Path(folder), key)
         try:
             start_client(
                 server_address=address, client=me, root_certificates=root, insecure=False, grpc_max_message_length=MOST, max_retries=0

@@ -23,7 +23,7 @@ from ..types import Checkpoint
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 1  # raise it when server and client would not understand each other
+VERSION = 2  # raise it when server and client would not understand each other
 PARTS = {x.__name__: x for x in (Plain, Counted, Factors, Scales, Table, Grid, Full, LowRank)}
 STORED = (Dense, Quantized, Codebook, Blocks)
 FILES = (".json", ".txt", ".model", ".jinja")  # of the model's folder: configs and tokenizers, no weights and no code
@@ -37,24 +37,25 @@ class Parcel:
     student: Student
     how: Federated
     seed: int
+    teacher: str  # fingerprint of the values of the model that answers at the client, too; "": none does
 
 
-def packed(checkpoint: Checkpoint, network: Network, student: Student, how: Federated, seed: int) -> bytes:
+def packed(checkpoint: Checkpoint, network: Network, student: Student, how: Federated, seed: int, teacher: str = "") -> bytes:
     """The parcel; BadPlan for a model whose network can't be described without code."""
     from safetensors.torch import save
 
     if checkpoint.factory or not checkpoint.config.get("model_type"):
         raise BadPlan("Clients get a model's description, never its code: a federation needs a model with a config.json")
     tensors = {f"fixed/{n}": _lean(t) for n, t in student.fixed.items()}
-    said = {"version": VERSION, "how": asdict(how), "seed": seed, "tensors": dict(student.tensors)}
+    said = {"version": VERSION, "how": asdict(how), "seed": seed, "teacher": teacher, "tensors": dict(student.tensors)}
     parts = {n: _taken(p, f"part/{n}", tensors) for n, p in student.parts.items()}
     said |= {"parts": parts, "files": _files(checkpoint, network), "config": dict(checkpoint.config)}
     return save({k: t.contiguous().clone() for k, t in tensors.items()}, {"slim": json.dumps(said)})
 
 
-def opened(raw: bytes, folder: Path, job: Job) -> Parcel:
-    """Unpack into an empty folder and build the network; BadFile for what is no parcel of this version."""
-    tensors, said = _read(raw, folder)
+def opened(path: Path, folder: Path, job: Job) -> Parcel:
+    """Unpack into a folder and build the network; the file goes. BadFile for what is no parcel of this version."""
+    tensors, said = _read(path)
     if said.get("version") != VERSION:
         raise BadFile(f"The server speaks version {said.get('version')}, this client {VERSION}; install the same slim-studio on both sides")
     try:
@@ -62,10 +63,11 @@ def opened(raw: bytes, folder: Path, job: Job) -> Parcel:
         fixed = {n.removeprefix("fixed/"): t.float() if t.is_floating_point() else t for n, t in tensors.items() if n.startswith("fixed/")}
         student = Student(fixed, parts, said["tensors"])
         how, seed = make(Federated, said["how"]), int(said["seed"])
+        teacher = str(said["teacher"])
         _folder(folder, said, student)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise BadFile(f"The server sent a model that can't be put together ({e!r}); install the same slim-studio on both sides") from None
-    return Parcel(attach(open_checkpoint(folder, job), job), student, how, seed)
+    return Parcel(attach(open_checkpoint(folder, job), job), student, how, seed, teacher)
 
 
 def _files(checkpoint: Checkpoint, network: Network) -> dict[str, str]:
@@ -77,11 +79,9 @@ def _files(checkpoint: Checkpoint, network: Network) -> dict[str, str]:
         return {p.name: p.read_text(encoding="utf-8") for p in sorted(Path(folder).iterdir()) if p.suffix in FILES}
 
 
-def _read(raw: bytes, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
-    path = folder / "parcel.safetensors"
-    path.write_bytes(raw)
     try:
         with safe_open(path, "pt") as f:
             found = {k: f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()["slim"])  # noqa: SIM118 (not a dict)

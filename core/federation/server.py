@@ -6,6 +6,8 @@ for every message; here a client gets arrays and a description, and nothing else
 from __future__ import annotations
 
 import logging
+import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -14,23 +16,29 @@ from functools import partial
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from flwr.common import Code, FitIns, GetPropertiesIns, Parameters, ReconnectIns
+from flwr.common import Code, FitIns, GetPropertiesIns, GetPropertiesRes, Parameters, ReconnectIns, Status
 from flwr.server import Server, ServerConfig, SimpleClientManager, start_server
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.history import History
 
 from ..errors import BadPlan, CannotRun
 from ..job import Job
+from ..recover.answers import fingerprint
 from ..recover.fit import Learned
 from ..recover.local import Answer, Local
 from ..recover.update import packed as message
 from ..types import Checkpoint
+from .keys import SIZE, proved
 from .parcel import packed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 2**31 - 1  # bytes of a message: gRPC's own limit
+SPARE = 2**20  # of them, for names and frames
+PIECE = 2**28  # bytes of the model in a message
+LONGEST = 100  # letters of a client's name
+UNKNOWN = "it has no key of this federation; its owner makes one for each client, which the client gives with --key"
 LOOK = 0.2  # seconds between two looks at the job's cancel flag
 
 
@@ -42,6 +50,7 @@ class Listening:
     clients: int
     certificates: tuple[bytes, bytes, bytes]
     name: str  # of this federation: an interrupted one goes on under the same
+    secret: bytes = b""  # what clients' keys are made of; empty: whoever reaches the port takes part
     patience: float | None = None  # seconds a client may take for a round; None: as long as its connection holds
 
 
@@ -78,11 +87,15 @@ class Remote:
 
     def model(self, local: Local) -> None:
         """What newcomers are sent; BadPlan for what can't be."""
-        if local.how.share > 0:
-            raise BadPlan("Clients have no teacher: a federation of real ones learns from labels or the next token (federated.share = 0)")
-        self.parcel = packed(self.checkpoint, local.lessons.network, local.student, local.how, local.seed)
-        if len(self.parcel) > MOST:
-            raise BadPlan(f"The model takes {len(self.parcel) / 1e9:.1f} GB to send and a message holds 2.1; train fewer of its numbers")
+        if (size := 4 * sum(t.numel() for t in local.state)) > MOST - SPARE:
+            gigabytes = f"{size / 1e9:.1f}"
+            raise BadPlan(
+                f"{gigabytes} GB of numbers would be sent each round, and a message holds 2.1; "
+                "train fewer of them (federated.train = scales)"
+            )
+        teacher = local.lessons.teacher
+        of = fingerprint(teacher.weights) if teacher is not None else ""
+        self.parcel = packed(self.checkpoint, local.lessons.network, local.student, local.how, local.seed, of)
 
     def members(self, job: Job) -> dict[str, int]:
         """Those connected, newcomers greeted: a client may come back in any round."""
@@ -122,20 +135,36 @@ class Remote:
         self.known = {cid: x for cid, x in self.known.items() if cid in present}
         if not (new := self._new()):
             return
-        asked = GetPropertiesIns({"parcel": self.parcel})
-        for client, said in zip(new, _together([partial(c.get_properties, asked, None, None) for c in new], job), strict=True):
+        for client, said in zip(new, _together([partial(self._welcome, c) for c in new], job), strict=True):
             self._met(client, said, job)
+
+    def _welcome(self, client: ClientProxy) -> GetPropertiesRes:
+        """Who it is, proved where this federation has keys, and only then the model, piece by piece; its own words in the end."""
+        known: dict[str, Any] = {}
+        if self.listening.secret:
+            nonce = os.urandom(SIZE)
+            said = _asked(client, {"nonce": nonce})
+            known = {"name": str(said.properties.get("name", ""))}
+            if not proved(self.listening.secret, known["name"], nonce, said.properties.get("proof")):
+                _asked(client, {"refused": UNKNOWN})
+                return GetPropertiesRes(Status(Code.GET_PROPERTIES_NOT_IMPLEMENTED, UNKNOWN), known)
+        view, of = memoryview(self.parcel), math.ceil(len(self.parcel) / PIECE)
+        for at in range(of):
+            said = _asked(client, {"parcel": bytes(view[at * PIECE : (at + 1) * PIECE]), "at": at, "of": of})
+            if said.status.code != Code.OK:
+                break
+        return GetPropertiesRes(said.status, said.properties | known)
 
     def _met(self, client: ClientProxy, said: Any, job: Job) -> None:
         """A newcomer's own words: taken in, or sent home."""
         if isinstance(said, str):
             self.manager.unregister(client)
             return job.note(f"A client {said} before it had taken part")
-        name, samples = str(said.properties.get("name", client.cid)), int(said.properties.get("samples", 0))
+        name, samples = str(said.properties.get("name", client.cid))[:LONGEST], int(said.properties.get("samples", 0))
         refused = said.status.message if said.status.code != Code.OK else ""
         if not refused and name in {x[0] for x in self.known.values()}:
             refused = f"another client is called {name!r}; start this one with another --name"
-            _together([partial(client.get_properties, GetPropertiesIns({"refused": refused}), None, None)], job)
+            _together([partial(_asked, client, {"refused": refused})], job)
         if refused:
             _together([partial(client.reconnect, ReconnectIns(None), None, None)], job)
             self.manager.unregister(client)
@@ -187,6 +216,10 @@ class Rounds(Server):
             raise self.failed
         assert self.found is not None
         return self.found
+
+
+def _asked(client: ClientProxy, what: dict[str, Any]) -> GetPropertiesRes:
+    return client.get_properties(GetPropertiesIns(what), None, None)
 
 
 def _together(calls: Sequence[Callable[[], Any]], job: Job) -> list[Any]:

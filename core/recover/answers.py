@@ -38,7 +38,7 @@ class Answers(Reference):
         super().__init__(network, dict(weights), batches)
         self.store, self.how = store, how
         self.top = getattr(how, "top", 0) if network.task != "encoder" else 0
-        self._of = of or (_print(self.weights) if self.top else "")
+        self._of = of or (fingerprint(self.weights) if self.top else "")
 
     def like(self, batches: Batches) -> Answers:
         """The same teacher before other pieces."""
@@ -74,7 +74,7 @@ class Answers(Reference):
         return "answers" + seen.hexdigest()
 
 
-def _print(weights: Mapping[str, Tensor]) -> str:
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
     """SHA-256 of a model's values: a tenth of a second for 100 million."""
     found = hashlib.sha256()
     for name, t in sorted(weights.items()):

@@ -40,21 +40,24 @@ def rows(item: dict[str, Tensor]) -> int:
     return item["input_ids"].shape[1] - 1 if len(item["input_ids"]) == 1 else len(item["input_ids"])
 
 
-def dealt(pieces: Batches, count: int, alpha: float, seed: int) -> list[Client]:
+def dealt(pieces: Batches, count: int, alpha: float, seed: int, spread: float = 0.0) -> list[Client]:
     """The samples among `count` clients: each class by shares drawn from Dirichlet(alpha), the smaller the more unlike and unequal (Hsu et
-    al. 2019); alpha 0 deals evenly. Samples without labels are one class. A client may end with nothing."""
+    al. 2019); alpha 0 deals every class alike. With a spread the clients' sizes are log-normal, too, as where people use a thing much and
+    little (2 in Li et al. 2020, FedProx): a client's share of a class is drawn about its share of all. Samples without labels are one
+    class. A client may end with nothing."""
     import numpy as np
 
     if count > len(units := _units(pieces)):
         raise BadData(f"{len(units)} samples can't be dealt to {count} clients; choose fewer clients or more data")
-    g = np.random.default_rng(seed)
+    g, wide = np.random.default_rng(seed), np.exp(spread * np.random.default_rng([seed, 1]).standard_normal(count))
+    sizes = wide / wide.mean()  # all 1.0 without a spread
     kinds: dict[int, list[int]] = {}
     for i, u in enumerate(units):
         kinds.setdefault(int(u["labels"][0]) if "labels" in u else 0, []).append(i)
     held: list[list[int]] = [[] for _ in range(count)]
     for members in kinds.values():
         mixed = g.permutation(members)
-        share = g.dirichlet([alpha] * count) if alpha > 0 else np.full(count, 1 / count)
+        share = g.dirichlet(alpha * sizes) if alpha > 0 else sizes / count
         for own, part in zip(held, np.split(mixed, (share.cumsum()[:-1] * len(mixed)).round().astype(int))):
             own.extend(part.tolist())
     return [Client(f"client {k + 1}", _gathered(pieces, [units[i] for i in sorted(own)])) for k, own in enumerate(held)]

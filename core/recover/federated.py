@@ -14,6 +14,7 @@ from ..store import Store
 from .clients import dealt, epsilon, noised
 from .fit import Course, Learned, Lessons
 from .local import Answer, Crowd, Here, Local
+from .norms import pooled
 from .student import Student
 from .update import unpacked
 
@@ -30,7 +31,7 @@ class Federation:
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int, store: Store, at: str) -> None:
         self.student, self.lessons, self.how, self.seed = student, lessons, how, seed
         self.local = Local(student, lessons, how, seed)
-        self.server = [p.detach().clone() for p in self.local.params]
+        self.server = [p.detach().clone() for p in self.local.state]
         self.store, self.at, self.round = store, at, 0
         self.first: list[Tensor] = []  # the server's moments
         self.second: list[Tensor] = []
@@ -38,7 +39,7 @@ class Federation:
     def run(self, job: Job) -> Learned:
         """All rounds; the student is left in the best round's state."""
         how, lessons = self.how, self.lessons
-        self.crowd: Crowd = lessons.pieces.crowd or Here(dealt(lessons.of(lessons.trained), how.clients, how.alpha, self.seed))
+        self.crowd: Crowd = lessons.pieces.crowd or Here(dealt(lessons.of(lessons.trained), how.clients, how.alpha, self.seed, how.spread))
         self.before = self.after = lessons.checked(self.student, how, job)
         self.best, self.empty = self.server, set[str]()
         self._resume()
@@ -73,7 +74,7 @@ class Federation:
             told.changes.append((answer.samples if self.how.weighted and not self.how.noise else 1, change))
             told.losses[name], told.sent[name] = answer.loss, len(answer.message)
         if told.changes:
-            self._joined(joined(told.changes, self.how.trim), len(told.changes), n)
+            self._stepped(joined(told.changes, self.how.trim), len(told.changes), n)
         self.local.put(self.server)
         return told
 
@@ -97,11 +98,17 @@ class Federation:
         if answer.samples < 1:
             return None, "sent a change without samples"
         try:
-            return unpacked(answer.message, self.server, self.how.update), ""
+            return unpacked(answer.message, self.server, self.how.update, len(self.local.moments)), ""
         except BadData as e:
             return None, str(e)
 
-    def _joined(self, mean: list[Tensor], count: int, n: int) -> None:
+    def _stepped(self, mean: list[Tensor], count: int, n: int) -> None:
+        """What is trained takes the server's step, what batch norms counted is pooled."""
+        free = len(self.local.params)
+        counted = pooled(self.server[free:], mean[free:])
+        self.server = [*self._joined(self.server[:free], mean[:free], count, n), *counted]
+
+    def _joined(self, server: list[Tensor], mean: list[Tensor], count: int, n: int) -> list[Tensor]:
         """The server's own step: the mean itself (FedAvg), with momentum (FedAvgM) or scaled by its running square (FedAdam)."""
         import torch
 
@@ -109,19 +116,16 @@ class Federation:
             g = torch.Generator().manual_seed(random.Random(f"{self.seed}:noise:{n}").getrandbits(31))
             mean = noised(mean, self.how.noise * self.how.limit / count, g)
         if self.how.server == "fedavg":
-            self.server = [s + m for s, m in zip(self.server, mean, strict=True)]
-            return
+            return [s + m for s, m in zip(server, mean, strict=True)]
         first = self.first or [torch.zeros_like(m) for m in mean]
         if self.how.server == "fedavgm":
             self.first = [MOMENTUM * f + m for f, m in zip(first, mean, strict=True)]
-            self.server = [s + f for s, f in zip(self.server, self.first, strict=True)]
-            return
+            return [s + f for s, f in zip(server, self.first, strict=True)]
         second = self.second or [torch.full_like(m, TAU**2) for m in mean]
         self.first = [MOMENTUM * f + (1 - MOMENTUM) * m for f, m in zip(first, mean, strict=True)]
         self.second = [SECOND * v + (1 - SECOND) * m * m for v, m in zip(second, mean, strict=True)]
-        self.server = [
-            s + self.how.server_rate * f / (v.sqrt() + TAU) for s, f, v in zip(self.server, self.first, self.second, strict=True)
-        ]  # fmt: skip
+        rate = self.how.server_rate
+        return [s + rate * f / (v.sqrt() + TAU) for s, f, v in zip(server, self.first, self.second, strict=True)]
 
     def _save(self) -> None:
         """All a later run needs to go on after this round as if it had never stopped."""

@@ -16,8 +16,10 @@ from ..errors import BadData
 from ..evaluate import heard
 from ..job import Job
 from ..types import Plan
+from . import norms
 from .clients import Client, clipped, holders, rows
 from .fit import Learned, Lessons, interruptible
+from .parts import Counted
 from .student import Student
 from .update import packed
 
@@ -62,25 +64,45 @@ class Local:
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int) -> None:
         self.student, self.lessons, self.how, self.seed = student, lessons, how, seed
         self.params = student.params()
+        self.norms, self.moments = self._norms() if how.norms == "weighted" else ([], [])
         self.taught: dict[str, Lessons] = {}  # client -> its pieces with the teacher's answers
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the server sends: what is trained, then what is counted."""
+        return [*self.params, *self.moments]
+
+    def _norms(self) -> tuple[list[str], list[Tensor]]:
+        """The batch norms' means and variances in turn: the tensors' names, and the student's own."""
+        held = {self.student.tensors[n]: p.values for n, p in self.student.parts.items() if isinstance(p, Counted)}
+        names = [t for m, v in norms.pairs(self.lessons.network) if m in held and v in held for t in (m, v)]
+        return names, [held[t] for t in names]
 
     def put(self, values: list[Tensor]) -> None:
         """The student at these numbers."""
         import torch
 
         with torch.no_grad():
-            for p, v in zip(self.params, values, strict=True):
+            for p, v in zip(self.state, values, strict=True):
                 p.copy_(v)
 
     def answer(self, c: Client, values: list[Tensor], n: int, job: Job) -> Answer:
         """Train on the client's pieces from the server's numbers; the change, clipped and packed as the server asked."""
         self.put(values)
         loss = self._trained(c, n, job)
-        change = [p.detach() - s for p, s in zip(self.params, values, strict=True)]
+        free = len(self.params)
+        change = [p.detach() - s for p, s in zip(self.params, values[:free], strict=True)]
         if self.how.limit:
             change = clipped(change, self.how.limit)
-        message, c.kept = packed(change, c.kept, self.how.update)
+        message, c.kept = packed(change, c.kept, self.how.update, self._counted(c, values[free:], job))
         return Answer(message, loss, c.samples)
+
+    def _counted(self, c: Client, was: list[Tensor], job: Job) -> list[Tensor]:
+        """How the batch norms' statistics over the client's samples differ from the server's."""
+        if not self.norms:
+            return []
+        found = norms.heeded(self.lessons.network, self.student.weights(), c.pieces.items, job)
+        return norms.moved(was, [found[t] for t in self.norms])
 
     def _trained(self, c: Client, n: int, job: Job) -> float:
         """Epochs over the client's own pieces; the mean loss of the last one."""

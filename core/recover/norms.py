@@ -32,6 +32,56 @@ def tensors(network: Network) -> set[str]:
     return {t for t in found if t}
 
 
+def pairs(network: Network) -> list[tuple[str, str]]:
+    """Names of each norm's mean and variance."""
+    found = ((network.names.get(f"{n}.running_mean"), network.names.get(f"{n}.running_var")) for n in counted(network))
+    return [(m, v) for m, v in found if m and v]
+
+
+def heeded(network: Network, weights: Mapping[str, Tensor], items: Sequence[dict[str, Tensor]], job: Job) -> dict[str, Tensor]:
+    """Tensor name -> mean or variance (channels,), float32, of what each norm is given over all of `items` while the network runs as it is,
+    each norm on the statistics it has: nothing hangs on which samples share a pass, so that parts pool to the whole."""
+    import torch
+
+    seen: dict[str, list[Tensor]] = {}
+
+    def noted(name: str, x: Tensor) -> None:
+        rows = x.detach().double().transpose(0, 1).flatten(1)  # (channels, samples and places)
+        now = [torch.tensor(rows.shape[1], dtype=torch.float64), rows.sum(1), rows.square().sum(1)]
+        seen[name] = [a + b for a, b in zip(seen[name], now, strict=True)] if name in seen else now
+
+    hooks = [m.register_forward_pre_hook(lambda _, given, n=n: noted(n, given[0])) for n, m in counted(network).items()]
+    try:
+        with torch.inference_mode(), heard(network, job):
+            for item in items:
+                network.forward(dict(weights), dict(item))
+    finally:
+        for h in hooks:
+            h.remove()
+    out = {}
+    for n, (count, total, squares) in seen.items():
+        mean = total / count
+        out[network.names[f"{n}.running_mean"]] = mean.float()
+        out[network.names[f"{n}.running_var"]] = (squares / count - mean.square()).clamp(min=0).float()
+    return {n: t.clone() for n, t in out.items()}
+
+
+def moved(was: Sequence[Tensor], found: Sequence[Tensor]) -> list[Tensor]:
+    """The change from means and variances in turn to others, both moments about the old mean: what a weighted mean may be taken of."""
+    out = []
+    for mean, var, m, v in zip(was[::2], was[1::2], found[::2], found[1::2], strict=True):
+        out += [m - mean, v + (m - mean).square() - var]
+    return out
+
+
+def pooled(was: Sequence[Tensor], change: Sequence[Tensor]) -> list[Tensor]:
+    """Means and variances after the weighted mean of many a `moved`: those of all samples, the variance within and between the parts."""
+    out = []
+    for mean, var, m, v in zip(was[::2], was[1::2], change[::2], change[1::2], strict=True):
+        out += [mean + m, (var + v - m.square()).clamp(min=0)]
+    return out
+
+
 def restated(network: Network, weights: Mapping[str, Tensor], items: Sequence[dict[str, Tensor]], job: Job) -> dict[str, Tensor]:
     """Tensor name -> mean or variance (channels,), float32, over all samples of `items`. Each pass is normalised by its own statistics, so
     that every norm is counted behind norms that fit already (Wu and Johnson 2021, arXiv:2105.07576); {} without batch norms."""

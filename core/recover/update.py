@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import BadData
@@ -14,22 +14,24 @@ if TYPE_CHECKING:
 TOP = 0.1  # share of the numbers sent when only the largest are
 
 
-def packed(change: list[Tensor], owed: list[Tensor], how: str) -> tuple[bytes, list[Tensor]]:
+def packed(change: list[Tensor], owed: list[Tensor], how: str, plain: Sequence[Tensor] = ()) -> tuple[bytes, list[Tensor]]:
     """The message (a safetensors file), and what packing took off: the client adds that to its next change (error feedback, Seide et al.
-    2014). `how`: "float32", "int8" (one scale a tensor) or "top" (the largest tenth, with their places)."""
+    2014). `how`: "float32", "int8" (one scale a tensor) or "top" (the largest tenth, with their places); `plain` follows as float32."""
     from safetensors.torch import save
 
     full = [t + k for t, k in zip(change, owed, strict=True)] if owed else change
     arrays = {f"{i}.{name}": x.contiguous() for i, t in enumerate(full) for name, x in PACK[how](t).items()}
+    message = save(arrays | {f"{i}.value": t.contiguous() for i, t in enumerate(plain, len(full))})
     if how == "float32":
-        return save(arrays), []
+        return message, []
     if not all(bool(t.isfinite().all()) for t in full):
-        return save(arrays), owed  # the server leaves it out, and what was owed before is still sound
-    return save(arrays), [t - s for t, s in zip(full, opened(arrays, full, how), strict=True)]
+        return message, owed  # the server leaves it out, and what was owed before is still sound
+    return message, [t - s for t, s in zip(full, opened(arrays, full, how), strict=True)]
 
 
-def unpacked(message: bytes, like: list[Tensor], how: str) -> list[Tensor]:
-    """What arrives of a change, one float32 tensor for each of `like`; BadData says what is wrong with it. Nothing in it is ever run."""
+def unpacked(message: bytes, like: list[Tensor], how: str, plain: int = 0) -> list[Tensor]:
+    """What arrives of a change, one float32 tensor for each of `like`, the last of them as float32; BadData says what is wrong with it.
+    Nothing in it is ever run."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -37,13 +39,13 @@ def unpacked(message: bytes, like: list[Tensor], how: str) -> list[Tensor]:
         arrays = load(message)
     except (SafetensorError, ValueError, KeyError, RuntimeError):
         raise BadData("sent something that is no list of arrays") from None
-    found = opened(arrays, like, how)
+    found = opened(arrays, like, how, plain)
     if not all(bool(t.isfinite().all()) for t in found):
         raise BadData("sent numbers that are not finite")
     return found
 
 
-def opened(arrays: Mapping[str, Tensor], like: list[Tensor], how: str) -> list[Tensor]:
+def opened(arrays: Mapping[str, Tensor], like: list[Tensor], how: str, plain: int = 0) -> list[Tensor]:
     """The arrays of a message as tensors of the shapes they must have."""
     parts: list[dict[str, Tensor]] = [{} for _ in like]
     for name, x in arrays.items():
@@ -52,7 +54,8 @@ def opened(arrays: Mapping[str, Tensor], like: list[Tensor], how: str) -> list[T
             raise BadData("sent numbers of other shapes than the model's")
         parts[int(at)][what] = x
     try:
-        return [OPEN[how](part, t) for part, t in zip(parts, like, strict=True)]
+        hows = [how] * (len(like) - plain) + ["float32"] * plain
+        return [OPEN[h](part, t) for h, part, t in zip(hows, parts, like, strict=True)]
     except (KeyError, ValueError, RuntimeError, IndexError):
         raise BadData("sent numbers of other shapes than the model's") from None
 

@@ -3311,6 +3311,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>--groups {0}：请给出不小于 2 的分组大小，例如 32,128，或用 0 表示每行一个缩放系数</translation>
     </message>
     <message>
+      <source>--name {0} is not the name this key was made for; leave --name out</source>
+      <translation>--name {0} 不是此密钥所属的名称；请去掉 --name</translation>
+    </message>
+    <message>
       <source>--part {0} is no share; write K/N, as in 2/5</source>
       <translation>--part {0} 不是份额；请写成 K/N，如 2/5</translation>
     </message>
@@ -3573,10 +3577,6 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Clients get a model's description, never its code: a federation needs a model with a config.json</source>
       <translation>客户端只得到模型的描述，绝不得到代码：联邦需要带 config.json 的模型</translation>
-    </message>
-    <message>
-      <source>Clients have no teacher: a federation of real ones learns from labels or the next token (federated.share = 0)</source>
-      <translation>客户端没有教师模型：真实联邦从标签或下一个词元学习（federated.share = 0）</translation>
     </message>
     <message>
       <source>Clients in {0} and their samples: {1}</source>
@@ -4331,8 +4331,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>服务器学习率（FedAdam）</translation>
     </message>
     <message>
-      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders` each folder (or file) in the training data's folder is a client; else the samples are dealt.</source>
-      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。选 `folders` 时，训练数据文件夹中的每个文件夹（或文件）就是一个客户端；否则由程序分发样本。</translation>
+      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders` each folder (or file) in the training data's folder is a client; else the samples are dealt. What batch norms counted stays as it is, or is pooled over all clients' samples (`weighted`).</source>
+      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。选 `folders` 时，训练数据文件夹中的每个文件夹（或文件）就是一个客户端；否则由程序分发样本。批归一化的统计量保持不变，或按全部客户端的样本合并（`weighted`）。</translation>
     </message>
     <message>
       <source>Slim (GPTQ, scales, polish)</source>
@@ -4347,12 +4347,24 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>分片大小</translation>
     </message>
     <message>
+      <source>Spread of the clients' sizes (0: none)</source>
+      <translation>客户端数据量的离散度（0：无）</translation>
+    </message>
+    <message>
       <source>Static activations are measured on data, and this network can't be run here; choose other activations</source>
       <translation>静态激活要在数据上测量，而此网络无法在此运行；请选择其他激活方式</translation>
     </message>
     <message>
       <source>Statistics</source>
       <translation>统计</translation>
+    </message>
+    <message>
+      <source>Statistics of batch norms</source>
+      <translation>批归一化的统计量</translation>
+    </message>
+    <message>
+      <source>Statistics of batch norms are sent as they are, not hidden by noise: set federated.norms = kept</source>
+      <translation>批归一化的统计量会原样发送，不受噪声掩盖：请设 federated.norms = kept</translation>
     </message>
     <message>
       <source>Statistics, block {0} of {1}</source>
@@ -4437,10 +4449,6 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The layer store {0} can't be written ({1}); free some space or set SLIM_CACHE to another folder</source>
       <translation>无法写入层缓存 {0}（{1}）；请腾出空间，或将 SLIM_CACHE 设为其他文件夹</translation>
-    </message>
-    <message>
-      <source>The model takes {0} GB to send and a message holds 2.1; train fewer of its numbers</source>
-      <translation>发送模型需 {0} GB，而一条消息最多 2.1 GB；请减少训练的数值</translation>
     </message>
     <message>
       <source>The network answers with infinities or NaN: these weights are broken; use more bits or prune less</source>
@@ -4537,6 +4545,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>The server {0}; install the same slim-studio on both sides</source>
       <translation>服务器{0}；请在两端安装相同的 slim-studio</translation>
+    </message>
+    <message>
+      <source>The server's training follows the original model (federated.share): give your own copy of it with --teacher</source>
+      <translation>服务器的训练以原始模型为教师（federated.share）：请用 --teacher 给出你自己的一份</translation>
     </message>
     <message>
       <source>The size of its pictures is not known; choose held-out pictures, which say it, and export again</source>
@@ -5295,6 +5307,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>它的 {0} 是 {1},模型是 {2};请选择输出同样宽的教师</translation>
     </message>
     <message>
+      <source>kept</source>
+      <translation>保留</translation>
+    </message>
+    <message>
       <source>kept at {0}: {1} {2} per MB ({3} less at {4})</source>
       <translation>保持 {0}：每 MB 值 {1} {2}（{4} 可省 {3}）</translation>
     </message>
@@ -5759,6 +5775,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} = {1} 个输入太少，无法共用一个二阶矩矩阵；请至少给 {2}</translation>
     </message>
     <message>
+      <source>{0} GB of numbers would be sent each round, and a message holds 2.1; train fewer of them (federated.train = scales)</source>
+      <translation>每轮要发送 {0} GB 的数值，而一条消息最多容纳 2.1 GB；请少训练一些（federated.train = scales）</translation>
+    </message>
+    <message>
       <source>{0} W is no power of a machine; give the watts it draws under full load</source>
       <translation>{0} W 不是机器的功率；请给出满载功率</translation>
     </message>
@@ -5795,12 +5815,24 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 字节对缓存的 {1} 太少；至少给 {2}</translation>
     </message>
     <message>
+      <source>{0} bytes instead of {1}</source>
+      <translation>{0} 字节，应为 {1}</translation>
+    </message>
+    <message>
       <source>{0} bytes on disk, {1} planned</source>
       <translation>磁盘上 {0} 字节，方案为 {1}</translation>
     </message>
     <message>
       <source>{0} calibration tokens are too few; give at least 2</source>
       <translation>{0} 个校准词元太少；请至少给 2</translation>
+    </message>
+    <message>
+      <source>{0} can't be a client's name: its key lies in a file called so; leave out slashes</source>
+      <translation>{0} 不能作客户端名称：密钥文件以它命名；请去掉斜杠</translation>
+    </message>
+    <message>
+      <source>{0} can't be read ({1}); make certificates and keys anew in another folder</source>
+      <translation>{0} 无法读取（{1}）；请在另一个文件夹重新生成证书和密钥</translation>
     </message>
     <message>
       <source>{0} can't be read ({1}); measure again, or go without a meter</source>
@@ -5983,6 +6015,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 不是地址；请写成 主机:端口，如 127.0.0.1:8443</translation>
     </message>
     <message>
+      <source>{0} is no key of a federation's client ({1}); ask the server's owner for one</source>
+      <translation>{0} 不是联邦客户端的密钥（{1}）；请向服务器所有者索取</translation>
+    </message>
+    <message>
       <source>{0} is no ledger of a federation ({1}); choose the .rounds.jsonl beside a result</source>
       <translation>{0} 不是联邦的账本（{1}）；请选择结果旁的 .rounds.jsonl</translation>
     </message>
@@ -6019,6 +6055,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 不是 Python 文件；请写成 file.py:function</translation>
     </message>
     <message>
+      <source>{0} is not the model that the server's training follows; ask its owner for the very same files</source>
+      <translation>{0} 不是服务器训练所用的教师模型；请向其所有者索取完全相同的文件</translation>
+    </message>
+    <message>
       <source>{0} is not the server {1} vouches for ({2}); get its ca.pem anew</source>
       <translation>{0} 不是 {1} 所担保的服务器（{2}）；请重新获取它的 ca.pem</translation>
     </message>
@@ -6033,6 +6073,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is there already; choose an empty folder, as clients may trust the old one</source>
       <translation>{0} 已存在；请选空文件夹，因为客户端可能信任旧证书</translation>
+    </message>
+    <message>
+      <source>{0} is there already; it is the client's key</source>
+      <translation>{0} 已存在；它是该客户端的密钥</translation>
     </message>
     <message>
       <source>{0} is there twice or not where the directory says</source>

@@ -160,8 +160,8 @@ def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row], s
     if quick:
         yield from cut(SAMPLES / "digits-cnn", None, 0.8, SEEDS[:1], ways, 24, 200)
         return
-    if only in ("", "fedavg"):
-        yield from fedavg.rows(quick)
+    for case in [c for name, c in fedavg.CASES.items() if only in ("", name)]:
+        yield from fedavg.rows(case(fashion()), seeds)
     if only in ("", "cnn"):
         yield from cut(fashion(), fashion() / "lessons" / "heldout.npz", 0.7, seeds, ways, steps, None)
     for bits in (2, 3) if only in ("", "lm") else ():
@@ -183,7 +183,7 @@ def show(r: Row) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2", "fedavg"))
+    parser.add_argument("--only", default="", choices=("", "cnn", "lm", "smollm2", *fedavg.CASES))
     parser.add_argument("--seed", type=int, choices=SEEDS, help="one seed alone")
     parser.add_argument("--way", choices=tuple(WAYS), help="one way to train alone")
     parser.add_argument("--steps", type=int, default=900, help="of the cut network's training")

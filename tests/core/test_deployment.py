@@ -9,11 +9,9 @@ import os
 import pickle
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,24 +22,21 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
-from core.cli import main
 from core.data import load
-from core.errors import BadFile, BadPlan, CannotRun, CannotWrite, SlimError
+from core.errors import BadData, BadFile, BadPlan, SlimError
 from core.evaluate import Reference, judge
-from core.federation import parcel
-from core.federation.certificates import loaded, made
+from core.federation import keys, parcel
+from core.federation.certificates import made
 from core.federation.holding import Holding
-from core.federation.reach import reach
-from core.federation.rounds import Writer, beside, read
+from core.federation.rounds import beside, read
 from core.formats import open_checkpoint
 from core.formats import read as values
 from core.job import Job
-from core.lessons import Round
 from core.networks import attach
 from core.recipe import Recipe, dumps
-from core.recover.clients import holders
+from core.recover.clients import holder, holders
 from core.recover.federated import Federation
-from core.recover.fit import Course, Learned, Lessons
+from core.recover.fit import Learned, Lessons
 from core.recover.local import Answer, Here, Local
 from core.recover.methods import Federated
 from core.recover.student import student
@@ -49,12 +44,14 @@ from core.run import run
 from core.store import Store
 from core.types import Choice, Plan
 from tests.core.test_federated import DIGITS, holdings
-from tests.core.test_train import Pupil
+from tests.core.test_train import SAMPLES, Pupil
 
+WORDS = SAMPLES / "sotu-lm"
 WAIT = 150  # seconds, of a machine that does much else besides
 
 # Loads torch and transformers once (five seconds), then forks the processes; each is the command line's own, with a log of its own. The
-# client "c" is one, too, but its job kills it without a word at the beginning of its second round.
+# client "c" is one, too, but its job kills it without a word at the beginning of its second round. A stranger ends
+# before the next is born.
 NURSERY = """
 import json, os, signal, sys
 from pathlib import Path
@@ -69,11 +66,17 @@ def life(args):
     from core.federation.client import take_part
     from core.federation.holding import Holding
     from core.federation.reach import reach
-    address, root, data = args[2:]
+    from core.federation.keys import read
+    address, root, data, key = args[2:]
     job = Job(tell=lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.phase.startswith("Round 2") else None)
-    take_part(address, reach(address, Path(root), 140, job), Holding("c", Path(data)), job)
+    take_part(address, reach(address, Path(root), 140, job), Holding("c", Path(data)), job, read(Path(key)))
 
-born = []
+born, ends = [], {}
+def end(pid):
+    if pid not in ends:
+        ends[pid] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return ends[pid]
+
 for log, args in json.loads(sys.argv[1]):
     if not (pid := os.fork()):
         at = os.open(log, os.O_WRONLY | os.O_CREAT)
@@ -84,7 +87,9 @@ for log, args in json.loads(sys.argv[1]):
             sys.stdout.flush()
         os._exit(code)
     born.append(pid)
-print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in born]))
+    if "stranger" in args:
+        end(pid)
+print(json.dumps([end(pid) for pid in born]))
 """
 
 
@@ -123,19 +128,22 @@ def free_port() -> int:
 
 def test_three_clients_over_tls_one_killed_give_the_simulations_weights_to_the_bit(tmp_path: Path) -> None:
     holdings(tmp_path / "clients", {"a": 48, "b": 32, "c": 16})
-    knobs = {"clients": 3, "rounds": 3, "rate": 0.01, "update": "int8"}
+    knobs = {"clients": 3, "rounds": 3, "rate": 0.01, "update": "int8", "norms": "weighted"}
     plan = Plan(Choice("magnitude", 0.5, "rtn", 4), tune=False, recover="federated", recovery=knobs)
     recipe = Recipe(DIGITS, plan, limit=100, out=tmp_path / "out")
     (tmp_path / "recipe.toml").write_text(dumps(recipe))
-    keys, address = made(tmp_path / "keys"), f"127.0.0.1:{free_port()}"
+    tls, address = made(tmp_path / "keys"), f"127.0.0.1:{free_port()}"
+    shown = dict(zip("abc", keys.made(tls, "abc"), strict=True))
     serving = ["federated", "server", "--recipe", str(tmp_path / "recipe.toml"), "--clients", "3", "--listen", address]
-    joining, root = ["federated", "client", "--patience", "140", "--server", address, "--root"], str(keys / "ca.pem")
+    joining, root = ["federated", "client", "--patience", "140", "--server", address, "--root"], str(tls / "ca.pem")
     codes, said = lived(
-        tmp_path, [*serving, "--certificates", str(keys)],
-        *([*joining, root, "--data", str(tmp_path / "clients" / name)] for name in "ab"),
-        ["federated", "dying", address, root, str(tmp_path / "clients" / "c")],
+        tmp_path, [*serving, "--certificates", str(tls)],
+        [*joining, root, "--data", str(tmp_path / "clients" / "a"), "--name", "stranger"],
+        *([*joining, root, "--data", str(tmp_path / "clients" / n), "--key", str(shown[n])] for n in "ab"),
+        ["federated", "dying", address, root, str(tmp_path / "clients" / "c"), str(shown["c"])],
     )  # fmt: skip
-    assert codes == [0, 0, 0, -signal.SIGKILL], "\n".join(said)
+    assert codes == [0, 2, 0, 0, -signal.SIGKILL], "\n".join(said)
+    assert "slim: The server can't take this client in: it has no key of this federation" in said[1]
     ledger = read(beside(tmp_path / "out"))
     assert [sorted(r.losses) for r in ledger.rounds] == [["a", "b", "c"], ["a", "b"], ["a", "b"]]
     assert [dict(r.absent) for r in ledger.rounds] == [{}, {"c": "is gone"}, {}]
@@ -181,8 +189,9 @@ def local(pupil: Pupil, **knobs: object) -> Local:
 def test_a_model_arrives_at_a_client_to_the_bit(name: str, train: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     pupil: Pupil = request.getfixturevalue(name)
     here = local(pupil, train=train, rate=0.02)
-    there = parcel.opened(parcel.packed(pupil.checkpoint, pupil.network, here.student, here.how, 3), tmp_path, Job())
-    assert (there.how, there.seed) == (here.how, 3)
+    (tmp_path / "p").write_bytes(parcel.packed(pupil.checkpoint, pupil.network, here.student, here.how, 3, "of"))
+    there = parcel.opened(tmp_path / "p", tmp_path, Job())
+    assert (there.how, there.seed, there.teacher) == (here.how, 3, "of")
     values = [p.detach() + 0.01 for p in here.params]
     far = Local(there.student, Lessons(there.network, pupil.seen, None), there.how, there.seed)
     for x in (here, far):
@@ -199,8 +208,9 @@ def test_a_model_arrives_at_a_client_to_the_bit(name: str, train: str, request: 
     ("raw", "why"), [(b"", "is no model"), (pickle.dumps([1]), "is no model"), (save({}, {"slim": '{"version": 9}'}), "version 9")]
 )
 def test_what_is_no_parcel_of_this_version_is_refused(raw: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes(raw)
     with pytest.raises(BadFile, match=why):
-        parcel.opened(raw, tmp_path, Job())
+        parcel.opened(tmp_path / "p", tmp_path, Job())
 
 
 @pytest.mark.parametrize(
@@ -213,12 +223,13 @@ def test_a_parcel_can_neither_leave_its_folder_nor_bring_code(digits: Pupil, cha
     with safe_open(tmp_path / "p", "pt") as f:
         tensors, said = {k: f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()["slim"])  # noqa: SIM118 (not a dict)
     (inside := tmp_path / "inside").mkdir()
+    (tmp_path / "p").write_bytes(save(tensors, {"slim": json.dumps(said | changes)}))
     with pytest.raises(SlimError):
-        parcel.opened(save(tensors, {"slim": json.dumps(said | changes)}), inside, Job())
+        parcel.opened(tmp_path / "p", inside, Job())
     assert not (tmp_path / "evil.txt").exists()
 
 
-def test_code_and_teachers_are_not_sent(digits: Pupil) -> None:
+def test_code_is_not_sent(digits: Pupil) -> None:
     here = local(digits)
     with pytest.raises(BadPlan, match=r"config\.json"):
         parcel.packed(replace(digits.checkpoint, factory="net.py:build"), digits.network, here.student, here.how, 0)
@@ -229,8 +240,10 @@ class TestWithFlower:
 
     pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Flower's imports of click
 
-    def joined(self, digits: Pupil, folder: Path, *holdings: Holding) -> tuple[Any, Job, list[Any]]:
-        """A server's crowd after it has met these clients."""
+    def joined(
+        self, digits: Pupil, folder: Path, *holdings: Holding, secret: bytes = b"", shown: Sequence[keys.Key | None] = (), here: Any = None
+    ) -> tuple[Any, Job, list[Any]]:
+        """A server's crowd after it has met these clients, each with the key it shows."""
         from flwr.server.client_proxy import ClientProxy
 
         from core.federation.client import Taught
@@ -249,11 +262,11 @@ class TestWithFlower:
             def reconnect(self, *_: Any) -> Any: ...
 
         job, there = Job(), []
-        crowd = Remote(Listening("127.0.0.1:1", len(holdings), (b"", b"", b""), "x"), digits.checkpoint)
-        crowd.model(local(digits, rate=0.01))
+        crowd = Remote(Listening("127.0.0.1:1", len(holdings), (b"", b"", b""), "x", secret), digits.checkpoint)
+        crowd.model(here or local(digits, rate=0.01))
         for i, h in enumerate(holdings):
             (own := folder / f"client{i}").mkdir()
-            there.append(Taught(h, Job(), own))
+            there.append(Taught(h, Job(), own, shown[i] if shown else None))
             crowd.manager.register(Wire(str(i), there[-1]))
             crowd.members(job)
         return crowd, job, there
@@ -285,90 +298,49 @@ class TestWithFlower:
         assert sorted(told.losses) == ["a"]
         assert told.absent == {"b": "sent numbers that are not finite"}
 
+    def test_only_clients_with_their_own_key_are_sent_the_model(self, digits: Pupil, tmp_path: Path) -> None:
+        holdings(tmp_path / "clients", {"a": 4})
+        a, b = keys.made(made(tmp_path / "keys"), ["a", "b"])
+        assert a.stat().st_mode & 0o077 == 0
+        secret, (stranger,) = keys.secret_of(tmp_path / "keys"), keys.made(made(tmp_path / "other"), ["c"])
+        shown = [keys.read(a), None, keys.read(stranger), replace(keys.read(b), name="d")]
+        names = [Holding(n, tmp_path / "clients" / "a") for n in "abcd"]
+        crowd, job, there = self.joined(digits, tmp_path, *names, secret=secret, shown=shown)
+        assert crowd.members(job) == {"a": 4}
+        for client, name in zip(there[1:], "bcd", strict=True):
+            assert "it has no key of this federation" in str(client.failed)
+            assert any(f"{name} can't take part: it has no key" in n for n in job.notes)
+            assert not any(client.folder.iterdir()), "nothing of the model was sent"
 
-def test_certificates_let_in_the_right_server_only(tmp_path: Path) -> None:
-    ours, other = made(tmp_path / "ours"), made(tmp_path / "other")
-    assert (ours / "server.key").stat().st_mode & 0o077 == 0
-    with pytest.raises(CannotWrite, match="already"):
-        made(ours)
-    with listening(ours) as address:
-        assert reach(address, ours / "ca.pem", 5, Job()).startswith(b"-----BEGIN CERTIFICATE")
-        with pytest.raises(CannotRun, match=r"is not the server ca\.pem vouches for"):
-            reach(address, other / "ca.pem", 5, Job())
-    with pytest.raises(CannotRun, match="No server at 127"):
-        reach(address, ours / "ca.pem", 0, Job())
-    with pytest.raises(BadFile, match="no certificate can be read"):
-        reach(address, ours / "server.key", 0, Job())
-    with pytest.raises(BadFile, match="make certificates with"):
-        loaded(tmp_path)
+    def test_a_model_in_many_pieces_is_one_again_and_the_teachers_copy_at_the_client_answers(
+        self, digits: Pupil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its change is the simulation's, whose teacher is the server's own."""
+        from core.federation import server
 
+        monkeypatch.setattr(server, "PIECE", 50_000)
+        holdings(tmp_path / "clients", {"a": 20})
+        data, here = tmp_path / "clients" / "a", local(digits, rate=0.01, share=1.0)
+        here.lessons = replace(here.lessons, teacher=Reference(digits.network, digits.weights, digits.seen))
+        names = [Holding("a", data, teacher=DIGITS), Holding("b", data), Holding("c", data, teacher=WORDS)]
+        crowd, job, there = self.joined(digits, tmp_path, *names, here=here)
+        assert len(crowd.parcel) > 4 * server.PIECE
+        assert list(crowd.members(job)) == ["a"]
+        assert "give your own copy of it with --teacher" in str(there[1].failed)
+        assert "is not the model that the server's training follows" in str(there[2].failed)
+        values = [p.detach().clone() for p in here.params]
+        (said,) = crowd.answers(["a"], values, 1, job)
+        assert said[1] == here.answer(holder("a", data, digits.network, None, job), values, 1, job)
 
-@contextlib.contextmanager
-def listening(keys: Path) -> Iterator[str]:
-    """A TLS server that only shakes hands."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(keys / "server.pem", keys / "server.key")
-    with socket.create_server(("127.0.0.1", 0)) as s:
+    def test_a_client_with_too_little_text_says_so(self, words: Pupil, tmp_path: Path) -> None:
+        (tmp_path / "short.txt").write_text("Too little.")
+        with pytest.raises(BadData, match=r"short\.txt: too short to train on"):
+            Holding("a", tmp_path / "short.txt").client(words.network, Job())
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    with s.accept()[0] as c, contextlib.suppress(ssl.SSLError):
-                        context.wrap_socket(c, server_side=True).close()
+    def test_numbers_too_many_for_a_message_are_refused_before_anyone_is_waited_for(self, digits: Pupil) -> None:
+        from core.federation.server import Listening, Remote
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{s.getsockname()[1]}"
-        s.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-SAID: dict[str, tuple[list[str], str]] = {
-    "no server": (
-        ["client", "--data", "{digits}", "--server", "127.0.0.1:1", "--root", "{keys}/ca.pem", "--patience", "0"],
-        "No server at 127.0.0.1:1",
-    ),
-    "no port": (["client", "--data", "{digits}", "--server", "here", "--root", "{keys}/ca.pem"], "write HOST:PORT"),
-    "no data": (["client", "--data", "{keys}/nothing", "--server", "h:1", "--root", "{keys}/ca.pem"], "there is nothing there"),
-    "empty": (["client", "--data", "{keys}/empty", "--server", "h:1", "--root", "{keys}/ca.pem"], "is empty"),
-    "part": (["client", "--data", "{digits}", "--server", "h:1", "--root", "{keys}/ca.pem", "--part", "3/2"], "is no share"),
-    "no model": (["server", "--certificates", "{keys}", "--out", "{keys}/out"], "Which model?"),
-    "no place": (["server", "--model", "{digits}", "--certificates", "{keys}"], "Where should the result go?"),
-    "no knob": (["server", "--model", "{digits}", "--out", "{keys}/out", "--certificates", "{keys}", "--knob", "rat=1"], "no knob 'rat'"),
-    "no keys": (["server", "--model", "{digits}", "--out", "{keys}/out", "--certificates", "{keys}/empty"], "make certificates with"),
-}  # fmt: skip
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Flower's imports of click
-@pytest.mark.parametrize("what", sorted(SAID))
-def test_bad_input_is_one_sentence_and_leaves_nothing(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["federated", "certificates", str(tmp_path / "keys")]) == 0
-    (tmp_path / "keys" / "empty").mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    args, why = SAID[what]
-    assert main(["federated", *(a.format(digits=DIGITS, keys=tmp_path / "keys") for a in args)]) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert said[-1].startswith("slim: ")
-    assert why in said[-1]
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_ledger_is_read_while_it_grows_and_an_interrupted_federation_goes_on_under_its_name(tmp_path: Path) -> None:
-    path, head = beside(tmp_path / "out"), {"model": "m", "clients": 2, "how": {"rate": 0.1}}
-    first = Writer(path, head)
-    first.heard(Course("at", 0, 2.0))
-    first.heard(Round(1, 3, {"a": 1.5}, 1.8, 2.0, {"a": 100}, {"b": "is gone"}))
-    with path.open("a") as f:
-        f.write('{"round": {"round": 2, "rou')
-    found = read(path)
-    assert (found.before, found.after, [r.held for r in found.rounds], found.rounds[0].absent) == (2.0, None, [1.8], {"b": "is gone"})
-    again = Writer(path, head)
-    assert again.id == first.id
-    again.heard(Round(2, 3, {"a": 1.2}, 1.6, 2.0, {"a": 100}))
-    again.heard(Learned(2.0, 1.6))
-    assert [r.round for r in read(path).rounds] == [1, 2]
-    assert read(path).after == 1.6
-    assert Writer(path, head).id != first.id, "what is over begins anew"
-    path.write_text("{}\n")
-    with pytest.raises(BadFile, match=r"\.rounds\.jsonl"):
-        read(path)
+        here = local(digits)
+        here.params.append(torch.zeros(1).expand(2**29))
+        with pytest.raises(BadPlan, match=r"2\.2 GB of numbers would be sent each round.*train fewer"):
+            Remote(Listening("127.0.0.1:1", 1, (b"", b"", b""), "x"), digits.checkpoint).meet(lambda: Learned(0.0, 0.0), here, Job())

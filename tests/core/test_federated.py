@@ -19,6 +19,7 @@ from core.evaluate import Reference
 from core.job import Job, Progress
 from core.lessons import Round
 from core.recipe import Recipe
+from core.recover import norms
 from core.recover.clients import Client, clipped, dealt, epsilon, rows
 from core.recover.federated import Federation, joined
 from core.recover.fit import Learned, Lessons
@@ -122,8 +123,46 @@ def test_every_sample_is_dealt_once_and_a_small_alpha_deals_unequally(digits: Pu
         assert torch.equal(labels, torch.cat([x["labels"] for x in pieces.items]).sort().values)
         sizes = [c.samples for c in found]
         assert (max(sizes) - min(sizes) <= 10) == (alpha == 0)
+        wide = [c.samples for c in dealt(pieces, 10, alpha, 3, 2.0)]
+        assert sum(wide) == sum(sizes)
+        assert max(wide) > 2 * max(sizes), "a few hold most"
+        assert sorted(wide)[5] < 0.6 * sorted(sizes)[5], "and most hold little"
     with pytest.raises(BadData, match="fewer clients"):
         dealt(pieces, 10_000, 0.3, 0)
+
+
+def test_pooled_statistics_of_batch_norms_are_those_of_all_samples_in_one_batch(digits: Pupil) -> None:
+    small, large = split(begun(digits, SGD)[1], 10, 90)
+    whole = {k: torch.cat([small.pieces.items[0][k], large.pieces.items[0][k]]) for k in small.pieces.items[0]}
+    names, weights = [t for pair in norms.pairs(digits.network) for t in pair], digits.weights
+    assert len(names) > 20
+    was = [weights[n] for n in names]
+    found = [norms.heeded(digits.network, weights, c.pieces.items, Job()) for c in (small, large)]
+    told = [(c.samples, norms.moved(was, [f[n] for n in names])) for c, f in zip((small, large), found, strict=True)]
+    pooled = dict(zip(names, norms.pooled(was, joined(told, 0.0)), strict=True))
+    within = {n: (10 * found[0][n] + 90 * found[1][n]) / 100 for n in names}
+    seen = one_batch(digits, weights, whole)
+    for mean, var in norms.pairs(digits.network):
+        rows = seen[mean].double()
+        assert torch.allclose(pooled[mean].double(), rows.mean(1), rtol=1e-4, atol=1e-5)
+        assert torch.allclose(pooled[var].double(), rows.var(1, unbiased=False), rtol=1e-4, atol=1e-5)
+        assert bool((within[var] < pooled[var]).any()), "the variance between the clients counts, too"
+
+
+def one_batch(digits: Pupil, weights: dict[str, torch.Tensor], item: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What each batch norm is given in one pass, by its mean's name: (channels, samples and places)."""
+    seen: dict[str, torch.Tensor] = {}
+    norm = torch.nn.functional.batch_norm
+
+    def watched(x: torch.Tensor, mean: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        (name,) = (m for m, _ in norms.pairs(digits.network) if torch.equal(weights[m], mean))
+        seen[name] = x.transpose(0, 1).flatten(1)
+        return norm(x, mean, *args, **kwargs)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as m, torch.no_grad():
+        m.setattr(torch.nn.functional, "batch_norm", watched)
+        digits.network.forward(dict(weights), item)
+    return seen
 
 
 @pytest.mark.parametrize("how", ["int8", "top"])
@@ -150,8 +189,8 @@ def test_a_clipped_change_keeps_its_direction_and_epsilon_is_the_published_figur
 def test_noise_without_a_longest_change_is_refused() -> None:
     with pytest.raises(BadPlan, match="limit"):
         Federated(noise=1.0)
-    for broken in ({"trim": 0.1}, {"update": "int8"}):
-        with pytest.raises(BadPlan, match="plain mean"):
+    for broken, why in (({"trim": 0.1}, "plain mean"), ({"update": "int8"}, "plain mean"), ({"norms": "weighted"}, "not hidden by noise")):
+        with pytest.raises(BadPlan, match=why):
             Federated(noise=1.0, limit=1.0, **broken)
 
 
@@ -173,7 +212,9 @@ def replace_pieces(c: Client, item: dict[str, torch.Tensor]) -> Client:
 FEW = {"method": "federated", "clients": 3, "rounds": 2, "epochs": 1, "rate": 0.01}
 
 
-@pytest.mark.parametrize("knobs", [{"server": "fedavgm"}, {"server": "fedadam", "update": "int8"}, {"prox": 0.1, "update": "top"}])
+@pytest.mark.parametrize(
+    "knobs", [{"server": "fedavgm"}, {"server": "fedadam", "update": "int8"}, {"prox": 0.1, "update": "top", "norms": "weighted"}]
+)  # fmt: skip
 def test_clients_together_teach_what_none_could_alone_and_masks_and_grids_hold(digits: Pupil, knobs: dict[str, object]) -> None:
     seen: list[Round] = []
     done = digits.trained(rounds(seen), **FEW, **knobs)
@@ -188,7 +229,8 @@ def test_clients_together_teach_what_none_could_alone_and_masks_and_grids_hold(d
 
 
 def test_a_federation_goes_on_after_its_last_whole_round_to_the_same_bytes(digits: Pupil, tmp_path: Path) -> None:
-    whole = digits.trained(**FEW, update="int8")
+    how = {**FEW, "update": "int8", "norms": "weighted"}
+    whole = digits.trained(**how)
     other = Pupil("digits-cnn", digits.plain.plan.model, tmp_path, 400)
 
     def stop(p: Progress) -> None:
@@ -197,9 +239,9 @@ def test_a_federation_goes_on_after_its_last_whole_round_to_the_same_bytes(digit
 
     job = Job(tell=stop)
     with pytest.raises(Cancelled):
-        other.trained(job, **FEW, update="int8")
+        other.trained(job, **how)
     seen: list[Round] = []
-    done = other.trained(rounds(seen), **FEW, update="int8")
+    done = other.trained(rounds(seen), **how)
     assert [r.round for r in seen] == [2]
     for x in other.layers:
         assert torch.equal(done.stored(x).dense(), whole.stored(x).dense())
