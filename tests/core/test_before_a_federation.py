@@ -15,6 +15,7 @@ from core.cli import main
 from core.errors import BadFile, BadPlan, CannotRun, CannotWrite
 from core.federation import keys
 from core.federation.certificates import loaded, made
+from core.federation.holding import Holding
 from core.federation.reach import reach
 from core.federation.rounds import Writer, beside, read
 from core.job import Job
@@ -57,6 +58,15 @@ def test_keys_are_made_once_for_each_client_and_a_broken_one_is_refused(tmp_path
     a.write_text('{"name": "a", "key": "00"}')
     with pytest.raises(BadFile, match="1 bytes instead of 32"):
         keys.read(a)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Flower's imports of click
+def test_a_client_whose_server_goes_away_says_so(tmp_path: Path) -> None:
+    from core.federation.client import take_part
+
+    ours = made(tmp_path / "ours")
+    with listening(ours) as address, pytest.raises(CannotRun, match="The server is gone .* it keeps its finished rounds"):
+        take_part(address, (ours / "ca.pem").read_bytes(), Holding("a", DIGITS), Job())
 
 
 @contextlib.contextmanager
