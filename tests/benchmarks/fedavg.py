@@ -63,8 +63,8 @@ def digits() -> Case:
 
 
 def fashion(folder: Path) -> Case:
-    """1,280 of Fashion-MNIST's training images: 10 of 80 pieces are kept for the check."""
-    return Case(f"fashion-cnn, {CUT}, sizes log-normal 2", folder, folder / "lessons" / "heldout.npz", 1280, 70, 2.0)
+    """2,560 of Fashion-MNIST's training images: 20 of 160 pieces are kept for the check."""
+    return Case(f"fashion-cnn, {CUT}, sizes log-normal 2", folder, folder / "lessons" / "heldout.npz", 2560, 140, 2.0)
 
 
 CASES: dict[str, Callable[[Path], Case]] = {"fedavg": fashion, "fedavg-digits": lambda _: digits()}
