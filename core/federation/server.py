@@ -39,6 +39,7 @@ SPARE = 2**20  # of them, for names and frames
 PIECE = 2**28  # bytes of the model in a message
 LONGEST = 100  # letters of a client's name
 UNKNOWN = "it has no key of this federation; its owner makes one for each client, which the client gives with --key"
+AT_MOST = 30.0  # seconds a stranger may take to prove who it is: the others wait for it
 LOOK = 0.2  # seconds between two looks at the job's cancel flag
 
 
@@ -143,7 +144,7 @@ class Remote:
         known: dict[str, Any] = {}
         if self.listening.secret:
             nonce = os.urandom(SIZE)
-            said = _asked(client, {"nonce": nonce})
+            said = _asked(client, {"nonce": nonce}, AT_MOST)
             known = {"name": str(said.properties.get("name", ""))}
             if not proved(self.listening.secret, known["name"], nonce, said.properties.get("proof")):
                 _asked(client, {"refused": UNKNOWN})
@@ -218,8 +219,8 @@ class Rounds(Server):
         return self.found
 
 
-def _asked(client: ClientProxy, what: dict[str, Any]) -> GetPropertiesRes:
-    return client.get_properties(GetPropertiesIns(what), None, None)
+def _asked(client: ClientProxy, what: dict[str, Any], seconds: float | None = None) -> GetPropertiesRes:
+    return client.get_properties(GetPropertiesIns(what), seconds, None)
 
 
 def _together(calls: Sequence[Callable[[], Any]], job: Job) -> list[Any]:

@@ -84,6 +84,7 @@ class Federated:
     weighted: bool = knob(True, label="Weighted by samples")
     local: str = knob("adam", choices=("adam", "sgd"), label="Local optimizer")
     rate: float = knob(0.004, 0.0001, 1.0, 0.0001, label="Learning rate")
+    falling: bool = knob(False, label="Rate falls from round to round")
     batch: int = knob(1, 1, 10_000, 1, label="Pieces a step")
     server: str = knob("fedavg", choices=("fedavg", "fedavgm", "fedadam"))
     server_rate: float = knob(0.02, 0.001, 1.0, 0.001, label="Server's rate (FedAdam)")

@@ -4215,6 +4215,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>权重排序</translation>
     </message>
     <message>
+      <source>Rate falls from round to round</source>
+      <translation>学习率逐轮下降</translation>
+    </message>
+    <message>
       <source>Ray is not installed, so nothing can run on a cluster; install it with pip install "ray&gt;=2.55,&lt;3"</source>
       <translation>未安装 Ray，无法在集群上运行；请用 pip install "ray&gt;=2.55,&lt;3" 安装</translation>
     </message>

@@ -38,9 +38,11 @@ class Case:
     lessons: int | None  # pictures, one in eight of them for the check
     pieces: int  # of 16 pictures that are trained on
     spread: float
+    falling: bool  # the rate, as it does in one place
 
     def stages(self) -> dict[str, tuple[str, Row]]:
-        local = {"train": "all", "clients": 10, "alpha": 0.3, "spread": self.spread, "rounds": ROUNDS, "epochs": 1, "rate": RATE}
+        local = {"train": "all", "clients": 10, "alpha": 0.3, "rounds": ROUNDS, "epochs": 1, "rate": RATE}
+        local |= {"spread": self.spread, "falling": self.falling}
         return {
             "centralised": ("finetune", {"train": "all", "steps": ROUNDS * self.pieces, "rate": RATE}),
             "FedAvg, weighted": ("federated", local),
@@ -59,12 +61,12 @@ def digits() -> Case:
         images, _, labels, _ = train_cnn.split()
         (folder / "sample.json").write_bytes((SOURCE / "sample.json").read_bytes())
         vision.save_held_out(folder, images, labels)
-    return Case(f"digits-cnn, {CUT}", SOURCE, folder / "heldout.npz", None, 74, 0.0)
+    return Case(f"digits-cnn, {CUT}", SOURCE, folder / "heldout.npz", None, 74, 0.0, falling=False)
 
 
 def fashion(folder: Path) -> Case:
     """2,560 of Fashion-MNIST's training images: 20 of 160 pieces are kept for the check."""
-    return Case(f"fashion-cnn, {CUT}, sizes log-normal 2", folder, folder / "lessons" / "heldout.npz", 2560, 140, 2.0)
+    return Case(f"fashion-cnn, {CUT}, sizes log-normal 2", folder, folder / "lessons" / "heldout.npz", 2560, 140, 2.0, falling=True)
 
 
 CASES: dict[str, Callable[[Path], Case]] = {"fedavg": fashion, "fedavg-digits": lambda _: digits()}

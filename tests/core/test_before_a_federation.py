@@ -65,7 +65,7 @@ def test_a_client_whose_server_goes_away_says_so(tmp_path: Path) -> None:
     from core.federation.client import take_part
 
     ours = made(tmp_path / "ours")
-    with listening(ours) as address, pytest.raises(CannotRun, match="The server is gone .* it keeps its finished rounds"):
+    with listening(ours) as address, pytest.raises(CannotRun, match=r"The server is gone .* it keeps its finished rounds"):
         take_part(address, (ours / "ca.pem").read_bytes(), Holding("a", DIGITS), Job())
 
 

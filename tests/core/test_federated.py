@@ -94,6 +94,14 @@ def test_one_full_batch_step_of_10_and_90_samples_is_the_centralised_step(digits
     assert max(float((a - b).abs().max()) for a, b in zip(even.server, whole.server, strict=True)) > 0.01 * size
 
 
+def test_a_falling_rate_shortens_the_step_of_later_rounds_on_the_cosine(digits: Pupil, tmp_path: Path) -> None:
+    stays, falls = federation(digits, tmp_path, replace(SGD, rounds=4)), federation(digits, tmp_path, replace(SGD, rounds=4, falling=True))
+    for n, share in ((1, 1.0), (3, 0.55), (4, 0.2318)):
+        a, b = (f.local.answer(split(f.lessons, 10)[0], f.server, n, Job()).message for f in (stays, falls))
+        step, short = (torch.cat([t.flatten() for t in unpacked(m, stays.server, "float32")]) for m in (a, b))
+        assert float(short.norm() / step.norm()) == pytest.approx(share, abs=1e-3)
+
+
 def test_the_order_of_the_clients_and_those_without_samples_change_nothing(digits: Pupil, tmp_path: Path) -> None:
     g = torch.Generator().manual_seed(0)
     changes = [(n, [torch.randn(3, 4, generator=g), torch.randn(5, generator=g)]) for n in (7, 30, 2, 11)]
