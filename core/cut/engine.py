@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WORK = 4e12  # multiplications all passes together may take: about a minute on one core
+PLACES = 64  # of a picture: what a weight of a convolution is used at on average
+FEWEST = 256  # samples that are kept, however much work they are
 MEMORY = 1.5e9  # bytes of second moments held at once
 
 
@@ -67,15 +70,33 @@ def _watched(
         for n, m in stream.Walk(c, network, batches, job).along(original, state.weights, names):
             yield [n], {n: m}
         return
+    batches = thinned(state, batches, sequence)
     for turn in steps(state, batches, sequence):
         yield turn, watch.moments(network, original, state.weights, batches, _with_siblings(turn, reads, state), job)
+
+
+def thinned(state: State, batches: Batches, sequence: list[str]) -> Batches:
+    """As many of the samples, evenly spread, as leave every consumer a pass of its own. What a consumer gains by seeing what the earlier
+    ones became is worth more than data: a ResNet of 20 convolutions is 86 % right after 206 images, 60 % after 6150 in one pass for all."""
+    per = 4.0 * sum(t.numel() for t in state.weights.values()) * len(sequence)
+    rows, first = sum(map(_rows, batches.items)), batches.items[0]
+    most = max(WORK / per, FEWEST * _rows(first) / len(next(iter(first.values()))))
+    if rows <= most:
+        return batches
+    every = math.ceil(rows / most)
+    return replace(batches, items=batches.items[::every], nbytes=())
+
+
+def _rows(item: Mapping[str, Tensor]) -> int:
+    """Tokens or, of pictures, places a weight is used at, roughly."""
+    ids = item.get("input_ids")
+    return ids.numel() if ids is not None else PLACES * len(next(iter(item.values())))
 
 
 def steps(state: State, batches: Batches, sequence: list[str]) -> list[list[str]]:
     """Consumers that share a pass: as few as the work allows, so that later ones see what the earlier became."""
     size = sum(t.numel() for t in state.weights.values())
-    rows = sum(next(iter(b.values())).numel() if not batches.single else 64 * len(next(iter(b.values()))) for b in batches.items)
-    passes = max(1, int(WORK / (4.0 * size * rows)))
+    passes = max(1, int(WORK / (4.0 * size * sum(map(_rows, batches.items)))))
     held = sum(8.0 * state.weights[n][0].numel() ** 2 for n in sequence)
     passes = min(len(sequence), max(passes, int(held / MEMORY) + 1))
     bounds = [round(i * len(sequence) / passes) for i in range(passes + 1)]

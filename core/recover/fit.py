@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data import Batches
 from ..errors import Cancelled
-from ..evaluate import Reference, heard
+from ..evaluate import Reference, answer, heard
 from ..job import Job
 from ..lessons import Lesson
 from ..networks import Network
@@ -20,15 +20,19 @@ from .answers import Answers, Top
 from .gradual import EVERY, GROWN
 from .hidden import Hidden
 from .losses import mixed
+from .norms import batchwise, restated
 from .precision import running
 from .student import Student
 from .tune import HELD, shuffled
+from .views import drawn, varied, wanted
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKS = 8  # times the pieces kept apart are looked at during a run
 TOGETHER = 8  # pieces of images in one pass
+SMALL, MANY = 1 << 20, 32  # as many, as long as their pixels are no more than that: a pass of a few small ones is all overhead
+RECOUNTED = 128  # pieces batch norms are counted over before a check
 SAVED = 30.0  # seconds between two states on disk: a crash loses no more than that
 
 
@@ -76,27 +80,39 @@ class Lessons:
             return [[i] for i in chosen]
         runs: list[list[int]] = []
         for i in chosen:
-            if runs and len(runs[-1]) < TOGETHER and self._shape(i) == self._shape(runs[-1][0]):
+            if runs and len(runs[-1]) < self._most(i) and self._shape(i) == self._shape(runs[-1][0]):
                 runs[-1].append(i)
             else:
                 runs.append([i])
         return runs
 
+    def _most(self, i: int) -> int:
+        size = sum(t.numel() for t in self.pieces.items[i].values())
+        return min(MANY, max(TOGETHER, SMALL // size))
+
+    def joined(self, chosen: list[int]) -> dict[str, Tensor]:
+        """Pieces that run in one pass."""
+        import torch
+
+        items = [self.pieces.items[i] for i in chosen]
+        return items[0] if len(items) == 1 else {k: torch.cat([x[k] for x in items]) for k in items[0]}
+
     def _shape(self, i: int) -> list[tuple[int, ...]]:
         return [tuple(t.shape[1:]) for t in self.pieces.items[i].values()]
 
-    def loss(self, weights: dict[str, Tensor], which: int | list[int], how: Any, job: Job) -> tuple[Tensor, dict[str, float]]:
-        """The mean over the rows of one piece, or of some that run together, and its terms."""
-        import torch
-
+    def loss(
+        self, weights: dict[str, Tensor], which: int | list[int], how: Any, job: Job, seen_as: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The mean over the rows of one piece, or of some that run together, and its terms; `seen_as` what training has made of them, which
+        the teacher then answers, too."""
         chosen, task = [which] if isinstance(which, int) else which, self.network.task
-        items = [self.pieces.items[i] for i in chosen]
-        item = items[0] if len(items) == 1 else {k: torch.cat([x[k] for x in items]) for k in items[0]}
+        item = self.joined(chosen) if seen_as is None else seen_as
         watching: Any = self.hidden.watching() if self.hidden is not None else nullcontext({})
-        with watching as seen, running(getattr(how, "precision", "float32")):
+        with watching as seen, self._normed(how), running(getattr(how, "precision", "float32")):
             out = self.network.forward(weights, dict(item)).float()
         rows = out[0, :-1] if task == "causal-lm" else out
-        total, terms = mixed(task, self._targets(chosen, job), rows, item, how.share, how.temperature)
+        target = self._targets(chosen, job) if seen_as is None else self._answered(seen_as, job)
+        total, terms = mixed(task, target, rows, item, how.share, how.temperature)
         if self.hidden is not None:
             apart = self.hidden.loss(seen, item, job)
             total, terms = total + how.hidden * apart, terms | {"hidden": float(apart.detach())}
@@ -114,6 +130,24 @@ class Lessons:
             return Top(torch.cat([t.values for t in kept]), torch.cat([t.places for t in kept]))
         whole = [t for t in found if isinstance(t, torch.Tensor)]
         return torch.cat(whole) if whole else None
+
+    def _normed(self, how: Any) -> AbstractContextManager[None]:
+        """Batch norms normalise a training pass by its own statistics where that is asked for; a check's never."""
+        import torch
+
+        return batchwise(self.network) if torch.is_grad_enabled() and getattr(how, "norms", "") == "batch" else nullcontext()
+
+    def recount(self, student: Student, job: Job) -> None:
+        """Batch norms counted anew behind the weights as they are."""
+        import torch
+
+        items = [self.pieces.items[i] for i in self.trained[:RECOUNTED]]
+        with torch.no_grad():
+            student.count(restated(self.network, student.weights(), items, job))
+
+    def _answered(self, item: dict[str, Tensor], job: Job) -> Tensor | None:
+        """The teacher's answers to pictures as they were never before."""
+        return answer(self.teacher.network, self.teacher.weights, item, job).clone() if self.teacher is not None else None
 
     def _target(self, i: int, job: Job) -> Tensor | Top | None:
         if isinstance(self.teacher, Answers):
@@ -145,9 +179,9 @@ class Fit:
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int, store: Store, at: str) -> None:
         self.student, self.lessons, self.how, self.store, self.at = student, lessons, how, store, at
         self.params = [*student.params(), *(lessons.hidden.params if lessons.hidden is not None else ())]
-        self.state = [*self.params, *student.masks]  # all that changes
+        self.state = [*self.params, *student.masks, *student.counted]  # all that changes
         self.order = shuffled(lessons.trained, how.steps * how.batch, seed)
-        self.rate, self.halved, self.step = how.rate, False, 0
+        self.seed, self.rate, self.halved, self.step = seed, how.rate, False, 0
         self.before = self.after = math.inf
         self.best = self._copy()
         self._optimizer()
@@ -188,11 +222,12 @@ class Fit:
         if self.student.growing and self.step % max(1, self.how.steps // EVERY) == 0:
             self.student.grow(self._grown)
         pieces = self.order[self.step * self.how.batch : (self.step + 1) * self.how.batch]
-        terms: dict[str, float] = {}
+        terms, chance = dict[str, float](), drawn(self.seed, self.step)
         for part in self.lessons.together(pieces):
             share = len(part) / len(pieces)
+            seen_as = varied(self.lessons.joined(part), self.how, chance) if wanted(self.how) else None
             with heard(self.lessons.network, job), interruptible(self.lessons.network, job):
-                loss, found = self.lessons.loss(self.student.weights(), part, self.how, job)
+                loss, found = self.lessons.loss(self.student.weights(), part, self.how, job, seen_as)
                 (loss * share).backward()
             terms = {k: terms.get(k, 0.0) + v * share for k, v in found.items()}
         size = torch.nn.utils.clip_grad_norm_(self.params, self.how.clip)
@@ -221,6 +256,8 @@ class Fit:
         """The loss on the pieces kept apart; the best state is kept."""
         if self._grown == 1:
             self.student.grow(1.0)
+        if getattr(self.how, "norms", "") == "batch":
+            self.lessons.recount(self.student, job)
         held = self.lessons.checked(self.student, self.how, job)
         if held < self.after and self._grown == 1:
             self.after, self.best = held, self._copy()

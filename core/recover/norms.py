@@ -92,7 +92,7 @@ def restated(network: Network, weights: Mapping[str, Tensor], items: Sequence[di
         return {}
     sums: dict[str, Tensor] = {}
     total = 0
-    with torch.inference_mode(), _counting(norms), heard(network, job):
+    with torch.inference_mode(), _batchwise(norms, 1.0), heard(network, job):
         for item in job.track(list(_joined(items)), "Counting batch norms"):
             fresh = {names[f"{n}.{w}"]: weights[names[f"{n}.{w}"]].float().clone() for n in norms for w in ("running_mean", "running_var")}
             network.forward({**weights, **fresh}, dict(item))
@@ -129,12 +129,19 @@ def _shape(item: dict[str, Tensor]) -> tuple[tuple[int, ...], ...]:
 
 
 @contextmanager
-def _counting(norms: Mapping[str, nn.Module]) -> Iterator[None]:
-    """While it lasts, these norms normalise by what they are given and note it; the skeleton is as before afterwards."""
+def batchwise(network: Network) -> Iterator[None]:
+    """While it lasts, batch norms normalise each pass by its own statistics; what they have counted stays."""
+    with _batchwise(counted(network), 0.0):
+        yield
+
+
+@contextmanager
+def _batchwise(norms: Mapping[str, nn.Module], momentum: float) -> Iterator[None]:
+    """The same, and with momentum they note what they are given; the skeleton is as before afterwards."""
     was = {n: (m.training, m.momentum) for n, m in norms.items()}
     try:
         for m in norms.values():
-            m.training, m.momentum = True, 1.0  # type: ignore[assignment]
+            m.training, m.momentum = True, momentum  # type: ignore[assignment]
         yield
     finally:
         for n, m in norms.items():

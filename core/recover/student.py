@@ -48,9 +48,9 @@ class Student:
             gradual.grow(part, final, gradual.cubic(t))
 
     @property
-    def counts(self) -> bool:
-        """Whether it has batch norms to count anew."""
-        return any(isinstance(p, Counted) for p in self.parts.values())
+    def counted(self) -> list[Tensor]:
+        """Means and variances of its batch norms."""
+        return [p.values for p in self.parts.values() if isinstance(p, Counted)]
 
     def count(self, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Other batch norm statistics, by tensor name; returns what they were."""
@@ -163,4 +163,3 @@ def _unit(w: Tensor) -> float:
 
 def _dtype(stored: Stored) -> torch.dtype:
     return stored.dense().dtype
-

@@ -3495,6 +3495,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>计算对照输出</translation>
     </message>
     <message>
+      <source>Answers kept on disk belong to the pictures as they are: set distil.top = 0, or vary = 0 and mirror = false</source>
+      <translation>磁盘上保留的答案属于未改动的图片：请设 distil.top = 0，或设 vary = 0 且 mirror = false</translation>
+    </message>
+    <message>
       <source>Apple silicon: this chip tells no energy of its processor</source>
       <translation>Apple 芯片：此芯片不报告处理器能耗</translation>
     </message>
@@ -3517,6 +3521,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
     <message>
       <source>Batch norms counted anew: {0} -&gt; {1}, measured</source>
       <translation>重新统计批归一化:{0} -&gt; {1},实测</translation>
+    </message>
+    <message>
+      <source>Batch norms run on</source>
+      <translation>批归一化使用</translation>
     </message>
     <message>
       <source>Battery: it is being charged or full; pull the plug to measure</source>
@@ -4043,6 +4051,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
       <translation>MXFP4</translation>
     </message>
     <message>
+      <source>Mirror pictures</source>
+      <translation>图片镜像</translation>
+    </message>
+    <message>
       <source>More and more samples</source>
       <translation>逐步增加样本</translation>
     </message>
@@ -4121,6 +4133,10 @@ Without calibration data the scales with the least squared error, as round-to-ne
     <message>
       <source>Only networks with a config.json can be drawn afresh; choose another importance for the cut</source>
       <translation>只有带 config.json 的网络才能重新随机生成;请为裁剪选择别的重要性</translation>
+    </message>
+    <message>
+      <source>Only pictures can be varied or mirrored, and this model learns from something else: set vary = 0 and mirror = false</source>
+      <translation>只有图片可以微变或镜像，而此模型学习的是其他数据：请设 vary = 0 且 mirror = false</translation>
     </message>
     <message>
       <source>Packed (compressed-tensors)</source>
@@ -4811,6 +4827,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>尝试的 alpha 个数</translation>
     </message>
     <message>
+      <source>Vary pictures</source>
+      <translation>图片微变</translation>
+    </message>
+    <message>
       <source>Waiting for {0} clients</source>
       <translation>等待 {0} 个客户端</translation>
     </message>
@@ -5059,6 +5079,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>自动</translation>
     </message>
     <message>
+      <source>batch</source>
+      <translation>当前批次</translation>
+    </message>
+    <message>
       <source>bfloat16</source>
       <translation>bfloat16</translation>
     </message>
@@ -5117,6 +5141,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>config.json lacks what GGUF says of a network ({0}); restore it from the original</source>
       <translation>config.json 缺少 GGUF 描述网络所需的内容（{0}）；请从原模型恢复</translation>
+    </message>
+    <message>
+      <source>counted</source>
+      <translation>已统计值</translation>
     </message>
     <message>
       <source>cut off</source>

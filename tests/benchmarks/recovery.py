@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,11 @@ from core import environment
 
 environment.prepare()
 
+from core.compress import Compressed
 from core.evaluate import judge
+from core.export import export
+from core.formats import targets
+from core.formats.onnx_file import MODEL
 from core.job import Job
 from core.latency import latency
 from core.legs import walked
@@ -31,7 +37,7 @@ from core.recipe import Recipe
 from core.resources import cache_root
 from core.run import ready, run
 from core.size import size
-from core.stage import staged
+from core.stage import Stage, staged
 from core.types import Choice, Plan
 from tests.benchmarks import fedavg
 from tests.benchmarks.table import machine, write
@@ -39,7 +45,8 @@ from tests.benchmarks.table import machine, write
 Row = dict[str, Any]
 SAMPLES = ROOT / "resources" / "samples"
 SEEDS = (0, 1, 2)
-EPOCHS, LESSONS = 3, 25_600  # of the dense network's own training; images its cut copies learn from
+EPOCHS = 3  # of the dense network's own training
+FED = (1, 8, 50)  # images at once in onnxruntime
 WORDS = 400_000  # tokens of the addresses that are trained on
 WAYS: dict[str, Row] = {
     "fine-tune": {"recover": "finetune", "recovery": {"train": "all", "batch": 4, "rate": 0.02}},
@@ -115,35 +122,73 @@ def one(recipe: Recipe, case: str, stage: str, metric: str, dense: Recipe | None
 def cut(
     source: Path, data: Path | None, share: float, seeds: tuple[int, ...], ways: dict[str, Row], steps: int, limit: int | None
 ) -> Iterator[Row]:
-    """Channels cut, then each way to recover; accuracy of the labels. What all rows share is made once."""
-    import torch
-
+    """Channels cut, then closed forms, then each way to train; accuracy of the labels. What all rows share is made once."""
     job = Job()
     plain = Plan(Choice("magnitude", 0.0, "rtn", 16), tune=False, cuts={"channels": share})
-    s = staged(Recipe(source, plain, limit=limit, train=data, lessons=LESSONS if data else None), job)
+    base = Recipe(source, plain, limit=limit, train=data)
+    bare = made(base, replace(plain, cuts={"channels": share, "compensate": False}), job)
+    s, done = made(base, plain, job)
     assert s.reference is not None
-    assert s.net is not None
-    done = walked(s, job)
     weights = done.weights(job)
     dense = judge(s.reference, None, job).metrics["top1"].value
-    faster = latency((s.network, s.reference.weights), (s.net, weights), s.reference.batches, job)
-    item = s.reference.batches.items[0]
-    with torch.inference_mode():  # 50 images at once: what a server or a batch job feeds
-        many = interleaved(lambda: s.network.forward(s.reference.weights, item), lambda: s.net.forward(weights, item), job).ratio
     nbytes = size(done.checkpoint, done.layers, done.settings, s.target).total
     said = {"case": f"{source.name}, {share:.0%} of channels cut", "metric": "top1", "dense": dense, "bytes": nbytes,
-            "speedup": faster.ratio.value, "speedup_many": many.median, "n": s.reference.batches.n, "steps": steps}  # fmt: skip
-    yield said | {"stage": "cut", "seed": 0, "score": judge(s.reference, weights, job).metrics["top1"].value, "cpu_s": 0.0, "notes": []}
+            **faster(s, weights, job), "n": s.reference.batches.n, "steps": steps}  # fmt: skip
+    yield said | {"stage": "cut", "seed": 0, "score": top1(*bare, job), "cpu_s": 0.0, "notes": ["nothing refitted"]}
     each = [(way, ways[way], seed) for seed in seeds for way in CUT if way in ways]
     for way, how, seed in [("free recovery", {}, seeds[0]), *each]:
         start, heard = time.process_time(), Job()
         own = {**how, "recovery": {**how["recovery"], "steps": steps}} if how else {}
         asked = replace(plain, seed=seed, tune=None, **own)
-        _, net, made = ready(replace(s, recipe=replace(s.recipe, plan=asked)), replace(done, plan=asked), heard)
+        _, net, found = ready(replace(s, recipe=replace(s.recipe, plan=asked)), replace(done, plan=asked), heard)
         spent = time.process_time() - start
-        score = judge(s.reference, made, heard, net).metrics["top1"].value
+        score = judge(s.reference, found, heard, net).metrics["top1"].value
         notes = [n for n in heard.notes if "measured" in n]
         yield said | {"stage": way, "seed": seed, "score": score, "cpu_s": round(spent, 1), "notes": notes}
+
+
+def made(base: Recipe, plan: Plan, job: Job) -> tuple[Stage, Compressed]:
+    """A cut carried out."""
+    s = staged(replace(base, plan=plan), job)
+    return s, walked(s, job)
+
+
+def top1(s: Stage, done: Compressed, job: Job) -> float:
+    assert s.reference is not None
+    return judge(s.reference, done.weights(job), job, s.net).metrics["top1"].value
+
+
+def faster(s: Stage, weights: dict[str, Any], job: Job) -> Row:
+    """How many times as fast the cut network is: as it runs here, and as its ONNX file does in onnxruntime, one thread each."""
+    import torch
+
+    assert s.reference is not None
+    assert s.network is not None
+    assert s.net is not None
+    batches, dense, slim = s.reference.batches, s.network, s.net
+    few, item = latency((dense, s.reference.weights), (slim, weights), batches, job), batches.items[0]
+    with torch.inference_mode():
+        many = interleaved(lambda: dense.forward(s.reference.weights, item), lambda: slim.forward(weights, item), job).ratio
+    whole = replace(s.recipe, plan=replace(s.recipe.plan, cuts={}))
+    files = [onnx(x, walked(x, job)) for x in (staged(whole, job), s)]
+    x = item["pixel_values"].numpy()
+    ratios = {}
+    for n in FED:
+        first, second = (partial(f.run, None, {f.get_inputs()[0].name: x[:n]}) for f in files)
+        ratios[n] = interleaved(first, second, job, 1.0).ratio.median
+    return {"speedup": few.ratio.value, "speedup_many": many.median, "speedup_onnx": ratios}
+
+
+def onnx(s: Stage, done: Compressed) -> Any:
+    """Exported and verified as any, opened by onnxruntime."""
+    import onnxruntime
+
+    assert s.reference is not None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    with TemporaryDirectory() as folder:
+        export(done, Path(folder) / "out", targets["onnx"](), s.net, s.reference.batches, Job())
+        return onnxruntime.InferenceSession(str(Path(folder) / "out" / MODEL), options, providers=["CPUExecutionProvider"])
 
 
 def words(source: Path, data: Path | None, bits: int, ways: dict[str, dict[str, Any]], tokens: int | None, limit: int) -> Iterator[Row]:
@@ -175,6 +220,7 @@ def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row], s
 def show(r: Row) -> str:
     back = f"   {1 - r['score'] / r['solved']:6.1%} recovered" if r["metric"] == "kl" and r["solved"] else ""
     many = f" ({r['speedup_many']:.2f}x for 50)" if "speedup_many" in r else ""
+    many += " (ONNX " + ", ".join(f"{x:.2f}x for {n}" for n, x in r["speedup_onnx"].items()) + ")" if "speedup_onnx" in r else ""
     speed = f"   {r['speedup']:.2f}x{many} faster" if "speedup" in r else ""
     said = f"{r['case']:40} {r['stage']:18} seed {r['seed']}   {r['metric']} {r['score']:.4g} of {r['dense']:.4g}"
     return f"{said}{back}{speed}   {r['bytes']:,} bytes   {r['cpu_s']} s"

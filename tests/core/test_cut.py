@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageClassification, LlamaConfig, LlamaForCausalLM
 
 from core.calibrate import blocks
-from core.cut import Cut, cut, obs, planned, planned_layers, widths
+from core.cut import Cut, cut, engine, obs, planned, planned_layers, widths
 from core.cut.engine import State, with_data, without_data
 from core.cut.plan import kept
 from core.cut.stream import Walk
@@ -270,6 +270,26 @@ def test_with_data_every_reader_sees_the_inputs_it_will_have() -> None:
     again = obs.best(zeroed, m, units, how.damping, True, Job())
     torch.testing.assert_close(state.weights[f"{last}.weight"], again.float(), rtol=1e-3, atol=1e-5)
     assert obs.error(again, *m.held.second(True)) < obs.error(zeroed, *m.held.second(True))
+
+
+def test_more_data_never_take_a_readers_own_pass_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitted to inputs it will not have, a reader is worse the more data it was fitted to: pictures are thinned to what the work allows."""
+    checkpoint, network, calibration, _ = opened("digits-cnn", 200)
+    how = Cut(channels=0.7)
+    state = State(graph(checkpoint), how, kept(checkpoint, how), weights(checkpoint))
+    readers = [s.tensor for d in state.dimensions for s in d.used]
+    work = 4.0 * engine.PLACES * sum(t.numel() for t in state.weights.values())
+    monkeypatch.setattr(engine, "WORK", 60 * work * len(readers))
+    monkeypatch.setattr(engine, "FEWEST", 20)
+    few = engine.thinned(state, calibration, readers)
+    assert len(engine.steps(state, calibration, readers)) < len(readers)
+    assert engine.steps(state, few, readers) == [[n] for n in readers]
+    assert sum(len(i["labels"]) for i in few.items) == 50
+    assert engine.thinned(state, few, readers) is few
+    with_data(state, network, calibration, {}, Job())
+    alone = State(state.graph, how, state.shares, weights(checkpoint))
+    with_data(alone, network, few, {}, Job())
+    assert all(torch.equal(state.weights[n], alone.weights[n]) for n in readers)
 
 
 def test_a_refit_is_pulled_back_to_the_old_weight_where_held_out_samples_say_so() -> None:
