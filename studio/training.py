@@ -253,7 +253,7 @@ class Trainer(QObject):
     def _kind(self) -> tuple[Any, ...]:
         """What the seconds of a step depend on."""
         plan, of = self._shot.plan, self._shot.checkpoint
-        return (of.path if of else None, plan.recover, *(plan.recovery.get(k) for k in ("train", "batch", "share")))
+        return (of.path if of else None, plan.recover, *(plan.recovery.get(k) for k in ("train", "batch", "share", "vary", "mirror")))
 
     def expected(self) -> tuple[float, bool] | None:
         """Seconds the training still takes, and whether a step of its kind was measured (else modelled as three forward passes)."""

@@ -9,6 +9,7 @@ from typing import Any
 from ..plans import resolve
 from ..registry import make
 from ..types import FLOATS, Layer, Plan
+from . import views
 from .methods import recoveries
 from .tune import HELD
 
@@ -40,7 +41,9 @@ def memory(layers: Iterable[Layer], plan: Plan) -> int:
 
 def seconds(how: Any, left: int, pieces: float, forward: float, handled: float, checks: int, together: int = 1) -> float:
     """Of so many steps: `forward` s a pass of one piece, `handled` s to work all weights out once, `pieces` of data in all, of which some
-    are looked at `checks` times; `together` pieces run in one pass. The teacher answers each piece once, as long as memory holds that."""
+    are looked at `checks` times; `together` pieces run in one pass. The teacher answers each piece once, as long as memory holds that,
+    and pictures that are varied every time."""
     runs = left * math.ceil(how.batch / together)
-    taught = min(left * how.batch + pieces / HELD, pieces) if how.share > 0 else 0.0
+    answers = left * how.batch + pieces / HELD
+    taught = (answers if views.wanted(how) else min(answers, pieces)) if how.share > 0 else 0.0
     return forward * (FORWARDS * left * how.batch + taught + checks * pieces / HELD) + handled * (runs + checks)

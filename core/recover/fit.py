@@ -135,7 +135,7 @@ class Lessons:
         """Batch norms normalise a training pass by its own statistics where that is asked for; a check's never."""
         import torch
 
-        return batchwise(self.network) if torch.is_grad_enabled() and getattr(how, "norms", "") == "batch" else nullcontext()
+        return batchwise(self.network) if torch.is_grad_enabled() and getattr(how, "statistics", "") == "batch" else nullcontext()
 
     def recount(self, student: Student, job: Job) -> None:
         """Batch norms counted anew behind the weights as they are."""
@@ -256,7 +256,7 @@ class Fit:
         """The loss on the pieces kept apart; the best state is kept."""
         if self._grown == 1:
             self.student.grow(1.0)
-        if getattr(self.how, "norms", "") == "batch":
+        if getattr(self.how, "statistics", "") == "batch":
             self.lessons.recount(self.student, job)
         held = self.lessons.checked(self.student, self.how, job)
         if held < self.after and self._grown == 1:

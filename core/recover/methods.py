@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 recoveries = Registry("core.recover")
 WHAT = ("scales", "lora", "all")
-NORMS = ("counted", "batch")  # statistics of a training pass: as counted before, or the pass's own
+STATISTICS = ("counted", "batch")  # statistics of a training pass: as counted before, or the pass's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Training:
     rank: int = knob(8, 1, 64, 1, label="LoRA rank")
     vary: float = knob(0.0, 0.0, 1.0, 0.1, label="Vary pictures")
     mirror: bool = knob(False, label="Mirror pictures")
-    norms: str = knob("counted", choices=NORMS, label="Batch norms run on")
+    statistics: str = knob("counted", choices=STATISTICS, label="Batch norms run on")
     gradual: bool = knob(False, label="Prune gradually")
     precision: str = knob("auto", choices=PRECISIONS)
 

@@ -23,7 +23,7 @@ from core.types import Choice
 from .test_train import Pupil
 
 torch.set_num_threads(1)
-VARIED = {"method": "finetune", "train": "all", "batch": 4, "rate": 0.008, "vary": 0.3, "norms": "batch"}
+VARIED = {"method": "finetune", "train": "all", "batch": 4, "rate": 0.008, "vary": 0.3, "statistics": "batch"}
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,9 @@ def test_words_are_not_varied_and_kept_answers_are_of_pictures_as_they_are(digit
 
 
 def test_a_recipe_says_how_pictures_are_varied() -> None:
-    text = 'version = 1\n[model]\npath = "/m"\n[plan]\nrecover = "finetune"\n[plan.recovery]\nvary = 0.5\nmirror = true\nnorms = "batch"\n'
+    text = 'version = 1\n[model]\npath = "/m"\n[plan]\nrecover = "finetune"\n[plan.recovery]\nvary = 0.5\nmirror = true\nstatistics = "batch"\n'
     found = loads(text)
-    assert dict(found.plan.recovery) == {"vary": 0.5, "mirror": True, "norms": "batch"}
+    assert dict(found.plan.recovery) == {"vary": 0.5, "mirror": True, "statistics": "batch"}
     assert loads(dumps(found)) == found
     with pytest.raises(BadPlan, match="choose one of counted, batch"):
         loads(text.replace('"batch"', '"layer"'))

@@ -235,6 +235,7 @@ def test_a_way_and_its_knobs_are_undo_steps_and_live_in_recipe_and_session(
 ) -> None:
     before = session.snapshot.plan
     choose(panel, "distil", steps=24, temperature=2.0)
+    assert {"vary", "mirror", "statistics"} <= panel.form.fields.keys()
     for n in (1, 2):
         panel.form.edited.emit("rate", 0.001 * n, 77)  # one gesture
     panel._feed(train=SAMPLES / "digits-cnn" / "calibrate.npz", lessons=96)
