@@ -103,7 +103,8 @@ def test_words_are_not_varied_and_kept_answers_are_of_pictures_as_they_are(digit
 
 
 def test_a_recipe_says_how_pictures_are_varied() -> None:
-    text = 'version = 1\n[model]\npath = "/m"\n[plan]\nrecover = "finetune"\n[plan.recovery]\nvary = 0.5\nmirror = true\nstatistics = "batch"\n'
+    text = 'version = 1\n[model]\npath = "/m"\n[plan]\nrecover = "finetune"\n'
+    text += '[plan.recovery]\nvary = 0.5\nmirror = true\nstatistics = "batch"\n'
     found = loads(text)
     assert dict(found.plan.recovery) == {"vary": 0.5, "mirror": True, "statistics": "batch"}
     assert loads(dumps(found)) == found
