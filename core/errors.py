@@ -23,6 +23,10 @@ class CannotRun(SlimError):
     """The network cannot be built or run (it may still be slimmed and exported)."""
 
 
+class NotTrained(CannotRun):
+    """A plan begins with a stage whose training was never carried out."""
+
+
 class DoesNotFit(CannotRun):
     """A config and weights that contradict each other: what is exported of them would load nowhere either."""
 

@@ -81,6 +81,12 @@ class Job:
         inner._stop, inner.notes = self._stop, self.notes
         return inner
 
+    def within(self, n: int, of: int, name: str = "") -> Job:
+        """The same work as one stage of several: its phases say which."""
+        inner = Job(lambda p: self._report(replace(p, phase=staged(n, of, name, p.phase))), self._point)
+        inner._stop, inner.notes = self._stop, self.notes
+        return inner
+
     def point(self, value: Any) -> None:
         """A partial result for whoever watches."""
         if self._point:
@@ -90,3 +96,8 @@ class Job:
         self.progress = progress
         if self._tell:
             self._tell(progress)
+
+
+def staged(n: int, of: int, name: str, phase: str) -> str:
+    """A phase of one stage of several."""
+    return f"{name} (stage {n} of {of}): {phase}" if name else f"Stage {n} of {of}: {phase}"

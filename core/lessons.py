@@ -39,6 +39,15 @@ class Freed:
     steps: tuple[tuple[str, float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One stage of several begins."""
+
+    n: int  # from 1
+    of: int
+    name: str = ""
+
+
 def lesson(r: Round) -> Lesson:
     """A round as a step of training: the clients' mean loss, and each one's own."""
     mean = sum(r.losses.values()) / max(1, len(r.losses))

@@ -63,6 +63,26 @@ def legs(plan: Plan) -> Iterator[Plan]:
     yield plan
 
 
+def names(plan: Plan) -> tuple[str, ...]:
+    """What the stages of a plan are called."""
+    return tuple(p.name for p in legs(plan))
+
+
+def chained(stages: Iterable[Plan]) -> Plan:
+    """The last of these plans with the others as the stages before it, in their order. Cuts and rotation make the first stage's model, so
+    all say the last one's."""
+    found: Plan | None = None
+    plans = tuple(stages)
+    for p in plans:
+        found = replace(p, before=found, cuts=plans[-1].cuts, rotate=plans[-1].rotate)
+    return found or Plan()
+
+
+def another(plan: Plan) -> bool:
+    """Whether what the plan compresses is another network than the opened one: cut, turned or trained before."""
+    return plan.rotate or any(plan.cuts.values()) or plan.before is not None
+
+
 def resolve(plan: Plan, layers: Iterable[Layer]) -> dict[str, Setting]:
     """Layer.name -> what will be done; layers that say nothing of their own share one Setting per group and kind."""
     shared: dict[tuple[str, str, bool], Setting] = {}

@@ -32,8 +32,8 @@ TABLES = {
     "": ("version", "model", "before", "plan", "goal", "calibrate", "train", "evaluate", "energy", "export"),
     "model": ("path", "factory"),
     "plan": (
-        "prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "recover", "recovery", "knobs", "groups", "layers",
-        "cuts",
+        "name", "prune", "amount", "quantize", "bits", "seed", "rotate", "tune", "tuning", "recover", "recovery", "knobs", "groups",
+        "layers", "cuts",
     ),
     "calibrate": ("data", "tokens", "order", "block"),
     "train": ("data", "tokens", "teacher"),
@@ -145,7 +145,7 @@ def dumps(recipe: Recipe, base: Path | None = None) -> str:
 def _planned(p: Plan, head: str, first: str) -> list[str]:
     """A plan as TOML tables under `head`; `first` is what its own table is called."""
     tune = None if p.tune is None else TUNE[p.tune]
-    said = {**flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune, "recover": p.recover or None}
+    said = {"name": p.name or None, **flat(p.model), "seed": p.seed, "rotate": p.rotate or None, "tune": tune, "recover": p.recover or None}
     out = lines(first, said)
     for name, table in (("tuning", p.tuning), ("recovery", p.recovery), ("cuts", p.cuts), ("knobs", p.model.knobs)):
         out += lines(f"{head}.{name}", table)
@@ -291,7 +291,8 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     cuts, steps, ways = (_knobs(_table(said, name), f"plan.{name}") for name in ("cuts", "tuning", "recovery"))
     rotate = bool(_typed(said, "rotate", bool, "plan", "true or false"))
     tune, recover = tuning(_text(said, "tune", "plan")), _text(said, "recover", "plan") or ""
-    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, rotate, tune, steps, recover, ways, cuts)
+    name = _text(said, "name", "plan")
+    return Plan(model, scopes["groups"], scopes["layers"], seed or 0, rotate, tune, steps, recover, ways, cuts, name=name)
 
 
 def _named(table: Mapping[str, Any], kind: str, name: str) -> Choice:

@@ -195,6 +195,7 @@ def _stages(stages: tuple[Variant, ...]) -> str:
     for v in stages:
         m, setting = v.score.metrics if v.score else {}, v.plan.model
         what = f"{setting.prune} {setting.amount or 0:.0%}, {setting.quantize} {setting.bits} bits, {v.plan.recover or 'not trained'}"
+        what = f"{v.plan.name}: {what}" if v.plan.name else what
         figures = "".join(f"<td>{m[k].value:.4g} ± {m[k].error:.2g}</td>" if k in m else "<td></td>" for k in names)
         rows += f"<tr><td>{escape(what)}</td><td>{v.size.total:,}</td>{figures}</tr>"
     return f"<h2>Stages, each measured</h2><table><tr><th>stage</th><th>bytes</th>{head}</tr>{rows}</table>"

@@ -16,7 +16,7 @@ from .evaluate import judge
 from .job import Job
 from .latency import latency
 from .ledger import Bill, accounted
-from .legs import bare, carried, walked
+from .legs import carried, last, untrained, walked
 from .recipe import Recipe, save
 from .recover import recovered
 from .size import size
@@ -59,6 +59,7 @@ def _run(
     start = time.monotonic()
     s, stages, its = replace(staged(recipe, job, store), crowd=crowd), list[Variant](), use(recipe.energy)
     s = carried(s, job, lambda plan, c, score: stages.append(_variant(replace(c, plan=plan), s.target, score, its)), on)
+    job = last(job, recipe.plan)
     found = aimed(s, job) if recipe.goal else None
     if found:
         recipe = found.recipe
@@ -66,7 +67,7 @@ def _run(
     done = walked(s, job, on)
     if stages and recipe.plan.recover and s.reference and s.net:
         score = judge(s.reference, done.weights(job), job, s.net, on)
-        stages.append(_variant(replace(done, plan=bare(recipe.plan)), s.target, score, its))
+        stages.append(_variant(replace(done, plan=untrained(recipe.plan, done.layers)), s.target, score, its))
     made = time.monotonic()
     done, scores, timed = _judged(s, done, job, on)
     if found and found.front:

@@ -137,6 +137,7 @@ class Plan:
     recovery: Mapping[str, Value] = field(default_factory=dict)  # its knobs: "train", "steps", "rate", "share"
     cuts: Mapping[str, Value] = field(default_factory=dict)  # knobs of core.cut.Cut: "ffn": 0.5; {} = nothing is cut out
     before: Plan | None = None  # an earlier stage, whose trained model this plan begins with (core/legs.py)
+    name: str = field(default="", compare=False)  # what a stage is called; plans that differ in nothing else are one plan
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,7 @@ class Variant:
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     name: str = ""
     when: str = ""  # ISO 8601, local time with offset
+    freed: tuple[tuple[str, float, float], ...] | None = None  # what closed forms gave back (lessons.Freed); None: not told
 
 
 @dataclass(frozen=True)

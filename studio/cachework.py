@@ -6,7 +6,7 @@ from core import cached
 from core.job import Job
 from core.store import Store
 
-from .work import Opened
+from .opened import Opened
 
 
 def clear_cache(opened: Opened | None, name: str, job: Job) -> int:

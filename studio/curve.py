@@ -10,6 +10,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QBrush
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
+from core.plans import another
+
 from . import numbers, theme
 from .pictures import Rows
 from .plots import Plot
@@ -71,7 +73,7 @@ class Curve(QWidget):
             self.name.setText(".".join(name.split(".")[-3:]))
             self.name.setToolTip(name)
         self.line.setData(*self.points)
-        here = setting is not None and predictor is not None and not (axis == "bits" and setting.bits > 8)
+        here = setting is not None and predictor is not None and not another(s.plan) and not (axis == "bits" and setting.bits > 8)
         x = (setting.bits if axis == "bits" else 100 * setting.amount) if setting is not None else 0.0
         self.now.setData([x], [predictor.value(name, setting)]) if here and predictor and setting else self.now.setData([], [])
         self.plot.bottom = self.tr("bits") if axis == "bits" else self.tr("% pruned")

@@ -14,16 +14,19 @@ from core.ledger import Bill, Took, accounted
 from core.networks import runnable
 from core.types import Report, Variant, Verdict
 
+from .opened import Opened, Run, threads
 from .scene import place
-from .work import Opened, _compressed, _threads
+from .work import _compressed
 
 
 def export(
-    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: Took, job: Job
+    opened: Opened, before: Variant, after: Variant, path: Path, target: Any, data: Path | None, limit: int | None, spent: Took,
+    stages: tuple[Variant, ...], job: Job,
 ) -> Verdict:
-    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: the work before."""
+    """Compress (mostly out of the layer store), write, verify in a fresh process, and put a report beside it; `spent`: the work before,
+    `stages`: what was measured on the way to a plan in several."""
     with Bill() as bill:
-        told = _written(opened, before, after, path, target, data, limit, job)
+        told = replace(_written(opened, before, after, path, target, data, limit, job), stages=stages)
         report.write(accounted(told, spent + bill.took(), place()), path)
     assert told.verdict is not None
     return told.verdict
@@ -37,8 +40,8 @@ def _written(
     from core.int8 import running
     from core.recover import recovered
 
-    _threads()
-    slim = opened.made(after.plan, data, limit, job)
+    threads()
+    slim = opened.made(after.plan, data, limit, job, Run(anew=True))
     found = _compressed(slim, after.plan, data, limit, job)
     network, batches, timed = None, None, None
     if data is not None and not runnable(opened.checkpoint):

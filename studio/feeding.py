@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from core.plans import another
+
 from .late import Late
 from .snapshot import Feed, Snapshot, bare
 
@@ -112,4 +114,4 @@ class Feeding(QObject):
         if name in s.outcomes and s.outcomes[name].key:
             return opened.store.has(s.outcomes[name].key)
         x = next((x for x in s.layers if x.name == name), None)
-        return None if x is None or s.cut or s.plan.rotate else work.in_store(opened, x, setting, s.calibrated, s.feed.order)
+        return None if x is None or s.cut or another(s.plan) else work.in_store(opened, x, setting, s.calibrated, s.feed.order)

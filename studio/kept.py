@@ -136,13 +136,13 @@ def placed(v: Variant, layers: tuple[Layer, ...]) -> Variant:
     """A kept variant with its outcomes' settings again, which follow from its plan."""
     settings = resolve(v.plan, layers)
     found = {n: Outcome(settings[n], o.error, o.sparsity, o.key, o.reused) for n, o in v.outcomes.items() if n in settings}
-    return Variant(v.plan, v.size, None, v.score, found, v.name, v.when)
+    return Variant(v.plan, v.size, None, v.score, found, v.name, v.when, v.freed)
 
 
 def _encoded(v: Variant) -> str:
     """The inside of a JSON object; outcomes without their settings, which would be most of it."""
     outcomes = {n: (o.error, o.sparsity, o.key) for n, o in v.outcomes.items()}
-    said = {"plan": plain(v.plan), "score": plain(v.score), "outcomes": outcomes, "name": v.name, "when": v.when}
+    said = {"plan": plain(v.plan), "score": plain(v.score), "outcomes": outcomes, "name": v.name, "when": v.when, "freed": v.freed}
     return json.dumps(said, ensure_ascii=False)[1:-1]
 
 
@@ -151,7 +151,12 @@ def _variant(said: Mapping[str, Any]) -> Variant:
 
     score = build(Score, said["score"]) if said["score"] else None
     outcomes = {str(n): Outcome(Setting(), float(e), float(z), str(key), True) for n, (e, z, key) in said["outcomes"].items()}
-    return Variant(build(Plan, said["plan"]), Size(0, {}, 0), None, score, outcomes, str(said["name"]), str(said["when"]))
+    return Variant(build(Plan, said["plan"]), Size(0, {}, 0), None, score, outcomes, str(said["name"]), str(said["when"]),
+                   _gain(said.get("freed")))  # fmt: skip
+
+
+def _gain(said: Any) -> Any:
+    return None if said is None else tuple((str(name), float(a), float(b)) for name, a, b in said)
 
 
 def _lesson(plan: Plan, e: Evaluation) -> str:

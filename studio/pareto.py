@@ -20,6 +20,7 @@ from .plots import Plot, solid
 from .session import Session
 from .sliders import gesture
 from .snapshot import Snapshot
+from .trail import Trail
 from .words import word
 
 CURVED = ("perplexity", "kl", "bits_per_byte")  # drawn on a logarithmic scale
@@ -77,6 +78,7 @@ class Pareto(Plot):
         self.measured.sigClicked.connect(self._restore)
         self.errors, self.doubt = pg.ErrorBarItem(beam=0), pg.ErrorBarItem(beam=0)
         self.handle = Handle(self.slide, self._handle_tip)
+        self.trail = Trail(self, self.session)
         self.bearable = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.99, "anchors": [(1, 1), (1, 1)]})
         self.most = pg.InfiniteLine(angle=90, label="", labelOpts={"position": 0.95, "anchors": [(0, 0), (0, 0)]})
         self.labels: list[pg.TextItem] = []
@@ -111,11 +113,12 @@ class Pareto(Plot):
 
     def draw(self, s: Snapshot) -> None:
         """The front when it is another one, the handle always."""
-        now = (s.fronts, s.variants, s.refined, self.measure, self.across, s.original, self.limit, self.budget)
+        now = (s.fronts, s.variants, s.refined, self.measure, self.across, s.original, self.limit, self.budget, s.plan.before)
         if len(now) != len(self._drawn) or any(a is not b and a != b for a, b in zip(now, self._drawn)):
             self._drawn = now
             self._draw_front(s)
             self._draw_measured(s)
+            self.trail.draw(s, self._spot)
             self._draw_marks()
             self._fit()
         self._draw_handle(s)
@@ -149,6 +152,10 @@ class Pareto(Plot):
         at = [np.array([f[i] for f in found]) for i in range(4)]
         self.errors.setData(x=at[0], y=at[1], top=at[2], bottom=at[3])
         self.errors.setVisible(bool(found))
+
+    def _spot(self, v: Variant) -> tuple[float, float] | None:
+        x, m = self._across_of(v), v.score.metrics.get(self.measure) if v.score else None
+        return (x, self.up(m.value)) if x is not None and m is not None else None
 
     def _noise(self, v: Variant, m: Measured) -> float:
         """The standard error that counts beside plans measured on the same text: of perplexity only what KL's own says, as the text's
@@ -291,7 +298,7 @@ class Pareto(Plot):
         kind, i = data
         s = self.session.snapshot
         v = (s.variants if kind == "variant" else s.refined)[i]
-        name = v.name or (self.tr("Variant {n}").format(n=i + 1) if kind == "variant" else self.tr("measured in quiet time"))
+        name = v.name or v.plan.name or (self.tr("Variant {n}").format(n=i + 1) if kind == "variant" else self.tr("measured in quiet time"))
         m = v.score.metrics[self.measure] if v.score else None
         figure = f"{word(METRICS[self.measure][0])} {numbers.measured(m.value, m.error)}" if m else ""
         return "\n".join((name, numbers.exact(v.size.total), figure, self.tr("a click takes it")))

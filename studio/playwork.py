@@ -11,7 +11,8 @@ from core.job import Job
 from core.play import Ask, Dialogue, Heard, Likeness, Looked, Sample, Side
 from core.types import CLASSIFIERS, Plan
 
-from .work import Opened, _changed, _compressed, _threads, allowed
+from .opened import Opened, threads
+from .work import _changed, _compressed, allowed
 
 if TYPE_CHECKING:
     from core.evaluate import Reference
@@ -30,7 +31,7 @@ class Asked:
 def sides(asked: Asked, job: Job) -> tuple[Side, Side]:
     """Original and variant, ready to run; the last variant is kept, so that only the first question waits for it."""
     opened, kept = asked.opened, asked.opened._kept
-    _threads()
+    threads()
     stamp = (asked.plan, asked.data, asked.limit, opened.feed)
     if kept.get("played as") != stamp:
         allowed(opened, asked.plan, asked.data is not None, job)

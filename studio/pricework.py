@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from core.compress import needs
 from core.errors import CannotRun
 from core.job import Job
+from core.plans import another
 from core.predict import Predictor
 from core.sensed import Evaluation, Front, Sensitivity
 from core.types import Calibration, Plan, Score, Task, Variant
 
+from .opened import Opened, threads
 from .scene import scene
 from .snapshot import Fronts, bare
-from .work import Opened, _compressed, _threads, foretold, preview, priced, running_weights
+from .work import _compressed, foretold, preview, priced, running_weights
 
 if TYPE_CHECKING:
     from core.guilty import Guilt
@@ -57,7 +59,7 @@ def sense(opened: Opened, asked: Asked, data: Path, limit: int | None, answers: 
     every option does to the answers, too."""
     from core.sensitivity import sense as walk
 
-    _threads()
+    threads()
     network = opened.network(job)
     some = replace(asked.plan, model=replace(asked.plan.model, bits=3, amount=0.5))
     fits = foretold(opened, some, True).scores  # where both models don't, prices stay what their types are known to cost
@@ -93,7 +95,7 @@ def price(opened: Opened, sensitivity: Sensitivity, asked: Asked, job: Job) -> P
     predictor = Predictor.of(sensitivity, [e for _, e in asked.lessons])
     job.check()
     found = table(opened.checkpoint, opened.layers, asked.plan, asked.target, predictor, asked.task, pins=asked.pins, scene=scene())
-    other = asked.plan.rotate or any(asked.plan.cuts.values())  # another network, of which nothing was sensed
+    other = another(asked.plan)  # another network, of which nothing was sensed
     points = () if other else _points(found, job)
     return Priced(sensitivity, predictor, found, Fronts(points, () if other else _uniform(opened, predictor, asked)))
 
@@ -143,7 +145,7 @@ def search(opened: Opened, t: Table, front: Front, asked: Asked, data: Path, lim
     from core.search.refine import refine
     from core.sensitivity.shares import Share, shares
 
-    _threads()
+    threads()
     original, (calibrating, _) = opened.reference(data, limit, job), opened._calibrating(data, limit, job)
     judge = Reference(original.network, original.weights, calibrating.held)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from core.plans import resolve
+from core.plans import another, resolve
 from core.sensed import Estimate, Evaluation, Front
 from core.types import CLASSIFIERS, Measured, Plan, Score, Setting, Variant
 
@@ -79,8 +79,9 @@ class Pricing(QObject):
     # --- predicting
 
     def priced(self, plan: Plan, settings: Mapping[str, Setting]) -> dict[str, Any]:
-        """What a plan makes of the snapshot at once: its estimate; a cut or turned network is another one, of which nothing was sensed."""
-        foreign = self.predictor is None or plan.rotate or any(plan.cuts.values()) or all(s.idle for s in settings.values())
+        """What a plan makes of the snapshot at once: its estimate; of another network, such as what a stage was trained to, nothing was
+        sensed."""
+        foreign = self.predictor is None or another(plan) or all(s.idle for s in settings.values())
         return {"estimate": None if foreign or self.predictor is None else self.predictor.estimate(settings)}
 
     def tuned(self, s: Snapshot) -> bool:
@@ -112,9 +113,10 @@ class Pricing(QObject):
 
     @property
     def base(self) -> Plan:
-        """Whose methods the front is searched with: the plan in force; where that came from a front, what it was searched for."""
+        """Whose methods the front is searched with: the plan in force; where that came from a front, what it was searched for. The front
+        stays that of the opened model, whatever stages come before the plan."""
         plan = self._shot.plan
-        return self._base if self._base is not None and self._taken is not None and self._taken.plan == plan else plan
+        return self._base if self._base and self._taken is not None and self._taken.plan == plan else replace(plan, before=None)
 
     def _asked(self) -> tuple[Any, ...]:
         """What a front depends on beside the predictor; how many bits the plan has now is not part of it."""
@@ -178,6 +180,10 @@ class Pricing(QObject):
         if isinstance(point, Score) and point.complete and self._whole is None:
             self._whole = point
 
+    def anew(self) -> None:
+        """Another measurement begins."""
+        self._whole = None
+
     def learn(self, variant: Variant) -> None:
         """A plan that was really run teaches the predictor, on the worker."""
         score, self._whole = self._whole or (None if variant.plan.recover else variant.score), None
@@ -187,7 +193,7 @@ class Pricing(QObject):
     def _learn(self, plan: Plan, score: Score) -> None:
         settings = resolve(plan, self._shot.layers)
         cost, told = currency(score), self.priced(plan, settings)["estimate"]
-        same = plan.rotate or any(plan.cuts.values()) or any(e.settings == settings for _, e in self.lessons)
+        same = another(plan) or any(e.settings == settings for _, e in self.lessons)
         if cost is None or same or all(s.idle for s in settings.values()):
             return
         self.lessons.append((plan, Evaluation(settings, cost.value, cost.error, (told.low, told.high) if told else None)))
@@ -216,6 +222,7 @@ class Pricing(QObject):
         """Put a point of the front in force; the steps of one drag are one undo step."""
         s = self._shot.plan
         plan = replace(front.plan, seed=s.seed, tune=s.tune, tuning=s.tuning, recover=s.recover, recovery=s.recovery)
+        plan = replace(plan, before=s.before, name=s.name)
         self._taken = replace(front, plan=plan)
         self.session.edit(self.tr("Front: {n} MB").format(n=f"{front.size.total / 1e6:.3g}"), plan, gesture)
 
@@ -289,7 +296,7 @@ class Pricing(QObject):
     def _search(self) -> bool:
         """Whether a local search has begun: for plans as small as the one in force that lose less, where that came from the front."""
         s, taken, table = self._shot, self._taken, self.table
-        if taken is None or table is None or taken.plan != s.plan or s.plan == self._searched or s.plan.rotate or any(s.plan.cuts.values()):
+        if taken is None or table is None or taken.plan != s.plan or s.plan == self._searched or another(s.plan):
             return False
 
         def done(better: pricework.Better) -> None:

@@ -1,23 +1,25 @@
-"""Recipes in and out of the session: the plan with its model, its data and its format."""
+"""Recipes in and out of the session, and the model out of it: the plan with its model, its data and its format."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SlimError
+from core.types import Variant, Verdict
 
 from . import scene
 from .late import Late
 from .snapshot import Feed
 
 if TYPE_CHECKING:
-    from . import kept
+    from . import exportwork, kept, work
 else:
-    kept = Late("studio.kept")
+    exportwork, kept, work = Late("studio.exportwork"), Late("studio.kept"), Late("studio.work")
 
 
-def take(session: Any, path: Path) -> bool:
+def take(session: Any, path: Path) -> None:
     """Put a recipe's plan, data and format in force, the plan as one undoable step; its model must be the open one."""
     from core import recipe
 
@@ -27,10 +29,7 @@ def take(session: Any, path: Path) -> bool:
         recipe.check(found.plan)
         if shot.checkpoint is None:
             session.notice.emit("info", session.tr("Open the recipe's model first: {source}").format(source=found.source))
-            return False
-        if found.plan.before is not None:
-            session.notice.emit("error", session.tr("This recipe has several stages: carry it out with slim run, and open what it exports"))
-            return False
+            return
         session._price(found.plan)  # refuses cuts this model can't take
         if found.target:
             session.set_target(found.target, **dict(found.target_knobs))
@@ -41,12 +40,12 @@ def take(session: Any, path: Path) -> bool:
         session.set_calibration(Feed(found.calibrate, found.tokens, order, found.block, found.train, found.lessons, found.teacher))
     except SlimError as e:
         session.notice.emit("error", str(e))
-        return False
+        return
     session.edit(session.tr("Open recipe {name}").format(name=path.name), found.plan)
-    return True
+    session.lies(path)
 
 
-def save(session: Any, path: Path) -> bool:
+def save(session: Any, path: Path) -> None:
     """The session as TOML, for the command line and for later."""
     from core import recipe
 
@@ -54,5 +53,24 @@ def save(session: Any, path: Path) -> bool:
         recipe.save(kept.recipe_of(session.snapshot), path)
     except (SlimError, OSError) as e:
         session.notice.emit("error", str(e))
-        return False
-    return True
+        return
+    session.lies(path)
+
+
+def export(session: Any, path: Path) -> None:
+    """Write the plan's model and have a fresh process verify it; `exported` follows."""
+    s = session.snapshot
+    if s.original is None or s.size is None:
+        return
+    after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
+    stages = session.staging.measured() if s.plan.before else ()
+
+    def done(verdict: Verdict) -> None:
+        session._set(replace(session.snapshot, verdicts={**session.snapshot.verdicts, s.target.key: (s.basis, verdict)}))
+        session.exported.emit(path, verdict)
+
+    session.engine.run(
+        "export", session.tr("Exporting {name}").format(name=path.name), exportwork.export, session._opened, s.original, after, path,
+        s.target, None if s.runnable else s.data, s.limit, session.engine.spent, stages, done=done, failed=session._fail,
+        point=lambda v: session.exported.emit(path, v) if isinstance(v, Verdict) else None,  # of a failed one
+    )  # fmt: skip

@@ -12,14 +12,15 @@ from core.errors import SlimError
 from .late import Late
 
 if TYPE_CHECKING:
-    from . import kept, work
+    from . import kept
+    from .opened import Opened
 else:
     kept = Late("studio.kept")
 
 translate = QCoreApplication.translate
 
 
-def put_back(session: Any, found: kept.Kept, opened: work.Opened) -> None:
+def put_back(session: Any, found: kept.Kept, opened: Opened) -> None:
     """What was measured holds only while the weights are those it was measured of."""
     s = session.snapshot
     data = found.basis[0] if found.basis[0] and found.basis[0].exists() else s.data

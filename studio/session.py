@@ -15,7 +15,7 @@ from core.data import default as default_data
 from core.formats import targets
 from core.layers import groups
 from core.registry import make
-from core.types import Layer, Plan, Score, Value, Variant, Verdict
+from core.types import Plan, Score, Value, Variant
 
 from . import recipes, resuming
 from .edit import Edit
@@ -25,12 +25,14 @@ from .late import Late
 from .playing import Playing
 from .pricing import Pricing
 from .snapshot import Feed, Snapshot, partial, side_by_side
+from .staging import Staging
 from .training import Trainer
 
 if TYPE_CHECKING:
-    from . import exportwork, kept, work
+    from . import kept, work
+    from .opened import Opened
 else:
-    exportwork, kept, work = Late("studio.exportwork"), Late("studio.kept"), Late("studio.work")
+    kept, work = Late("studio.kept"), Late("studio.work")
 
 REST = 180  # ms of quiet before the true measurement begins
 
@@ -49,7 +51,7 @@ class Session(QObject):
         self.undo_stack.setUndoLimit(500)
         self.undo_stack.indexChanged.connect(self._undo_texts)
         self.undo_stack.cleanChanged.connect(self._undo_texts)
-        self._opened: work.Opened | None = None
+        self._opened: Opened | None = None
         self._plan = Plan()  # what the open model began with
         self.bearable: float | None = None  # seconds the best methods were estimated to take then; None = no data for them
         self._shot = Snapshot(target=targets["packed"]())
@@ -60,6 +62,7 @@ class Session(QObject):
         self.pricing = Pricing(self)
         self.playing = Playing(self)
         self.training = Trainer(self)
+        self.staging = Staging(self)
         engine.changed.connect(self._busy)
 
     @property
@@ -82,8 +85,8 @@ class Session(QObject):
         """Open the model of a kept session and put its plan, its data and what was measured back; its factory is not run again."""
         self._open(found.path, "", lambda opened: resuming.put_back(self, found, opened))
 
-    def _open(self, path: Path, factory: str, then: Callable[[work.Opened], None]) -> None:
-        def done(opened: work.Opened) -> None:
+    def _open(self, path: Path, factory: str, then: Callable[[Opened], None]) -> None:
+        def done(opened: Opened) -> None:
             self._show(opened)
             then(opened)
 
@@ -99,7 +102,7 @@ class Session(QObject):
         self.pricing.forget()
         self._set(Snapshot(target=self._shot.target))
 
-    def _show(self, opened: work.Opened) -> None:
+    def _show(self, opened: Opened) -> None:
         """Put the opened model in place of the old one."""
         for key in ("preview", "first", "inspect", "export", "trace", "zeros", "coverage", "play", "worst", "train"):
             self.engine.cancel(key)
@@ -163,7 +166,8 @@ class Session(QObject):
 
     def edit(self, label: str, plan: Plan, gesture: int | None = None) -> None:
         """Change the plan as one undoable step; edits of one gesture merge."""
-        if self._shot.checkpoint is not None and plan != self._shot.plan:
+        plan, was = plans.chained(plans.legs(plan)), self._shot.plan
+        if self._shot.checkpoint is not None and (plan != was or plans.names(plan) != plans.names(was)):
             self.undo_stack.push(Edit(self, label, plan, gesture))
 
     def undo(self) -> None:
@@ -206,7 +210,8 @@ class Session(QObject):
         self.engine.cancel("preview")
         price = self._price(plan)
         told = {**self.pricing.priced(plan, price["settings"]), **self.training.follow(plan)}
-        self._set(replace(s, plan=plan, score=None, outcomes={}, current=-1, **price, **told))
+        variants = self.staging.renamed(s.variants, plan)
+        self._set(replace(s, plan=plan, score=None, outcomes={}, freed=None, current=-1, variants=variants, **price, **told))
         self.feeding.soon()
         self.pricing.edited()
         if self._idle():
@@ -218,7 +223,7 @@ class Session(QObject):
         else:
             self.training.untrained()
             self._rest.start()
-        if s.inspection is not None and s.selection:
+        if s.inspection is not None and s.selection and not self.staging.waits():
             self.inspect(s.selection[0])
 
     def _price(self, plan: Plan) -> dict[str, Any]:
@@ -226,17 +231,18 @@ class Session(QObject):
         return work.priced(s.checkpoint, s.layers, plan, s.target, s.task or "other") if s.checkpoint else {}
 
     def _idle(self) -> bool:
-        return not (self._shot.cut or self._shot.plan.rotate) and all(x.idle for x in self._shot.settings.values())
+        return not (self._shot.cut or plans.another(self._shot.plan)) and all(x.idle for x in self._shot.settings.values())
 
     def _known(self, plan: Plan) -> int:
         """Where this very plan was measured on this very data, or -1."""
         basis = self.training.basis(plan)
-        return next((i for i, v in enumerate(self._shot.variants) if v.plan == plan and self._basis[i] == basis), -1)
+        both = enumerate(zip(self._shot.variants, self._basis))  # while a model is closed the second is empty already
+        return next((i for i, (v, b) in both if v.plan == plan and b == basis), -1)
 
     def _measured(self, index: int) -> None:
         v = self._shot.variants[index]
         self._rest.stop()
-        self._set(replace(self._shot, current=index, score=v.score, outcomes=v.outcomes))
+        self._set(replace(self._shot, current=index, score=v.score, outcomes=v.outcomes, freed=v.freed))
 
     # --- what is shown and how it is exported
 
@@ -295,12 +301,12 @@ class Session(QObject):
         if self._idle():
             self._first()
             return
-        if self.training.look():
+        if self.staging.waits() or self.training.look():
             return
         go_on = (self.feeding.aside(), self.pricing.aside())
         self.engine.run(
-            "preview", self.tr("Measuring the plan"), work.preview, self._opened, s.plan, s.target, s.task,
-            None if s.runnable else s.data, s.limit, point=self._partial, done=self._keep, failed=self._fail,
+            "preview", self.tr("Measuring the plan"), work.rested, self._opened, s.plan, s.target, s.task,
+            None if s.runnable else s.data, s.limit, point=self._partial, done=self.training.found, failed=self._fail,
         )  # fmt: skip
         for behind in go_on:
             behind()
@@ -339,10 +345,10 @@ class Session(QObject):
 
     def inspect(self, name: str) -> None:
         """Look inside one layer, before and after."""
-        layer: Layer | None = next((x for x in self._shot.layers if x.name == name), None)
+        s, layer = self._shot, next((x for x in self._shot.layers if x.name == name), None)
         if layer is None:
             return
-        s, go_on = self._shot, self.training.aside()
+        go_on = self.training.aside()
         self.engine.run(
             "inspect", self.tr("Inspecting {name}").format(name=name), work.inspect, self._opened, layer, s.plan, s.data, s.limit,
             done=lambda found: self._set(replace(self._shot, inspection=found)), failed=self._fail,
@@ -353,32 +359,20 @@ class Session(QObject):
 
     def open_recipe(self, path: Path) -> None:
         """Take a recipe's plan, data and target; its model must be the open one."""
-        if recipes.take(self, Path(path)):
-            self.undo_stack.setClean()
-            self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
+        recipes.take(self, Path(path))
 
     def save_recipe(self, path: Path) -> None:
         """The plan with its model, data and target as TOML, for the command line and for later."""
-        if recipes.save(self, Path(path)):
-            self.undo_stack.setClean()
-            self._set(replace(self._shot, recipe_path=Path(path), dirty=False))
+        recipes.save(self, Path(path))
+
+    def lies(self, path: Path) -> None:
+        """The session is what stands in this file."""
+        self.undo_stack.setClean()
+        self._set(replace(self._shot, recipe_path=path, dirty=False))
 
     def export(self, path: Path) -> None:
         """Write the plan's model and have a fresh process verify it; `exported` follows."""
-        s, path = self._shot, Path(path)
-        if s.original is None or s.size is None:
-            return
-        after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
-
-        def done(verdict: Verdict) -> None:
-            self._set(replace(self._shot, verdicts={**self._shot.verdicts, s.target.key: (s.basis, verdict)}))
-            self.exported.emit(path, verdict)
-
-        self.engine.run(
-            "export", self.tr("Exporting {name}").format(name=path.name), exportwork.export, self._opened, s.original, after, path,
-            s.target, None if s.runnable else s.data, s.limit, self.engine.spent, done=done, failed=self._fail,
-            point=lambda v: self.exported.emit(path, v) if isinstance(v, Verdict) else None,  # of a failed one
-        )  # fmt: skip
+        recipes.export(self, Path(path))
 
     # --- telling
 
@@ -395,6 +389,6 @@ class Session(QObject):
         self._set(replace(self._shot, undo_text=u.undoText(), redo_text=u.redoText(), dirty=not u.isClean()))
 
     def _set(self, shot: Snapshot) -> None:
-        if shot != self._shot:
+        if shot != self._shot or shot.plan is not self._shot.plan or shot.variants is not self._shot.variants:  # names are no difference
             self._shot = shot
             self.changed.emit(shot)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.lessons import Lesson
+from core.lessons import Freed, Lesson
 from core.sensed import Estimate, Front, Record, Sensitivity
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
 
@@ -79,6 +79,9 @@ class Training:
     after: float | None = None  # the same, of the best state; None: not told yet
     early: bool = False  # it met a loss that was no number twice
     sent: int = 0  # bytes from all clients in the last round of a federation
+    leg: int = 1  # which of the plan's stages it is in
+    legs: int = 1
+    name: str = ""  # what that stage is called
 
     @property
     def live(self) -> bool:
@@ -123,6 +126,7 @@ class Snapshot:
     original: Variant | None = None
     score: Score | None = None  # the current plan's; partial while it streams in
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    freed: tuple[tuple[str, float, float], ...] | None = None  # what closed forms gave back of the plan; None: not told
     zeros: Mapping[str, float] = field(default_factory=dict)  # Layer.name -> share of exact zeros as stored, once counted
     sensitivity: Sensitivity | None = None  # of the open model; grows while the pass runs
     estimate: Estimate | None = None  # of the plan in force, predicted from it; never measured
@@ -170,6 +174,8 @@ def partial(s: Snapshot, point: Any) -> Snapshot:
         return replace(s, calibrated=point.fingerprint)
     if isinstance(point, Score):
         return replace(s, score=point)
+    if isinstance(point, Freed):
+        return replace(s, freed=point.steps)
     if not isinstance(point, tuple):
         return s  # of a training
     name, outcome = point

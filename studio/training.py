@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from core.lessons import Lesson, Round, lesson
-from core.plans import resolve
+from core.lessons import Leg, Lesson, Round, lesson
+from core.plans import legs, resolve
 from core.types import Plan, Variant
 
 from .late import Late
@@ -76,7 +76,7 @@ class Trainer(QObject):
             return self.tr("Open a model first")
         if s.runnable or s.data is None:
             return s.runnable or self.tr("Training needs data to score the result on; choose some under Run.")
-        if not s.plan.recover:
+        if not s.plan.recover and s.plan.before is None:
             return self.tr("Choose a way to train first")
         return self.tr("Nothing is compressed yet, so there is nothing to recover") if self.session._idle() else ""
 
@@ -124,8 +124,11 @@ class Trainer(QObject):
         """Train the plan in force, or go on with what was paused."""
         if not self.closed() and not (self._shot.training and self._shot.training.live):
             now = self._shot.training
-            self._set(replace(now, state="waiting") if now and now.state == "paused" else Training(self._of(self._shot.plan)))
+            self._set(replace(now, state="waiting") if now and now.state == "paused" else self._fresh())
             self._run()
+
+    def _fresh(self) -> Training:
+        return Training(self._of(self._shot.plan), legs=len(tuple(legs(self._shot.plan))))
 
     def look(self) -> bool:
         """Where all but the training was measured, take its result from the layer store; none is begun. Whether that is so."""
@@ -134,7 +137,7 @@ class Trainer(QObject):
             return False
         self.session.engine.run(
             "preview", self.tr("Measuring the plan"), trainwork.train, self.session._opened, s.plan, s.target, s.task, s.data, s.limit,
-            False, done=self._found, failed=self.session._fail,
+            False, (), done=self.found, failed=self.session._fail,
         )  # fmt: skip
         return True
 
@@ -164,9 +167,12 @@ class Trainer(QObject):
 
     def _run(self) -> None:
         s, self._first = self._shot, None
+        title = self.tr("Running the stages") if s.plan.before else self.tr("Training the plan")
+        known = tuple(v.plan for v in s.variants if self.session._known(v.plan) >= 0)
+        self.session.pricing.anew()
         self.session.engine.run(
-            "train", self.tr("Training the plan"), trainwork.train, self.session._opened, s.plan, s.target, s.task, s.data, s.limit,
-            True, done=self._done, point=self.heard, failed=self._failed,
+            "train", title, trainwork.train, self.session._opened, s.plan, s.target, s.task, s.data, s.limit,
+            True, known, done=self._done, point=self.heard, failed=self._failed,
         )  # fmt: skip
 
     def _stopped(self) -> Training | None:
@@ -186,7 +192,7 @@ class Trainer(QObject):
         """A point of a running training, or what is said of an earlier one."""
         from core.recover.fit import Course, Learned  # brings the whole engine: not before the first paint
 
-        now = self._shot.training or Training(self._of(self._shot.plan))
+        now = self._shot.training or self._fresh()
         if isinstance(point, Round):
             self._sent, point = sum(point.sent.values()), lesson(point)
         if isinstance(point, Lesson):
@@ -197,12 +203,32 @@ class Trainer(QObject):
         elif isinstance(point, Course):
             known = tuple(x for x in now.lessons if x.step <= point.step)
             self._set(replace(now, state="running", at=point.at, begun=point.step, before=point.before, lessons=known))
+        elif isinstance(point, Leg):
+            self._drawn()
+            self._entered(self._shot.training or now, point)
+        elif isinstance(point, Variant):
+            self.session._keep(point)
+        elif isinstance(point, Learned) and now.leg < now.legs:
+            self._drawn()
+            self._passed(point)
         elif isinstance(point, Learned):
             self._drawn()
             now = self._shot.training or now
             self._set(replace(now, before=point.before, after=point.after, early=bool(point.stopped), state=_ended(now, point)))
         elif self._shot.training is not None:
             self.session._set(partial(self._shot, point))
+
+    def _entered(self, now: Training, leg: Leg) -> None:
+        """Another stage has begun: its curve is a new one."""
+        self._first = None
+        now = now if leg.n == now.leg else Training(now.of)
+        self._set(replace(now, state="running", leg=leg.n, legs=leg.of, name=leg.name))
+
+    def _passed(self, learned: Any) -> None:
+        """An earlier stage was trained; where that was no better, the next one begins with what compression left."""
+        if not learned.after < learned.before:
+            text = self.tr("The training of a stage was refused, as it was no better; the next stage begins with the stage untrained.")
+            self.session.notice.emit("warning", text)
 
     def _drawn(self) -> None:
         """The steps that came in since the last drawing."""
@@ -212,10 +238,12 @@ class Trainer(QObject):
             self._set(replace(now, lessons=now.lessons + new, sent=self._sent))
 
     def _timed(self, step: int) -> None:
+        now = self._shot.training
         if self._first is None:
             self._first = (time.monotonic(), step)
         elif step - self._first[1] >= ENOUGH:
-            self.pace[self._kind()] = (time.monotonic() - self._first[0]) / (step - self._first[1])
+            plan = tuple(legs(self._shot.plan))[now.leg - 1 if now else -1]
+            self.pace[self._kind(plan)] = (time.monotonic() - self._first[0]) / (step - self._first[1])
 
     def _done(self, variant: Variant | None) -> None:
         now = self._shot.training
@@ -228,7 +256,8 @@ class Trainer(QObject):
         else:
             self.session._keep(variant)
 
-    def _found(self, variant: Variant | None) -> None:
+    def found(self, variant: Variant | None) -> None:
+        """What was looked for in the store, or measured at rest; None: it waits for a training."""
         if variant is not None:
             self.session._keep(variant)
 
@@ -250,22 +279,35 @@ class Trainer(QObject):
         energy = Energy(of.joules, of.low, of.high, {}, "", of.how, of.level, device=HERE)
         return Costs(of.joules, grams(energy, place, 1.0).value, place.told)
 
-    def _kind(self) -> tuple[Any, ...]:
+    def _kind(self, plan: Plan) -> tuple[Any, ...]:
         """What the seconds of a step depend on."""
-        plan, of = self._shot.plan, self._shot.checkpoint
+        of = self._shot.checkpoint
         return (of.path if of else None, plan.recover, *(plan.recovery.get(k) for k in ("train", "batch", "share", "vary", "mirror")))
 
     def expected(self) -> tuple[float, bool] | None:
-        """Seconds the training still takes, and whether a step of its kind was measured (else modelled as three forward passes)."""
+        """Seconds all trainings of the plan still take, and whether a step of their kinds was measured (else modelled as three forward
+        passes)."""
+        s, now = self._shot, self._shot.training
+        found: list[tuple[float, bool] | None] = []
+        for n, plan in enumerate(legs(s.plan), 1):
+            on = now is not None and now.state in ("running", "paused") and now.legs > 1
+            if plan.recover and not (on and now is not None and n < now.leg) and (plan is s.plan or self.session._known(plan) < 0):
+                done = now.step if now and now.state in ("running", "paused") and n == now.leg else 0
+                found.append(self._seconds(plan, done))
+        known = [x for x in found if x is not None]
+        return (sum(x for x, _ in known), all(how for _, how in known)) if len(known) == len(found) else None
+
+    def _seconds(self, plan: Plan, done: int) -> tuple[float, bool] | None:
+        """Of one training."""
         from core.preflight import known_speed
         from core.recover.costs import FORWARDS, HANDLED, seconds
         from core.recover.fit import CHECKS, TOGETHER
         from core.recover.train import method
         from core.recover.tune import HELD, SAMPLES, TOKENS
 
-        s, how = self._shot, method(self._shot.plan)
-        left = length(how) - (s.training.step if s.training and s.training.state in ("running", "paused") else 0)
-        if (pace := self.pace.get(self._kind())) is not None:
+        s, how = self._shot, method(plan)
+        left = length(how) - done
+        if (pace := self.pace.get(self._kind(plan))) is not None:
             return left * pace, True
         score = s.original.score if s.original else None
         if score is None or not score.complete or not score.n:
@@ -294,6 +336,6 @@ def _learns(plan: Plan, s: Snapshot) -> bool:
     """Whether the plan's weights hang on the training data: it trains, or is tuned."""
     from core.recover.tune import LOW_BITS, MUCH
 
-    if plan.recover or plan.tune is not None:
-        return bool(plan.recover) or bool(plan.tune)
+    if plan.recover or plan.before is not None or plan.tune is not None:
+        return bool(plan.recover) or plan.before is not None or bool(plan.tune)
     return any(x.bits <= LOW_BITS or x.amount >= MUCH for x in resolve(plan, s.layers).values() if not x.idle)

@@ -1,36 +1,72 @@
-"""What runs on the worker for training: the plan's own way, and the score of what it made."""
+"""What runs on the worker for training: the plan's earlier stages, its own way, and the score of what each made."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.compress import Compressed
+from core.errors import NotTrained
 from core.job import Job
-from core.types import Plan, Task, Variant
+from core.lessons import Freed
+from core.types import Plan, Score, Task, Variant
 
-from .work import Opened, _compressed, _threads, allowed, now, priced, running_weights
+from .opened import Opened, Run, threads
+from .work import _compressed, allowed, listening, now, priced, running_weights
 
 
 def train(
-    opened: Opened, plan: Plan, target: Any, task: Task, data: Path, limit: int | None, anew: bool, job: Job
+    opened: Opened, plan: Plan, target: Any, task: Task, data: Path, limit: int | None, anew: bool, known: Sequence[Plan], job: Job
 ) -> Variant | None:
-    """The plan compressed, tuned, trained and scored; None where that was no better. Not `anew`: only where it was trained before."""
+    """The plan compressed, tuned, trained and scored, after its earlier stages; None where that was no better. Not `anew`: only where it
+    was trained before. Streams a Variant for each stage that is not `known`, as it was compressed and as it was trained."""
+    threads()
+    allowed(opened, plan, True, job)
+    heard, freed = listening(job)
+
+    def told(leg: Plan, made: Compressed, score: Score) -> None:
+        job.point(_variant(opened, leg, target, task, made, score, freed))
+
+    quiet = heard.into(lambda point: None if isinstance(point, Score | tuple) else heard.point(point))  # a stage's figures come whole
+    try:
+        slim = opened.made(plan, data, limit, quiet, Run(anew, told if anew else None, known))
+    except NotTrained:
+        return None
+    done, score = _last(opened, slim, plan, data, limit, Run(anew, told if anew and plan.before else None, known), heard)
+    return _variant(opened, plan, target, task, done, score, freed) if score else None
+
+
+def _last(
+    opened: Opened, slim: Opened, plan: Plan, data: Path, limit: int | None, run: Run, job: Job
+) -> tuple[Compressed, Score | None]:
+    """The plan's last stage; no score where its training was no better."""
     from core.evaluate import judge
     from core.int8 import running
+    from core.legs import last, untrained
     from core.recover import trained, tuned
 
-    _threads()
-    allowed(opened, plan, True, job)
-    slim = opened.made(plan, data, limit, job)
+    job = last(job, plan)
     found = _compressed(slim, plan, data, limit, job)
     reference, network = opened.reference(data, limit, job), slim.network(job)
+    weights, first = running_weights(opened, slim, found, reference, job), untrained(plan, found.layers)
+    if run.told and plan.recover and first not in run.known:
+        run.told(first, found, judge(reference, weights, job, running(found, network)))
     learned_from = lambda: opened.teaching(plan, data, limit, job)  # noqa: E731
-    found, weights = tuned(found, network, running_weights(opened, slim, found, reference, job), reference, learned_from, job)
-    done, weights = trained(found, weights, network, reference, learned_from, job, anew)
-    if done is found:
-        return None
+    found, weights = tuned(found, network, weights, reference, learned_from, job)
+    done, weights = trained(found, weights, network, reference, learned_from, job, run.anew)
+    return done, None if plan.recover and done is found else judge(reference, weights, job, running(done, network))
+
+
+def _variant(
+    opened: Opened, plan: Plan, target: Any, task: Task, made: Compressed, score: Score, freed: list[Freed]
+) -> Variant:
+    """A stage as it was measured, with what closed forms gave back of it."""
+    from core.recover.free import wanted
+
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
-    return Variant(plan, price["size"], price["energy"], judge(reference, weights, job, running(done, network)), done.outcomes, "", now())
+    gain = freed[-1].steps if freed and wanted(plan) else None
+    return Variant(plan, price["size"], price["energy"], score, made.outcomes, "", now(), gain)
 
 
 def meet(opened: Opened, path: Path, job: Job) -> str:

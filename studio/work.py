@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import rotate
-from core.compress import Compressed, compress, fits, layer_needs, needs, original
+from core.compress import Compressed, compress, fits, layer_needs
 from core.coverage import Asked, Coverage, coverage
-from core.cut import cut, cut_of, fitting, planned, planned_layers
+from core.cut import cut_of, fitting, planned, planned_layers
 from core.data.calibration import calibratable
 from core.energy import Scene, estimate
-from core.errors import BadFile, BadPlan, CannotRun
+from core.errors import BadFile, BadPlan, CannotRun, NotTrained
 from core.formats import open_checkpoint, read, targets
-from core.formats.imatrix_file import is_imatrix
 from core.job import Job
 from core.layers import layers as layers_of
-from core.networks import Network, attach, runnable, task_of
+from core.lessons import Freed
+from core.networks import runnable, task_of
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.quantize import quantizers
@@ -30,13 +29,13 @@ from core.recover.tune import steps
 from core.registry import knobs
 from core.size import size
 from core.store import Store, key
-from core.types import Calibration, Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant
+from core.types import Checkpoint, Energy, Layer, Plan, Score, Setting, Size, Task, Variant
 
+from .opened import Opened, threads
 from .scene import scene
-from .snapshot import Calibrated, Feed, bare
+from .snapshot import bare
 
 if TYPE_CHECKING:
-    from core.data import Batches
     from core.evaluate import Reference
     from core.inspection import Inspection
 
@@ -44,121 +43,6 @@ BEST, PLAIN = ("admm", "slim"), ("magnitude", "rtn")  # pruner and quantizer a n
 BEARABLE = 60.0  # seconds a first preview with the best methods may take, estimated
 COUNTED = 2_000_000_000  # bytes: up to here the zeros of a model are counted when it is opened
 PIECE = 1 << 22  # weights between two looks at the job
-
-
-@dataclass
-class Opened:
-    """A checkpoint with what the worker has built for it so far; after opening only the worker touches `_kept`."""
-
-    checkpoint: Checkpoint
-    layers: tuple[Layer, ...]
-    store: Store
-    feed: Feed = field(default_factory=Feed)  # replaced as a whole by the session, read by the worker when a calibration begins
-    _kept: dict[str, Any] = field(default_factory=dict)
-
-    def network(self, job: Job) -> Network:
-        """The network, built once; CannotRun stays the answer when it failed once."""
-        if "network" not in self._kept:
-            _threads()
-            self._kept["network"] = attach(self.checkpoint, job)
-        return self._kept["network"]
-
-    def reference(self, data: Path, limit: int | None, job: Job) -> Reference:
-        """The original's answers on this data; the last data set's are kept."""
-        from core.data import load
-        from core.evaluate import Reference
-
-        stamp = (data, limit, data.stat().st_mtime_ns if data.exists() else 0)
-        if self._kept.get("stamp") != stamp:
-            network = self.network(job)
-            batches = load(data, network, limit, job)
-            self._kept["reference"], self._kept["stamp"] = Reference(network, self.weights(job), batches), stamp
-        return self._kept["reference"]
-
-    def weights(self, job: Job) -> dict[str, Any]:
-        """The original's, in float32, read once."""
-        if "weights" not in self._kept:
-            self._kept["weights"] = original(self.checkpoint, self.layers, self.store).weights(job)
-        return self._kept["weights"]
-
-    def calibration(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Calibration | None:
-        """What the plan's methods must have seen; None when they need nothing. Nothing is computed before a layer asks."""
-        asked, feed = needs(plan, self.layers), self.feed
-        if not asked:
-            return None
-        if data is None and feed.path is None:
-            raise CannotRun("This plan's methods look at data, and none is chosen; choose a data file under Run.")
-        from core.calibrate import imatrix, kept, observe
-
-        settings = resolve(plan, self.layers)
-        busy = tuple(x for x in self.layers if not settings[x.name].idle)
-        given: Any = self._kept.get("calibration")
-        if feed.path is not None and is_imatrix(feed.path):
-            given = imatrix.calibration(feed.path, self.checkpoint, busy, asked, feed.order, job)
-        else:
-            found, stamp = self._calibrating(data, limit, job)
-            key = (stamp, asked, tuple(x.name for x in busy))
-            if self._kept.get("observed") != key:
-                given = observe(self.network(job), self.checkpoint, found, busy, asked, job, feed.order, kept.default(), given)
-            self._kept["calibration"], self._kept["observed"] = given, key
-        job.point(Calibrated(given.fingerprint))
-        return given
-
-    def cut(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
-        """What the plan's cuts leave, opened with a network of its own; this very model where nothing is cut."""
-        how = cut_of(plan)
-        if how.idle:
-            return self
-        looks = how.looks and data is not None and not runnable(self.checkpoint)
-        batches, stamp = self._calibrating(data, limit, job) if looks else (None, ())
-        if self._kept.get("cut as") != (how, stamp):
-            slim = cut(self.checkpoint, how, self.network(job) if looks else None, batches.whole if batches else None, job)
-            self._kept["cut"], self._kept["cut as"] = Opened(slim, tuple(layers_of(slim)), self.store), (how, stamp)
-        self._kept["cut"].feed = self.feed
-        return self._kept["cut"]
-
-    def made(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Opened:
-        """What the walk begins with: cut, then turned, as the plan says; this very model where it says neither."""
-        slim = self.cut(plan, data, limit, job)
-        if not plan.rotate:
-            return slim
-        if slim._kept.get("turned as") != plan.seed:
-            turned = rotate.rotated(slim.checkpoint, plan.seed, job)
-            slim._kept["turned"], slim._kept["turned as"] = Opened(turned, tuple(layers_of(turned)), self.store), plan.seed
-        slim._kept["turned"].feed = self.feed
-        return slim._kept["turned"]
-
-    def teaching(self, plan: Plan, data: Path | None, limit: int | None, job: Job) -> Batches:
-        """What a compressed model is tuned and trained on: the training data, else all calibration data."""
-        from core.recipe import Recipe
-        from core.stage import lessons_of
-
-        feed = self.feed
-        if feed == feed.calibrating and plan.recovery.get("partition") != "folders":
-            return self._calibrating(data, limit, job)[0].whole
-        said = Recipe(self.checkpoint.path, plan, data, limit, calibrate=feed.path, tokens=feed.tokens, block=feed.block)
-        said = replace(said, train=feed.train, lessons=feed.lessons, teacher=feed.teacher)
-        return lessons_of(said, self.network(job), self.checkpoint, job)
-
-    def _calibrating(self, data: Path | None, limit: int | None, job: Job) -> tuple[Any, tuple[Any, ...]]:
-        """The calibration data, kept until another is asked for, and what tells it from others."""
-        from core.data.calibration import calibrating
-
-        feed = self.feed.calibrating
-        stamp = (feed, data, limit, *(p.stat().st_mtime_ns for p in (feed.path, data) if p and p.exists()))
-        if self._kept.get("calibrating") != stamp:
-            self._kept["data"] = calibrating(feed.path, self.network(job), data, limit, feed.tokens, feed.block)
-            self._kept["calibrating"] = stamp
-        found = self._kept["data"]
-        job.note(f"{found.told}: {found.size}")
-        return found, stamp
-
-
-def _threads() -> None:
-    """All cores but one, so that the window stays quick."""
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
 
 
 def open_model(path: Path, factory: str, job: Job) -> Opened:
@@ -190,6 +74,11 @@ def figures(
 def priced(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, target: Any, task: Task, at: Any = None) -> dict[str, Any]:
     """What a plan makes of the snapshot at once: settings, exact size, modelled energy, and the shapes its cuts leave."""
     settings, how, shapes = resolve(plan, layers), cut_of(plan), {}
+    if plan.before is not None:
+        from core.legs import planned as left
+
+        checkpoint = left(checkpoint)
+        layers = tuple(layers_of(checkpoint))
     if not how.idle:
         checkpoint = planned(checkpoint, how)
         was, layers = {x.name: x.tensor.shape for x in layers}, tuple(planned_layers(checkpoint, layers))
@@ -269,7 +158,7 @@ def cover(opened: Opened, plan: Plan, data: Path | None, limit: int | None, name
     """How well the calibration data covers the free layers of the model as it is stored; streams what core.coverage finds."""
     from core.calibrate import kept
 
-    _threads()
+    threads()
     network = opened.network(job)
     settings = resolve(plan, opened.layers)
     free = tuple(x for x in opened.layers if x.prunable and not settings[x.name].protected)
@@ -287,17 +176,38 @@ def in_store(opened: Opened, x: Layer, setting: Setting, calibrated: str, order:
 
 def preview(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant:
     """Compress and, where the network runs, score; streams the Preflight, (layer, Outcome) and Score points. Training never begins here."""
-    _threads()
+    threads()
     scored = data is not None and not runnable(opened.checkpoint)
     flight = allowed(opened, bare(plan), scored, job)
     slim = opened.made(plan, data, limit, job)
     found = _compressed(slim, plan, data, limit, job)
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
-    score = None
+    score, (heard, freed) = None, listening(job)
     if data is not None and scored and flight.scores:
-        found, score = _scored(opened, slim, found, data, limit, job)
+        found, score = _scored(opened, slim, found, data, limit, heard)
     plan = plan if score is not None and found.plan.recover else bare(plan)
-    return Variant(plan, price["size"], price["energy"], score, found.outcomes, "", now())
+    gain = freed[-1].steps if freed else None
+    return Variant(plan, price["size"], price["energy"], score, found.outcomes, "", now(), gain)
+
+
+def rested(opened: Opened, plan: Plan, target: Any, task: Task, data: Path | None, limit: int | None, job: Job) -> Variant | None:
+    """The plan measured; None where a stage before it was never trained: a rest trains nothing."""
+    try:
+        return preview(opened, plan, target, task, data, limit, job)
+    except NotTrained:
+        return None
+
+
+def listening(job: Job) -> tuple[Job, list[Freed]]:
+    """The same work, and what it will have told of free recovery."""
+    freed: list[Freed] = []
+
+    def hear(point: Any) -> None:
+        if isinstance(point, Freed):
+            freed.append(point)
+        job.point(point)
+
+    return job.into(hear), freed
 
 
 def _scored(opened: Opened, slim: Opened, found: Compressed, data: Path, limit: int | None, job: Job) -> tuple[Compressed, Score]:
@@ -323,7 +233,7 @@ def inspect(opened: Opened, layer: Layer, plan: Plan, data: Path | None, limit: 
     """One layer before and after; only this layer is compressed."""
     from core.inspection import inspect as look
 
-    _threads()
+    threads()
     opened = opened.made(plan, data, limit, job)
     plan, name = fitting(plan, opened.layers), layer.name
     layer = next((x for x in opened.layers if x.name == name), layer)

@@ -26,7 +26,7 @@ SENTENCES = HERE / "sentences.json"  # the engine's composed sentences, for word
 TELLING = (  # they answer with a sentence
     "how", "refuses", "runnable", "why", "widths", "_widths", "_head_widths", "_proposal", "calibrating", "_apart", "_images",
     "unfit", "detail", "_foreign", "_unknown", "unsafe", "_odd", "_random", "cannot", "offer", "_same",
-    "told", "_worded", "_fixed", "unlike", "_words", "_classes", "_pictures",
+    "told", "_worded", "_fixed", "unlike", "_words", "_classes", "_pictures", "staged",
 )  # fmt: skip
 SPEAKING = {"note": 0, "detail": 0, "Check": 2, "_batches": 0}  # calls of the engine whose argument is such a sentence
 
@@ -97,6 +97,7 @@ def core_words() -> list[str]:
     from core.layers import WHY
     from core.prune import pruners
     from core.quantize import quantizers
+    from core.recover.free import GAINS, MEANS, NORMS, SCALES
     from core.recover.methods import recoveries
     from core.registry import knobs
     from core.types import METRICS
@@ -104,7 +105,7 @@ def core_words() -> list[str]:
 
     found = [t for label, _, why in METRICS.values() for t in (label, why)] + list(WHY.values())
     found += ["tokens", "images", "sentences", "token", "sample", "arithmetic", "weights", "activations", "True", "False", "Running"]
-    found += [s.what.capitalize() for s in shelves()]
+    found += [s.what.capitalize() for s in shelves()] + [NORMS, MEANS, SCALES, GAINS]
     found += [tidy(Cut.__doc__ or ""), *(k.label for k in knobs(Cut))]
     for registry in (pruners, quantizers, recoveries, targets):
         for name, method in registry.items():

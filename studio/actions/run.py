@@ -28,6 +28,8 @@ def _working(s: Snapshot) -> str:
 @action(QT_TRANSLATE_NOOP("actions", "Evaluate"), "F5", "Run", icon="play", bar=True, why=_measurable)
 def evaluate(window: Any) -> None:
     """Compress and score the current plan on the held-out data now"""
+    if why := window.session.staging.waits():
+        window.session.notice.emit("info", why)
     window.session.evaluate()
 
 
@@ -70,7 +72,7 @@ def guilty(window: Any) -> None:
 
 
 def _trainable(s: Snapshot) -> str:
-    return _sensible(s) or ("" if s.plan.recover else translate("actions", "Choose a way to train first, under Recovery."))
+    return _sensible(s) or ("" if s.plan.recover or s.plan.before else translate("actions", "Choose a way to train first, under Recovery."))
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Train or pause"), "F7", "Run", why=_trainable)
@@ -78,6 +80,14 @@ def train(window: Any) -> None:
     """Train the plan in its way, pause a running training, or go on with a paused one"""
     window.session.training.press()
     window.tabs.setCurrentWidget(window.parts["recovery"])
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Add the plan as a stage"), "", "Run", why=opened)
+def stage(window: Any) -> None:
+    """The plan as it stands becomes a stage of its own; the next one begins with what it leaves, trained or not"""
+    if why := window.session.staging.closed():
+        window.session.notice.emit("info", why)
+    window.session.staging.add()
 
 
 def _small(s: Snapshot) -> str:

@@ -9,14 +9,16 @@ import pyqtgraph as pg
 from PySide6.QtCore import QT_TRANSLATE_NOOP, Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
+from core.plans import legs
 from core.recover.methods import recoveries
-from core.types import METRICS, Score
+from core.types import METRICS, Score, Variant
 
 from .. import numbers, theme
 from ..pictures import Rows
 from ..plots import Plot, head, settle, solid
 from ..session import Session
 from ..snapshot import Snapshot
+from ..trail import Trail
 from ..words import word
 from . import charts
 
@@ -46,6 +48,7 @@ class AccuracyChart(QWidget):
         self.first.sigClicked.connect(lambda *_: session.restore(-1))
         self.hollow = pg.ScatterPlotItem(size=11, hoverable=True, tip=lambda x, y, data: self._foretold())
         self.band = pg.ErrorBarItem(beam=0)
+        self.trail = Trail(self.plot, session)
         for item in (self.level, self.errors, self.band, self.first, self.dots, self.hollow):
             self.plot.addItem(item)
         self.text = QLabel()
@@ -70,6 +73,7 @@ class AccuracyChart(QWidget):
             return
         self._offer(score)
         self._points(snapshot, score, self.choice.currentData())
+        self.trail.draw(snapshot, lambda v: self._at(v, self.choice.currentData()))
         self._predict(snapshot, self.choice.currentData())
         self._say(snapshot, score, self.choice.currentData())
 
@@ -110,6 +114,9 @@ class AccuracyChart(QWidget):
         if key in base.metrics:
             self.level.setValue(base.metrics[key].value)
 
+    def _at(self, v: Variant, key: str) -> tuple[float, float] | None:
+        return (v.size.total / 1e6, v.score.metrics[key].value) if v.score and key in v.score.metrics else None
+
     def _predict(self, s: Snapshot, key: str | None) -> None:
         """A hollow point with its 90 % interval until this very plan is measured."""
         if key is None or s.estimate is None or s.size is None or (s.score is not None and s.score.complete):
@@ -144,7 +151,7 @@ class AccuracyChart(QWidget):
         self.text.setToolTip(self._foretold())
         if score is None or key not in score.metrics:
             told = self._foretold().split("\n")
-            first = self.tr("Let the slider rest: the plan is measured by itself.")
+            first = self._waiting(s)
             self.text.setText("<br>".join([f"<i>{told[0]}</i>", *told[1:]]) if told[0] else first)
             return
         m = score.metrics[key]
@@ -156,6 +163,12 @@ class AccuracyChart(QWidget):
         how += "" if score.complete else self.tr(", window {n} of {total}").format(n=score.done, total=score.total)
         self.text.setText(f"{before}<b>{numbers.measured(m.value, m.error)}</b>{also}<br>{how}")
 
+    def _waiting(self, s: Snapshot) -> str:
+        """What stands where nothing is measured or predicted yet."""
+        if s.plan.before is None:
+            return self.tr("Let the slider rest: the plan is measured by itself.")
+        return self.tr("Measured only: a stage comes before, so nothing is predicted.") + "<br>" + self.session.staging.waits()
+
     def _tip(self, x: float, y: float, data: int) -> str:
         """The variant under the pointer: its plan, its exact bytes, all its figures."""
         s = self.session.snapshot
@@ -164,10 +177,11 @@ class AccuracyChart(QWidget):
         if not 0 <= data < len(s.variants):
             return self.tr("being measured")
         v, m = s.variants[data], s.variants[data].plan.model
-        name = v.name or self.tr("Variant {n}").format(n=data + 1)
+        name = v.name or v.plan.name or self.tr("Variant {n}").format(n=data + 1)
         plan = f"{m.prune} {numbers.percent(m.amount or 0)}, {m.quantize} {m.bits} bit"
         plan += f", {word(recoveries[v.plan.recover].title)}" if v.plan.recover in recoveries else ""
         own = len(v.plan.groups) + len(v.plan.layers)
+        plan += ", " + self.tr("stage {n}").format(n=len(list(legs(v.plan)))) if v.plan.before else ""
         lines = [name, plan + (f" (+{own})" if own else ""), numbers.exact(v.size.total)]
         found = v.score.metrics.items() if v.score else ()
         lines += [f"{word(METRICS[k][0])}: {numbers.measured(x.value, x.error)}" for k, x in found if k in METRICS]

@@ -136,8 +136,11 @@ class FrontPanel(QStackedWidget):
         if snapshot is None:
             super().show()
             return
-        ready = snapshot.fronts is not None and len(snapshot.fronts.points) > 1
+        line = snapshot.fronts is not None and len(snapshot.fronts.points) > 1
+        ready = line or (snapshot.plan.before is not None and len(self.session.staging.measured()) > 0)
         self.setCurrentIndex(1 if ready else 0)
+        for w in (self.budget, self.solve, self.worse, self.take):
+            w.setVisible(line)
         if not ready:
             self._invite(snapshot)
             return
@@ -198,7 +201,7 @@ class FrontPanel(QStackedWidget):
         self.take.setText(self.tr("Take {size}").format(size=numbers.size(self.sweet.size.total)))
         record = s.record
         told = self.tr("{n} of {m} past predictions fell inside").format(n=record.inside, m=record.of) if record and record.of else ""
-        self.told.setText(told)
+        self.told.setText(self.tr("Stages are measured only: the line is of the model without them") if s.plan.before else told)
 
     def _aims(self, s: Snapshot) -> tuple[Front, ...]:
         """What the user looks for here: measured first when there is quiet time."""

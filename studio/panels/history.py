@@ -8,6 +8,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from core.plans import legs
 from core.recover.methods import recoveries
 from core.types import METRICS, Score, Variant
 from studio import numbers
@@ -76,7 +77,9 @@ class HistoryPanel(QWidget):
             item.setSelected(i in chosen if len(chosen) > 1 else i == snapshot.current)
 
     def _text(self, variant: Variant, row: int) -> str:
-        name = variant.name or self.tr("Variant {n}").format(n=row + 1)
+        stage = len(list(legs(variant.plan)))
+        name = variant.name or variant.plan.name or self.tr("Variant {n}").format(n=row + 1)
+        name += " · " + self.tr("stage {n}").format(n=stage) if stage > 1 else ""
         name += f" · {word(recoveries[variant.plan.recover].title)}" if variant.plan.recover in recoveries else ""
         return f"{name}\n" + " · ".join(t for t in (numbers.size(variant.size.total), short(variant.score), _clock(variant.when)) if t)
 

@@ -35,6 +35,7 @@ from studio.panels import panels
 from studio.session import Session
 from studio.sliders import ShareSlider, StopSlider, gesture
 from studio.snapshot import Snapshot
+from studio.stages import Stages
 from studio.whole import Whole
 from studio.words import about, word
 from studio.words import said as told
@@ -124,7 +125,7 @@ class PlanPanel(QScrollArea):
         self.reset = QPushButton(self.tr("Reset"))
         self.prune = Half(self, self.tr("Prune"), pruners, "prune", ShareSlider(self.tr("Share to prune")))
         self.quantize = Half(self, self.tr("Bits"), quantizers, "quantize", StopSlider(self.tr("Bits"), BITS))
-        self.whole, self.forecast = Whole(session), Forecast(session)
+        self.whole, self.forecast, self.stages = Whole(session), Forecast(session), Stages(session)
         self._lay()
         self._connect()
         self.show(session.snapshot)
@@ -135,6 +136,7 @@ class PlanPanel(QScrollArea):
             super().show()
             return
         self.forecast.draw(snapshot)
+        self.stages.draw(snapshot)
         target = (snapshot.layers, snapshot.plan, snapshot.selection, snapshot.target, snapshot.runnable)
         if len(self._drawn) == 5 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
             return
@@ -278,6 +280,7 @@ class PlanPanel(QScrollArea):
             column.addWidget(half)
             column.addSpacing(self.fontMetrics().height() // 2)
         column.addWidget(self.whole)
+        column.addWidget(self.stages)
         column.addStretch(1)
         self.setWidget(body)
         self.setWidgetResizable(True)

@@ -54,7 +54,7 @@ class Recovery(QWidget):
         self.train, self.cancel = QPushButton(), QPushButton(self.tr("Cancel"))
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
         self.back, self.teacher = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Teacher…"))
-        self.count, self.source, self.told = QSpinBox(), QLabel(), QLabel()
+        self.count, self.source, self.told, self.free = QSpinBox(), QLabel(), QLabel(), QLabel()
         self.curves = Curves(session)
         self._offer()
         self._lay()
@@ -78,7 +78,7 @@ class Recovery(QWidget):
         self.count.setSpecialValueText(self.tr("all"))
         self.count.setAccessibleName(self.tr("Training samples"))
         self.count.setToolTip(self.tr("Tokens, sentences or images to learn from; every eighth piece is kept apart for the check"))
-        for quiet in (self.source, self.told):
+        for quiet in (self.source, self.told, self.free):
             quiet.setWordWrap(True)
             quiet.setTextFormat(Qt.TextFormat.PlainText)
 
@@ -105,6 +105,7 @@ class Recovery(QWidget):
         column.setSpacing(4)
         for part in (top, second):
             column.addLayout(part)
+        column.addWidget(self.free)
         column.addWidget(self.told)
         column.addWidget(under, 1)
 
@@ -180,14 +181,18 @@ class Recovery(QWidget):
         self._data(snapshot)
         self.told.setText(self._said(snapshot, now))
         self.told.setToolTip(self._how(snapshot) if method and not (now and now.state in ("kept", "refused")) else "")
+        self._freed(snapshot)
         self.curves.draw(now)
 
     def _buttons(self, s: Snapshot, now: Training | None) -> None:
         state = now.state if now else ""
         live, why = state in ("waiting", "running"), said(self.session.training.closed())
-        self.train.setText(self.tr("Pause") if live else self.tr("Continue") if state == "paused" else self.tr("Train"))
+        begin = self.tr("Run the stages") if s.plan.before else self.tr("Train")
+        self.train.setText(self.tr("Pause") if live else self.tr("Continue") if state == "paused" else begin)
         self.train.setEnabled(live or not why)
         tip = self.tr("Stop and keep what was trained: Continue goes on from there") if live else self.tr("Training never starts by itself")
+        if s.plan.before and not live:
+            tip = self.tr("Train and measure one stage after the other; what was run before is taken as it is")
         self.train.setToolTip(why or tip)
         self.train.setDefault(not live and not why)
         self.cancel.setEnabled(live or state == "paused")
@@ -208,6 +213,29 @@ class Recovery(QWidget):
         for w in (self.way, self.file, self.folder, self.count):
             w.setEnabled(can)
 
+    def _freed(self, s: Snapshot) -> None:
+        """What closed forms gave back, before and after, or that they will come first."""
+        wanted = s.plan.tune is not False and (bool(s.plan.recover) or any(s.plan.cuts.values())) and not self.session.training.closed()
+        self.free.setVisible(s.freed is not None or wanted)
+        self.free.setToolTip("\n".join(self._step(*x) for x in s.freed or ()) or self._about_free())
+        if s.freed is None:
+            self.free.setText(self.tr("Free recovery comes first, in seconds and without training; its gain is told here."))
+        elif not s.freed:
+            self.free.setText(self.tr("Free recovery: no closed form brought it nearer to the original (measured)"))
+        else:
+            form = self.tr("Free recovery: distance to the original {before} → {after} on data it did not see (measured)")
+            before, after = s.freed[0][1], s.freed[-1][2]
+            self.free.setText(form.format(before=numbers.significant(before), after=numbers.significant(after)))
+
+    def _step(self, name: str, before: float, after: float) -> str:
+        return f"{word(name)}: {numbers.significant(before)} → {numbers.significant(after)}"
+
+    def _about_free(self) -> str:
+        return self.tr(
+            "Batch norms are counted anew, mean errors go into biases, scales and norm gains are refitted by least squares; "
+            "each only where pieces it was not made from come nearer to the original. No byte is added."
+        )
+
     def _said(self, s: Snapshot, now: Training | None) -> str:
         """One line: why not, how long, how far, or how it ended."""
         if why := self.session.training.closed():
@@ -218,6 +246,9 @@ class Recovery(QWidget):
         if state in ("kept", "refused") or now.after is not None:
             return self._ended(now)
         parts = [self.tr("Step {n} of {m}").format(n=now.step, m=now.lessons[-1].steps if now.lessons else "…")]
+        if now.legs > 1:
+            where = self.tr("Stage {n} of {m}").format(n=now.leg, m=now.legs)
+            parts.insert(0, f"{where} ({now.name})" if now.name else where)
         if now.sent:
             joules = numbers.si(carried(now.sent)[0], "J")
             parts.append(self.tr("{n} sent a round, {energy} to carry (modelled)").format(n=numbers.size(now.sent), energy=joules))
@@ -233,6 +264,8 @@ class Recovery(QWidget):
     def _foretold(self, s: Snapshot) -> str:
         """What the run will take, before it starts."""
         found = self.session.training.expected()
+        if s.plan.before and found is not None and not found[0]:
+            return self.tr("No stage is trained: each is compressed and measured.")
         if found is None:
             return self.tr("How long it takes is known once the original is measured.")
         spent = self.session.training.costs(found[0])

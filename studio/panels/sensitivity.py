@@ -13,6 +13,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QEvent, Qt
 from PySide6.QtGui import QBrush
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from core.plans import another
 from core.sensed import Sensed
 
 from .. import numbers, theme
@@ -190,7 +191,7 @@ class SensitivityPanel(QWidget):
         assert s.sensitivity is not None
         if self.figure.currentData() == "alpha" or self.session.pricing.predictor is None:
             return {k: v.alpha for k, v in s.sensitivity.layers.items()}
-        found = self.session.pricing.predictor.contributions(s.settings)
+        found = {} if another(s.plan) else self.session.pricing.predictor.contributions(s.settings)
         return {k: float(found.get(k, 0.0)) for k in s.sensitivity.layers}
 
     # --- telling
@@ -200,7 +201,7 @@ class SensitivityPanel(QWidget):
         s = self.session.snapshot
         head = ("layer", "cost of a unit of error", "low 90 %", "high 90 %", "how", "cost in this plan (predicted)")
         found = s.sensitivity.layers if s.sensitivity else {}
-        plan = self.session.pricing.predictor.contributions(s.settings) if self.session.pricing.predictor else {}
+        plan = self.session.pricing.predictor.contributions(s.settings) if self.session.pricing.predictor and not another(s.plan) else {}
         return [head, *((k, v.alpha, *_range(v), v.how, float(plan.get(k, 0.0))) for k, v in found.items())]
 
     def tip(self, x: float, y: float) -> str:

@@ -24,11 +24,11 @@ from studio import kept
 from studio.engine import Engine
 from studio.forecast import Forecast
 from studio.layers.model import PLANNED, LayersModel
+from studio.opened import Opened
 from studio.panels.cache import CacheDialog
 from studio.panels.calibration import Calibration
 from studio.session import Session
 from studio.snapshot import Feed
-from studio.work import Opened
 
 
 @pytest.fixture

@@ -1,0 +1,240 @@
+"""Pipelines in the window: a plan becomes a stage before another, every stage is run, measured and a point on the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from core import recipe
+from core.plans import legs, names
+from core.report import from_json
+from core.types import Plan
+from studio import kept
+from studio.charts import charts
+from studio.charts.accuracy import AccuracyChart
+from studio.engine import Engine
+from studio.keeper import Keeper
+from studio.panels.front import FrontPanel
+from studio.panels.history import HistoryPanel
+from studio.panels.plan import PlanPanel
+from studio.panels.recovery import Recovery
+from studio.session import Session
+from studio.stages import Stages, called
+from tests.conftest import SAMPLES
+
+STEPS = 12
+WAY = {"train": "all", "steps": STEPS, "rate": 0.01}
+
+
+@pytest.fixture
+def session(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """The digit CNN with seven in ten weights gone, to be fine-tuned; scored on 100 images, nothing trained yet."""
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path / "cache"))
+    made = Session(Engine())
+    made.open(SAMPLES / "digits-cnn")
+    qtbot.waitUntil(lambda: made.snapshot.size is not None, timeout=20_000)
+    made.set_data(made.snapshot.data, 100)
+    qtbot.waitUntil(lambda: scored(made), timeout=30_000)
+    p = made.snapshot.plan
+    model = replace(p.model, prune="magnitude", amount=0.7, quantize="rtn", bits=16, knobs={"rtn.granularity": "channel"})
+    made.edit("pruned", replace(p, model=model, recover="finetune", recovery=WAY))
+    yield made
+    made.close()
+    made.engine.close()
+
+
+@pytest.fixture
+def list_(session: Session, qtbot: QtBot) -> Stages:
+    panel = PlanPanel(session)
+    qtbot.addWidget(panel)
+    session.changed.connect(panel.show)
+    panel.show(session.snapshot)
+    qtbot.panel = panel  # type: ignore[attr-defined]
+    return panel.stages
+
+
+def scored(session: Session) -> bool:
+    before = session.snapshot.original
+    return before is not None and before.score is not None and before.score.complete
+
+
+def two(session: Session) -> None:
+    """The plan becomes a stage; three bits, distilled, come after it."""
+    session.staging.add()
+    p = session.snapshot.plan
+    way = {**WAY, "share": 0.5}
+    session.edit("3 bits", replace(p, model=replace(p.model, bits=3), recover="distil", recovery=way))
+
+
+def rows(list_: Stages) -> list[tuple[str, str]]:
+    items = [list_.list.topLevelItem(i) for i in range(list_.list.topLevelItemCount())]
+    return [(x.text(0), x.text(1)) for x in items if x is not None]
+
+
+def over(session: Session) -> bool:
+    now = session.snapshot.training
+    return now is not None and not now.live and not session.engine.busy()
+
+
+def top1(session: Session, plan: Plan) -> float:
+    score = session.snapshot.variants[session.staging.found(plan)].score
+    assert score is not None
+    return score.metrics["top1"].value
+
+
+def test_a_plan_becomes_a_stage_and_every_edit_of_the_list_is_one_undo_step(session: Session, list_: Stages) -> None:
+    first = session.snapshot.plan
+    assert not list_.list.isVisibleTo(list_), "a plan of its own needs no list"
+    list_.add.click()
+    plan = session.snapshot.plan
+    assert (plan.before, plan.recover, plan.model) == (first, "", first.model), "the next stage has its settings, untrained"
+    session.undo()
+    assert session.snapshot.plan == first
+    session.redo()
+    session.choose(bits=4)
+    assert [r[0] for r in rows(list_)] == ["70 % pruned, Fine-tune", "70 % pruned, 4 bits"]
+    assert {r[1] for r in rows(list_)} == {"not run"}
+    item = list_.list.topLevelItem(0)
+    assert item is not None
+    item.setText(0, "Thin out")
+    assert names(session.snapshot.plan) == ("Thin out", "")
+    session.undo()
+    assert names(session.snapshot.plan) == ("", "")
+    session.redo()
+    list_._go(0)
+    list_.down.click()
+    assert names(session.snapshot.plan) == ("", "Thin out")
+    assert (session.snapshot.plan.recover, session.snapshot.plan.model.bits) == ("finetune", 16), "the last stage is what sliders edit"
+    session.undo()
+    assert names(session.snapshot.plan) == ("Thin out", "")
+    list_._go(0)
+    list_.out.click()
+    assert (session.snapshot.plan.before, session.snapshot.plan.model.bits) == (None, 4)
+    session.undo()
+    assert [p.name for p in legs(session.snapshot.plan)] == ["Thin out", ""]
+    session.edit("cut", replace(session.snapshot.plan, cuts={"channels": 0.25}))
+    assert session.snapshot.plan.before is not None
+    assert session.snapshot.plan.before.cuts == {"channels": 0.25}, "cuts make the model all stages share"
+
+
+def test_a_recipe_of_stages_is_opened_seen_saved_and_kept(session: Session, list_: Stages, qtbot: QtBot, tmp_path: Path) -> None:
+    two(session)
+    session.staging.rename(0, "Thin out")
+    session.save_recipe(tmp_path / "two.toml")
+    text, plan = (tmp_path / "two.toml").read_text(), session.snapshot.plan
+    assert text.count("[[before]]") == 1
+    assert 'name = "Thin out"' in text
+    assert recipe.load(tmp_path / "two.toml").plan == plan
+    session.edit("one", replace(plan, before=None))
+    keeper = Keeper(session)
+    session.open_recipe(tmp_path / "two.toml")
+    assert session.snapshot.plan == plan
+    assert [r[0] for r in rows(list_)] == ["Thin out", "70 % pruned, 3 bits, Distil"]
+    assert session.snapshot.recipe_path == tmp_path / "two.toml"
+    session.undo()
+    assert session.snapshot.plan.before is None
+    session.redo()
+    qtbot.waitUntil(lambda: kept.exists() and kept.read().plan == plan, timeout=10_000)
+    assert names(kept.read().plan) == ("Thin out", "")
+    keeper.close()
+
+
+def test_two_stages_are_run_measured_and_points_on_both_charts(session: Session, list_: Stages, qtbot: QtBot, tmp_path: Path) -> None:
+    two(session)
+    session.staging.rename(0, "Thin out")
+    chart, history, front, panel = AccuracyChart(session), HistoryPanel(session), FrontPanel(session), Recovery(session)
+    for part in (chart, history, front, panel):
+        qtbot.addWidget(part)
+        session.changed.connect(part.show)
+        part.show(session.snapshot)
+    qtbot.waitUntil(lambda: not session._rest.isActive() and not session.engine.busy(), timeout=20_000)
+    assert session.snapshot.variants == (), "a rest trains no stage"
+    assert session.snapshot.estimate is None
+    assert "Measured only" in chart.text.text()
+    assert panel.train.text() == "Run the stages"
+    phases: set[str] = set()
+    session.engine.changed.connect(lambda: phases.update(j.phase for j in session.engine.jobs() if j.key == "train"))
+    panel.train.click()
+    qtbot.waitUntil(lambda: over(session), timeout=60_000)
+    s, stages = session.snapshot, session.staging.stages
+    assert any(p.startswith("Thin out (stage 1 of 2): ") for p in phases)
+    assert any(p.startswith("Stage 2 of 2: ") for p in phases)
+    assert (s.variants[s.current].plan, s.training.leg, s.training.state) == (s.plan, 2, "kept")  # type: ignore[union-attr]
+    way = [v.plan for v in session.staging.measured()]
+    assert [(p.model.bits, p.recover) for p in way] == [(16, ""), (16, "finetune"), (3, ""), (3, "distil")]
+    assert top1(session, stages[0]) > top1(session, way[0]) + 0.1
+    assert len(chart.dots.getData()[0]) == 4
+    assert chart.trail.places == [(v.size.total / 1e6, v.score.metrics["top1"].value) for v in session.staging.measured() if v.score]
+    assert front.currentIndex() == 1
+    assert len(front.plot.measured.points()) == 4
+    assert rows(list_)[0][1].endswith("%")
+    assert any("Thin out" in history.list.item(i).text() for i in range(history.list.count()))
+    assert s.freed is not None
+    assert "Free recovery" in panel.free.text()
+    assert s.size is not None
+    with qtbot.waitSignal(session.exported, timeout=60_000) as heard:
+        session.export(tmp_path / "out")
+    assert heard.args[1].passed
+    assert sum(p.stat().st_size for p in (tmp_path / "out").glob("*.safetensors")) == s.size.total
+    told = from_json((tmp_path / "out" / "report.json").read_text())
+    assert [v.plan.recover for v in told.stages] == ["", "finetune", "", "distil"]
+
+
+def test_cancel_in_the_second_stage_keeps_the_first_and_it_goes_on_there(session: Session, list_: Stages, qtbot: QtBot) -> None:
+    two(session)
+    plan = session.snapshot.plan
+    session.edit("long", replace(plan, recovery={"train": "all", "steps": 400}))
+    session.training.start()
+    qtbot.waitUntil(lambda: bool((t := session.snapshot.training) and t.leg == 2 and t.step > 1), timeout=60_000)
+    first = session.staging.stages[0]
+    assert session.staging.found(first) >= 0
+    session.training.cancel()
+    qtbot.waitUntil(lambda: not session.engine._live, timeout=10_000)
+    assert session.snapshot.training is None
+    assert rows(list_)[0][1] != "not run"
+    measured, session._opened._kept = len(session.snapshot.variants), {}  # type: ignore[union-attr]  # as after a new start
+    session.edit("short", plan)
+    lessons: list[int] = []
+    session.changed.connect(lambda s: lessons.append(s.training.leg) if s.training and s.training.lessons else None)
+    session.training.start()
+    qtbot.waitUntil(lambda: over(session), timeout=60_000)
+    assert set(lessons) == {2}, "the first stage was taken as it was kept"
+    assert session.snapshot.current >= 0
+    assert len(session.snapshot.variants) == measured + 1
+    session.choose(bits=5)
+    qtbot.waitUntil(lambda: session.snapshot.score is not None and not session.engine.busy(), timeout=30_000)
+    assert len(session.snapshot.variants) == measured + 2, "with its first stage run, a rest measures the last one untrained"
+
+
+def test_free_recovery_shows_its_gain_before_and_after(session: Session, qtbot: QtBot) -> None:
+    panel = Recovery(session)
+    qtbot.addWidget(panel)
+    session.changed.connect(panel.show)
+    panel.show(session.snapshot)
+    assert "comes first" in panel.free.text()
+    session.edit("cut", replace(session.snapshot.plan, cuts={"channels": 0.5}, recover="", recovery={}))
+    qtbot.waitUntil(lambda: session.snapshot.current >= 0, timeout=60_000)
+    s = session.snapshot
+    assert s.freed
+    assert s.freed[0][1] > s.freed[-1][2]
+    assert "→" in panel.free.text()
+    assert "batch norms counted anew" in panel.free.toolTip()
+    session.restore(-1)
+    assert session.snapshot.freed is None
+    session.undo()
+    assert session.snapshot.freed == s.freed, "the history keeps it"
+
+
+def test_a_stage_that_changes_nothing_is_not_added_and_says_why(session: Session, list_: Stages) -> None:
+    session.edit("nothing", session.first)
+    assert not list_.add.isEnabled()
+    assert "changes nothing" in list_.add.toolTip()
+    assert list_.list.accessibleName() == "Stages of the plan"
+    assert called(session.snapshot.plan) == "as it is"
+    assert charts["accuracy"] is AccuracyChart
+    assert Qt.ItemFlag.ItemIsEditable
