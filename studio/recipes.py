@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import QCoreApplication
+
 from core.errors import SlimError
 from core.types import Variant, Verdict
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 else:
     exportwork, kept, work = Late("studio.exportwork"), Late("studio.kept"), Late("studio.work")
 
+translate = QCoreApplication.translate
+
 
 def take(session: Any, path: Path) -> None:
     """Put a recipe's plan, data and format in force, the plan as one undoable step; its model must be the open one."""
@@ -28,7 +32,7 @@ def take(session: Any, path: Path) -> None:
         found = recipe.load(path)
         recipe.check(found.plan)
         if shot.checkpoint is None:
-            session.notice.emit("info", session.tr("Open the recipe's model first: {source}").format(source=found.source))
+            session.notice.emit("info", translate("Session", "Open the recipe's model first: {source}").format(source=found.source))
             return
         session._price(found.plan)  # refuses cuts this model can't take
         if found.target:
@@ -41,7 +45,7 @@ def take(session: Any, path: Path) -> None:
     except SlimError as e:
         session.notice.emit("error", str(e))
         return
-    session.edit(session.tr("Open recipe {name}").format(name=path.name), found.plan)
+    session.edit(translate("Session", "Open recipe {name}").format(name=path.name), found.plan)
     session.lies(path)
 
 
@@ -69,8 +73,9 @@ def export(session: Any, path: Path) -> None:
         session._set(replace(session.snapshot, verdicts={**session.snapshot.verdicts, s.target.key: (s.basis, verdict)}))
         session.exported.emit(path, verdict)
 
+    title = translate("Session", "Exporting {name}").format(name=path.name)
     session.engine.run(
-        "export", session.tr("Exporting {name}").format(name=path.name), exportwork.export, session._opened, s.original, after, path,
+        "export", title, exportwork.export, session._opened, s.original, after, path,
         s.target, None if s.runnable else s.data, s.limit, session.engine.spent, stages, done=done, failed=session._fail,
         point=lambda v: session.exported.emit(path, v) if isinstance(v, Verdict) else None,  # of a failed one
     )  # fmt: skip

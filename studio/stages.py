@@ -107,7 +107,7 @@ class Stages(QWidget):
     def _fill(self, stages: tuple[Plan, ...]) -> None:
         for w in (self.list, self.up, self.down, self.out):
             w.setVisible(len(stages) > 1)
-        row = self._row()
+        row = self._row() if self.list.topLevelItemCount() == len(stages) else -1
         with QSignalBlocker(self.list):
             self.list.clear()
             for n, plan in enumerate(stages, 1):
@@ -194,7 +194,8 @@ def _said(plan: Plan) -> Iterator[str]:
     m, own = plan.model, len(plan.groups) + len(plan.layers)
     if any(plan.cuts.values()) and plan.before is None:
         yield word(CUT)
-    if m.amount:
+    kept = plan.before is not None and (plan.before.model.prune, plan.before.model.amount) == (m.prune, m.amount)
+    if m.amount and not kept:
         yield word(PRUNED).format(n=f"{100 * m.amount:.3g}")
     if m.bits is not None and m.bits < 16:
         yield word(BITS).format(n=m.bits)

@@ -31,10 +31,6 @@
       <translation>{n} 层仅按权重误差估计</translation>
     </message>
     <message>
-      <source>Let the slider rest: the plan is measured by itself.</source>
-      <translation>停下滑块，方案会自动评测。</translation>
-    </message>
-    <message>
       <source>measured on {n} {unit}</source>
       <translation>在 {n} {unit}上实测</translation>
     </message>
@@ -47,6 +43,14 @@
       <translation>，第 {n}/{total} 个窗口</translation>
     </message>
     <message>
+      <source>Let the slider rest: the plan is measured by itself.</source>
+      <translation>停下滑块，方案会自动评测。</translation>
+    </message>
+    <message>
+      <source>Measured only: a stage comes before, so nothing is predicted.</source>
+      <translation>仅实测：前面还有阶段，因此不作预测。</translation>
+    </message>
+    <message>
       <source>The original</source>
       <translation>原模型</translation>
     </message>
@@ -57,6 +61,10 @@
     <message>
       <source>Variant {n}</source>
       <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>stage {n}</source>
+      <translation>阶段 {n}</translation>
     </message>
     <message>
       <source>click restores it, Ctrl+click compares it</source>
@@ -773,6 +781,14 @@
       <translation>每层的位数换来了什么；单击选择该层</translation>
     </message>
     <message>
+      <source>Stages are measured only: the line is of the model without them</source>
+      <translation>各阶段仅实测：曲线是没有这些阶段的模型的</translation>
+    </message>
+    <message>
+      <source>Stages are measured only: the numbers say which ends where</source>
+      <translation>各阶段仅实测：数字标出每个阶段止于何处</translation>
+    </message>
+    <message>
       <source>The front needs a network that runs here: {why}</source>
       <translation>前沿需要能在此运行的网络：{why}</translation>
     </message>
@@ -912,6 +928,10 @@
     <message>
       <source>Variant {n}</source>
       <translation>变体 {n}</translation>
+    </message>
+    <message>
+      <source>stage {n}</source>
+      <translation>阶段 {n}</translation>
     </message>
     <message>
       <source>measured on {n} {unit}</source>
@@ -1888,6 +1908,14 @@
       <translation>压缩之后的训练：字节数不变，回答更好</translation>
     </message>
     <message>
+      <source>Run the stages</source>
+      <translation>运行各阶段</translation>
+    </message>
+    <message>
+      <source>Train</source>
+      <translation>训练</translation>
+    </message>
+    <message>
       <source>Pause</source>
       <translation>暂停</translation>
     </message>
@@ -1896,16 +1924,16 @@
       <translation>继续</translation>
     </message>
     <message>
-      <source>Train</source>
-      <translation>训练</translation>
-    </message>
-    <message>
       <source>Stop and keep what was trained: Continue goes on from there</source>
       <translation>停止并保留已训练的部分，“继续”会从那里接着训练</translation>
     </message>
     <message>
       <source>Training never starts by itself</source>
       <translation>训练从不自行开始</translation>
+    </message>
+    <message>
+      <source>Train and measure one stage after the other; what was run before is taken as it is</source>
+      <translation>逐个训练并测量各阶段；已运行过的直接沿用</translation>
     </message>
     <message>
       <source>the calibration data</source>
@@ -1936,8 +1964,28 @@
       <translation>在“校准”中选择；绝不会用到评测数据</translation>
     </message>
     <message>
+      <source>Free recovery comes first, in seconds and without training; its gain is told here.</source>
+      <translation>先做免费恢复：只需几秒，不训练；其收益会显示在这里。</translation>
+    </message>
+    <message>
+      <source>Free recovery: no closed form brought it nearer to the original (measured)</source>
+      <translation>免费恢复：没有任何闭式修正使其更接近原模型（实测）</translation>
+    </message>
+    <message>
+      <source>Free recovery: distance to the original {before} → {after} on data it did not see (measured)</source>
+      <translation>免费恢复：未见数据上与原模型的距离 {before} → {after}（实测）</translation>
+    </message>
+    <message>
+      <source>Batch norms are counted anew, mean errors go into biases, scales and norm gains are refitted by least squares; each only where pieces it was not made from come nearer to the original. No byte is added.</source>
+      <translation>重新统计批归一化，把平均误差并入偏置，用最小二乘重新拟合缩放和归一化增益；每一步只在未参与拟合的数据更接近原模型时才采用。不增加任何字节。</translation>
+    </message>
+    <message>
       <source>Step {n} of {m}</source>
       <translation>第 {n} 步，共 {m} 步</translation>
+    </message>
+    <message>
+      <source>Stage {n} of {m}</source>
+      <translation>阶段 {n}/{m}</translation>
     </message>
     <message>
       <source>{n} sent a round, {energy} to carry (modelled)</source>
@@ -1954,6 +2002,10 @@
     <message>
       <source>{time} left</source>
       <translation>剩余 {time}</translation>
+    </message>
+    <message>
+      <source>No stage is trained: each is compressed and measured.</source>
+      <translation>没有需要训练的阶段：逐个压缩并测量。</translation>
     </message>
     <message>
       <source>How long it takes is known once the original is measured.</source>
@@ -2114,6 +2166,18 @@
   <context>
     <name>Session</name>
     <message>
+      <source>Open the recipe's model first: {source}</source>
+      <translation>请先打开配方所用的模型：{source}</translation>
+    </message>
+    <message>
+      <source>Open recipe {name}</source>
+      <translation>打开配方 {name}</translation>
+    </message>
+    <message>
+      <source>Exporting {name}</source>
+      <translation>导出 {name}</translation>
+    </message>
+    <message>
       <source>The weights have changed since they were measured, so the history was left out.</source>
       <translation>权重文件在评测之后有改动，因此未恢复历史。</translation>
     </message>
@@ -2157,10 +2221,6 @@
       <source>Inspecting {name}</source>
       <translation>检视 {name}</translation>
     </message>
-    <message>
-      <source>Exporting {name}</source>
-      <translation>导出 {name}</translation>
-    </message>
   </context>
   <context>
     <name>SizeChart</name>
@@ -2179,6 +2239,108 @@
     <message>
       <source>{n} others</source>
       <translation>其他 {n} 个</translation>
+    </message>
+  </context>
+  <context>
+    <name>Stages</name>
+    <message>
+      <source>Add as a stage</source>
+      <translation>添加为阶段</translation>
+    </message>
+    <message>
+      <source>Stages of the plan</source>
+      <translation>方案的各阶段</translation>
+    </message>
+    <message>
+      <source>Earlier</source>
+      <translation>前移</translation>
+    </message>
+    <message>
+      <source>Later</source>
+      <translation>后移</translation>
+    </message>
+    <message>
+      <source>Remove the stage</source>
+      <translation>移除该阶段</translation>
+    </message>
+    <message>
+      <source>The plan as it stands becomes a stage of its own; the next one begins with what it leaves and keeps its settings</source>
+      <translation>当前方案成为一个独立阶段；下一阶段从它留下的模型开始，并沿用其设置</translation>
+    </message>
+    <message>
+      <source>not run</source>
+      <translation>未运行</translation>
+    </message>
+    <message>
+      <source>measured, {size}</source>
+      <translation>实测，{size}</translation>
+    </message>
+    <message>
+      <source>Not run yet: Train (F7) runs it</source>
+      <translation>尚未运行：训练 (F7) 会运行它</translation>
+    </message>
+    <message>
+      <source>This one is what the sliders edit</source>
+      <translation>滑块编辑的就是这一阶段</translation>
+    </message>
+    <message>
+      <source>To change it, move it to the end and back</source>
+      <translation>要修改它，先移到末尾，改完再移回</translation>
+    </message>
+    <message>
+      <source>Double click names it</source>
+      <translation>双击可命名</translation>
+    </message>
+    <message>
+      <source>It is the first stage already</source>
+      <translation>它已是第一个阶段</translation>
+    </message>
+    <message>
+      <source>It is the last stage already</source>
+      <translation>它已是最后一个阶段</translation>
+    </message>
+    <message>
+      <source>Later; the last stage is the plan that the sliders edit</source>
+      <translation>后移；最后一个阶段就是滑块编辑的方案</translation>
+    </message>
+    <message>
+      <source>Remove the stage (Delete); Undo brings it back</source>
+      <translation>移除该阶段 (Delete)；撤销可恢复</translation>
+    </message>
+  </context>
+  <context>
+    <name>Staging</name>
+    <message>
+      <source>Open a model first</source>
+      <translation>请先打开模型</translation>
+    </message>
+    <message>
+      <source>Stages need data to be scored on; choose some under Run.</source>
+      <translation>各阶段需要用数据评分；请在“运行”菜单中选择。</translation>
+    </message>
+    <message>
+      <source>This stage changes nothing yet: prune, quantize, cut or train first</source>
+      <translation>这个阶段还没有任何改动：请先剪枝、量化、裁剪或训练</translation>
+    </message>
+    <message>
+      <source>Add a stage</source>
+      <translation>添加阶段</translation>
+    </message>
+    <message>
+      <source>Remove stage {n}</source>
+      <translation>移除阶段 {n}</translation>
+    </message>
+    <message>
+      <source>Move stage {n}</source>
+      <translation>移动阶段 {n}</translation>
+    </message>
+    <message>
+      <source>Rename stage {n}</source>
+      <translation>重命名阶段 {n}</translation>
+    </message>
+    <message>
+      <source>The stages before this one were not run yet: Train (F7) runs and measures each.</source>
+      <translation>前面的阶段尚未运行：训练 (F7) 会逐个运行并测量。</translation>
     </message>
   </context>
   <context>
@@ -2310,8 +2472,16 @@
       <translation>正在丢弃训练</translation>
     </message>
     <message>
+      <source>Running the stages</source>
+      <translation>正在运行各阶段</translation>
+    </message>
+    <message>
       <source>Training the plan</source>
       <translation>正在训练方案</translation>
+    </message>
+    <message>
+      <source>The training of a stage was refused, as it was no better; the next stage begins with the stage untrained.</source>
+      <translation>有一个阶段的训练没有改善，已被拒绝；下一阶段从该阶段未训练的结果开始。</translation>
     </message>
     <message>
       <source>The training was refused: what it made is no better on data it did not see. The plan's model stays as it was.</source>
@@ -2723,6 +2893,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>训练或暂停</translation>
     </message>
     <message>
+      <source>Add the plan as a stage</source>
+      <translation>把方案添加为阶段</translation>
+    </message>
+    <message>
       <source>This network's widths can't be cut.</source>
       <translation>此网络的宽度无法裁剪。</translation>
     </message>
@@ -3048,6 +3222,22 @@ is not written: {tool} found something else in it, and the new file was removed.
       <source>Sensitivity</source>
       <translation>敏感度</translation>
     </message>
+    <message>
+      <source>as it is</source>
+      <translation>保持原样</translation>
+    </message>
+    <message>
+      <source>cut</source>
+      <translation>裁剪</translation>
+    </message>
+    <message>
+      <source>{n} % pruned</source>
+      <translation>剪枝 {n} %</translation>
+    </message>
+    <message>
+      <source>{n} bits</source>
+      <translation>{n} 位</translation>
+    </message>
   </context>
   <context>
     <name>explain</name>
@@ -3080,21 +3270,6 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>Measuring this machine</source>
       <translation>正在测量本机</translation>
-    </message>
-  </context>
-  <context>
-    <name>session</name>
-    <message>
-      <source>Open the recipe's model first: {source}</source>
-      <translation>请先打开配方所用的模型：{source}</translation>
-    </message>
-    <message>
-      <source>This recipe has several stages: carry it out with slim run, and open what it exports</source>
-      <translation>此配方有多个阶段:请用 slim run 执行,再打开它导出的结果</translation>
-    </message>
-    <message>
-      <source>Open recipe {name}</source>
-      <translation>打开配方 {name}</translation>
     </message>
   </context>
   <context>
@@ -3250,6 +3425,10 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>The last model with its plan and everything that was measured of it</source>
       <translation>上次的模型、方案以及全部评测结果</translation>
+    </message>
+    <message>
+      <source>The plan as it stands becomes a stage of its own; the next one begins with what it leaves, trained or not</source>
+      <translation>当前方案成为一个独立阶段；下一阶段从它留下的模型开始，无论是否训练过</translation>
     </message>
     <message>
       <source>Three steps through the window, ten seconds each</source>
@@ -3433,6 +3612,10 @@ Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round t
     <message>
       <source>A size of {0} leaves no room for anything; give more</source>
       <translation>大小 {0} 什么都放不下；请给更多</translation>
+    </message>
+    <message>
+      <source>A stage before this one was not trained yet: Train, under Recovery, runs the stages</source>
+      <translation>前面有阶段尚未训练：“恢复”页的“训练”会运行各阶段</translation>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>
@@ -4371,6 +4554,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>客户端数据量的离散度（0：无）</translation>
     </message>
     <message>
+      <source>Stage {0} of {1}: {2}</source>
+      <translation>阶段 {0}/{1}：{2}</translation>
+    </message>
+    <message>
       <source>Static activations are measured on data, and this network can't be run here; choose other activations</source>
       <translation>静态激活要在数据上测量，而此网络无法在此运行；请选择其他激活方式</translation>
     </message>
@@ -5083,6 +5270,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>当前批次</translation>
     </message>
     <message>
+      <source>batch norms counted anew</source>
+      <translation>重新统计批归一化</translation>
+    </message>
+    <message>
       <source>bfloat16</source>
       <translation>bfloat16</translation>
     </message>
@@ -5407,6 +5598,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>两个模型输出嵌入的平均余弦相似度</translation>
     </message>
     <message>
+      <source>mean errors into biases</source>
+      <translation>平均误差并入偏置</translation>
+    </message>
+    <message>
       <source>metadata array of unknown type {0}</source>
       <translation>元数据数组的类型 {0} 未知</translation>
     </message>
@@ -5461,6 +5656,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>no ledger of this version</source>
       <translation>不是此版本的账本</translation>
+    </message>
+    <message>
+      <source>norm gains refitted</source>
+      <translation>重新拟合归一化增益</translation>
     </message>
     <message>
       <source>normalisation: a few numbers that scale everything after them</source>
@@ -5609,6 +5808,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>scales</source>
       <translation>缩放与归一化</translation>
+    </message>
+    <message>
+      <source>scales refitted</source>
+      <translation>重新拟合缩放</translation>
     </message>
     <message>
       <source>scope</source>
@@ -5801,6 +6004,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>your own figure ({0})</source>
       <translation>自定义数值（{0}）</translation>
+    </message>
+    <message>
+      <source>{0} (stage {1} of {2}): {3}</source>
+      <translation>{0}（阶段 {1}/{2}）：{3}</translation>
     </message>
     <message>
       <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>

@@ -139,22 +139,29 @@ class FrontPanel(QStackedWidget):
         line = snapshot.fronts is not None and len(snapshot.fronts.points) > 1
         ready = line or (snapshot.plan.before is not None and len(self.session.staging.measured()) > 0)
         self.setCurrentIndex(1 if ready else 0)
-        for w in (self.budget, self.solve, self.worse, self.take):
-            w.setVisible(line)
+        for w in (self.budget, self.solve, self.worse, self.take, self.why):
+            w.setVisible(line and (w is not self.why or self.why.count() > 0))
         if not ready:
             self._invite(snapshot)
             return
         score = snapshot.original.score if snapshot.original else None
         self._metrics(score)
         self.plot.measure, self.plot.across = self.measure.currentData() or "kl", self.across.currentData()
-        self.plot.limit = bearable(score, self.plot.measure, self.worse.value() / 100)
-        self.plot.budget = round(self.budget.value() * 1e6) or None
+        self.plot.limit = bearable(score, self.plot.measure, self.worse.value() / 100) if line else None
+        self.plot.budget = round(self.budget.value() * 1e6) or None if line else None
         self.sweet = self._sweetest(snapshot)
         self._offer_sweet(snapshot)
+        self._staged(snapshot, line)
         self.solve.setEnabled(self.plot.budget is not None)
         self.session.pricing.aims = self._aims(snapshot)
         self.plot.draw(snapshot)
         self._reasons()
+
+    def _staged(self, s: Snapshot, line: bool) -> None:
+        """Of a plan in several stages nothing is predicted, and the chart says so."""
+        if s.plan.before is not None:
+            rest = self.tr("Stages are measured only: the line is of the model without them")
+            self.told.setText(rest if line else self.tr("Stages are measured only: the numbers say which ends where"))
 
     def _invite(self, s: Snapshot) -> None:
         sensing = self.session.pricing.sensing
@@ -195,13 +202,14 @@ class FrontPanel(QStackedWidget):
 
     def _offer_sweet(self, s: Snapshot) -> None:
         self.take.setEnabled(self.sweet is not None)
+        self.told.setText("")
         if self.sweet is None:
             self.take.setText(self.tr("Nothing is that good"))
             return
         self.take.setText(self.tr("Take {size}").format(size=numbers.size(self.sweet.size.total)))
         record = s.record
         told = self.tr("{n} of {m} past predictions fell inside").format(n=record.inside, m=record.of) if record and record.of else ""
-        self.told.setText(self.tr("Stages are measured only: the line is of the model without them") if s.plan.before else told)
+        self.told.setText(told)
 
     def _aims(self, s: Snapshot) -> tuple[Front, ...]:
         """What the user looks for here: measured first when there is quiet time."""

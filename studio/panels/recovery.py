@@ -86,9 +86,9 @@ class Recovery(QWidget):
         top, second, under = QHBoxLayout(), QHBoxLayout(), QSplitter(Qt.Orientation.Horizontal)
         for w in (self.way, self.tune, None, self.train, self.cancel):
             top.addWidget(w) if w else top.addStretch(1)
-        second.addWidget(self.source, 1)
         for x in (self.file, self.folder, self.teacher, self.back, self.count):
             second.addWidget(x)
+        second.addStretch(1)
         self.knobs = QScrollArea()
         self.knobs.setWidget(self.form)
         self.knobs.setWidgetResizable(True)
@@ -105,8 +105,8 @@ class Recovery(QWidget):
         column.setSpacing(4)
         for part in (top, second):
             column.addLayout(part)
-        column.addWidget(self.free)
-        column.addWidget(self.told)
+        for line in (self.source, self.free, self.told):
+            column.addWidget(line)
         column.addWidget(under, 1)
 
     def _connect(self) -> None:
