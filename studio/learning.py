@@ -101,7 +101,7 @@ class Curves(QWidget):
         if bottom != self.plot.bottom:
             self.plot.bottom = bottom
             self.plot.recolour()
-        self.empty.setVisible(not lessons)
+        self.empty.setVisible(not lessons and (now is None or now.before is None))
         self._frame(lessons[-1].steps if lessons else 1, seen)
 
     def _clients(self, lessons: tuple[Lesson, ...], seen: list[float]) -> None:
