@@ -107,6 +107,9 @@ class Stages(QWidget):
     def _fill(self, stages: tuple[Plan, ...]) -> None:
         for w in (self.list, self.up, self.down, self.out):
             w.setVisible(len(stages) > 1)
+        if len(stages) < 2:
+            self.list.clear()
+            return
         row = self._row() if self.list.topLevelItemCount() == len(stages) else -1
         with QSignalBlocker(self.list):
             self.list.clear()

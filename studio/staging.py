@@ -93,5 +93,7 @@ class Staging(QObject):
 
     def renamed(self, variants: tuple[Variant, ...], plan: Plan) -> tuple[Variant, ...]:
         """The history with a plan's stages under the names they have now."""
+        if plan.before is None and not plan.name:
+            return variants  # as at each tick of a slider
         named = {at: x for x in legs(plan) if (at := self.found(x)) >= 0 and variants[at].plan.name != x.name}
         return tuple(replace(v, plan=named.get(i, v.plan)) for i, v in enumerate(variants)) if named else variants

@@ -80,6 +80,7 @@ def _walk(app: QApplication, window: MainWindow, folder: Path, aside: Path) -> N
     _look(window, folder, failures)
     _prices(window, folder, failures)
     _recover(window, folder, failures)
+    _stages(window, folder, failures)
     _play(window, folder, failures)
     window.set_theme("dark")
     _settle(window)
@@ -190,6 +191,28 @@ def _recover(window: MainWindow, folder: Path, failures: list[str]) -> None:
     _settle(window)
     _take(window, folder / "recovery.png")
     session.undo()
+    _wait(window, "the plan before was shown again", lambda: _measured(window), failures)
+
+
+def _stages(window: MainWindow, folder: Path, failures: list[str]) -> None:
+    """Half the weights gone and fine-tuned; then three bits, distilled: every stage measured, each a point."""
+    session = window.session
+    plan = session.snapshot.plan
+    half = replace(plan.model, prune="magnitude", amount=0.5, bits=16)
+    first = replace(plan, model=half, groups={}, layers={}, recover="finetune", recovery={"steps": 24, "train": "all"}, name="Thin out")
+    session.edit("half", first)
+    session.staging.add()
+    then = session.snapshot.plan
+    session.edit("3 bits", replace(then, model=replace(half, quantize="rtn", bits=3), recover="distil", recovery={"steps": 24}))
+    _need(bool(session.staging.waits()), "stages wait for a hand")
+    session.training.start()
+    _wait(window, "both stages were run", lambda: _measured(window) and not session.engine.busy(), failures)
+    _need([v.plan.recover for v in session.staging.measured()] == ["", "finetune", "", "distil"], "each stage was measured twice")
+    _tab(window, "recovery")
+    _settle(window)
+    _take(window, folder / "stages.png")
+    for _ in range(3):
+        session.undo()
     _wait(window, "the plan before was shown again", lambda: _measured(window), failures)
 
 
