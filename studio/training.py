@@ -249,11 +249,12 @@ class Trainer(QObject):
         now = self._shot.training
         if now is None:
             return
-        self._set(replace(now, state="refused" if variant is None else "kept"))
-        if variant is None:
+        refused = variant is None or now.state == "refused"
+        self._set(replace(now, state="refused" if refused else "kept"))
+        if refused:
             text = self.tr("The training was refused: what it made is no better on data it did not see. The plan's model stays as it was.")
             self.session.notice.emit("warning", text)
-        else:
+        if variant is not None:
             self.session._keep(variant)
 
     def found(self, variant: Variant | None) -> None:

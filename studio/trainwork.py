@@ -40,7 +40,7 @@ def train(
 def _last(
     opened: Opened, slim: Opened, plan: Plan, data: Path, limit: int | None, run: Run, job: Job
 ) -> tuple[Compressed, Score | None]:
-    """The plan's last stage; no score where its training was no better."""
+    """The plan's last stage; no score of a single one whose training was no better."""
     from core.evaluate import judge
     from core.int8 import running
     from core.legs import last, untrained
@@ -55,7 +55,8 @@ def _last(
     learned_from = lambda: opened.teaching(plan, data, limit, job)  # noqa: E731
     found, weights = tuned(found, network, weights, reference, learned_from, job)
     done, weights = trained(found, weights, network, reference, learned_from, job, run.anew)
-    return done, None if plan.recover and done is found else judge(reference, weights, job, running(done, network))
+    better = not plan.recover or done is not found or (run.anew and plan.before is not None)  # a stage is measured as it is left
+    return done, judge(reference, weights, job, running(done, network)) if better else None
 
 
 def _variant(
