@@ -36,6 +36,7 @@ class Parts:
     prices: Array  # (2, layers): of pruning and of quantizing, before anything is learned
     buckets: NDArray[np.intp]  # (2, layers)
     sampling: float | None = None  # relative standard error of their sum, where it was foretold on the scored samples themselves
+    tight: float = 1.0  # factor on all of the standard deviations above
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class Posterior:
     doubt: Array
     guessed: NDArray[np.bool_]
     centre: float  # log of the price at which the slope turns nothing
-    tight: float = 1.0  # factor on all of the standard deviations above
     plans: tuple[Parts, ...] = ()
     theta: Array = field(default_factory=lambda: np.zeros(0))  # (buckets,) learned log factors
     delta: Array = field(default_factory=lambda: np.zeros(0))  # (layers,) learned log alpha
@@ -61,7 +61,7 @@ class Posterior:
     def _kernel(self) -> Array:
         """(buckets, buckets) prior covariance of log factors."""
         alike = self.families[:, None] == self.families[None, :]
-        found: Array = self.tight**2 * (ALL**2 + FAMILY**2 * alike + BUCKET**2 * np.eye(len(self.families)))
+        found: Array = ALL**2 + FAMILY**2 * alike + BUCKET**2 * np.eye(len(self.families))
         return found
 
     def learned(self, plans: tuple[Parts, ...], logs: Array, noise: Array) -> Posterior:
@@ -75,8 +75,8 @@ class Posterior:
         for _ in range(ROUNDS):
             rows = [self._features(p, theta, delta) for p in plans]
             seen = tuple(np.stack([r[k] for r in rows]) for k in range(len(rows[0])))
-            near = self.tight**2 * _near(seen, seen) if near is None else near  # hangs on nothing that is learned
-            covariance = self._covariance(seen, seen, kernel) + near + np.diag(noise**2 + (self.tight * OWN) ** 2)
+            near = _near(seen, seen) if near is None else near  # hangs on nothing that is learned
+            covariance = self._covariance(seen, seen, kernel) + near + np.diag(noise**2 + (seen[5] * OWN) ** 2)
             inverse = np.asarray(np.linalg.inv(covariance), np.float64)
             shares, layers = seen[0], seen[1] * self.doubt
             residual = logs - seen[2] + shares @ theta + seen[1] @ delta
@@ -106,13 +106,15 @@ class Posterior:
         return self._features(plan, theta, delta)
 
     def _features(self, plan: Parts, theta: Array, delta: Array) -> tuple[Array, ...]:
-        """(share of each bucket, of each layer, log of the sum; and before learning: the layers' shares by half, log of the sum)"""
+        """(share of each bucket, of each layer, log of the sum; before learning: the layers' shares by half, log of the sum; tightness).
+        Shares of buckets and layers are times that: by so much the sum follows what is learned of them."""
         raw = plan.prices
-        x = raw * np.exp(delta + theta[plan.buckets])
+        x = raw * np.exp(plan.tight * (delta + theta[plan.buckets]))
         total = max(float(x.sum()), 1e-12)
         shares = np.bincount(plan.buckets.ravel(), (x / total).ravel(), len(theta)).astype(float)
         whole = max(float(raw.sum()), 1e-12)
-        return shares, x.sum(0) / total, np.asarray(np.log(total)), (raw / whole).ravel(), np.asarray(np.log(whole))
+        own, t = x.sum(0) / total, plan.tight
+        return t * shares, t * own, np.asarray(np.log(total)), (raw / whole).ravel(), np.asarray(np.log(whole)), np.asarray(t)
 
     def _covariance(self, a: tuple[Array, ...], b: tuple[Array, ...], kernel: Array) -> Array:
         """(n, m) of log KL between plans, but for what `_near` ones share."""
@@ -120,28 +122,28 @@ class Posterior:
         loose = 1 - TOGETHER * self.guessed
         out = a[0] @ kernel @ b[0].T + (la * loose) @ lb.T
         out += TOGETHER * np.outer(la @ self.guessed, lb @ self.guessed)
-        return out + (self.tight * SLOPE) ** 2 * np.outer(a[4] - self.centre, b[4] - self.centre)
+        return out + SLOPE**2 * np.outer(a[5] * (a[4] - self.centre), b[5] * (b[4] - self.centre))
 
     def foretold(self, plan: Parts, sampling: float) -> tuple[float, float]:
         """(log value, half-width of its 90 % interval in logs) of a plan; `sampling` is the evaluator's relative standard error."""
         f = self.features(plan)
         one = tuple(np.asarray(v)[None] for v in f)
         kernel = self._kernel
-        prior = float(self._covariance(one, one, kernel)[0, 0]) + (self.tight * PLAN) ** 2
+        prior = float(self._covariance(one, one, kernel)[0, 0]) + (plan.tight * PLAN) ** 2
         mean, variance = float(f[2]), prior
         if self.plans:
-            across = (self._covariance(one, self.seen, kernel) + self.tight**2 * _near(one, self.seen))[0]
+            across = (self._covariance(one, self.seen, kernel) + _near(one, self.seen))[0]
             # the learned part of buckets and layers is in the mean already
             linear = self.theta @ f[0] + self.delta @ f[1]
             mean += float(across @ self.weight - linear)
             variance = max(prior - float(across @ self.inverse @ across), 0.0)
-        return mean, self.quantile * self.spread * sqrt(variance + (self.tight * OWN) ** 2 + sampling**2)
+        return mean, self.quantile * self.spread * sqrt(variance + (plan.tight * OWN) ** 2 + sampling**2)
 
 
 def _near(a: tuple[Array, ...], b: tuple[Array, ...]) -> Array:
     """(n, m) covariance of what a plan shares with plans that price the same layers alike."""
     apart = np.stack([np.abs(b[3] - row).sum(1) for row in a[3]]) + np.abs(np.subtract.outer(a[4], b[4]))
-    return PLAN**2 * np.exp(-apart)
+    return PLAN**2 * np.outer(a[5], b[5]) * np.exp(-apart)
 
 
 def _calibrated(weight: Array, inverse: Array, before: float) -> tuple[float, float]:

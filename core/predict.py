@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, isfinite, log, sqrt
+from math import exp, hypot, isfinite, log, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,7 +33,9 @@ UNSAID = 0.4  # deviation of the log price of a setting no option speaks for
 DEPTHS = 3
 NUMBER = re.compile(r"\.(\d+)\.")
 IDLE = (None, None, 0.0, 16)
-ANSWERED, TIGHT = 0.02, 0.3  # deviation of a layer's log price, and factor on the others', where options were run on the scored samples
+ANSWERED = 0.02  # deviation of a layer's log price where options were run on the scored samples
+LOOSE = 0.17  # deviation of one plan's log loss there, times the root of the relative size of the changes
+TIGHT = 1.7  # times that root too: factor on all other deviations there
 STANDARD = (2, 3, 4, 5, 6, 7, 8, 16)
 
 
@@ -64,7 +66,7 @@ class Predictor:
         if answers:
             doubt, guessed = np.full(len(layers), ANSWERED), np.zeros(len(layers), bool)
         spread = 1.0 if answers else sensitivity.spread
-        posterior = Posterior(families, doubt, guessed, CENTRE[sensitivity.currency], TIGHT if answers else 1.0, spread=spread)
+        posterior = Posterior(families, doubt, guessed, CENTRE[sensitivity.currency], spread=spread)
         found = Predictor(
             sensitivity, curves, posterior, _record(evaluations), _sampling(evaluations), {x.layer: i for i, x in enumerate(layers)},
             alpha, bucket, factors, Sum(answers, curves) if answers else None,
@@ -172,12 +174,12 @@ class Predictor:
         prices = errors * self._alpha * self._factors[np.arange(len(rows)), families]
         unknown = [s for n, s in settings.items() if not s.idle and n not in self._at] if len(settings) > len(rows) else []
         missing = int((~spoken).sum()) + len(unknown)
+        found = Parts(prices, self._bucket + families)
         if self._sum is not None:
-            prices, sampling = self._answered(self._sum, rows, errors, prices)
-        else:
-            sampling = None
+            found = self._answered(self._sum, rows, errors, found)
+            prices = found.prices
         if not missing:
-            return Parts(prices, self._bucket + families, sampling), 0, 0.0
+            return found, 0, 0.0
         if unknown and len(rows):
             # they have no bucket of their own: spread over those that are known, so that nothing is priced at nothing
             extra = sum(self._unknown(s) for s in unknown)
@@ -185,14 +187,17 @@ class Predictor:
         shares = np.where(spoken, 0.0, prices.sum(0)) / max(float(prices.sum()), 1e-12)
         # one method without options is off alike everywhere, one layer by itself: half and half
         apart, together = float(shares @ shares), float(shares.sum()) ** 2
-        return Parts(prices, self._bucket + families), missing, min(1.0, sqrt((apart + together) / 2) + (0.5 if unknown else 0.0))
+        return replace(found, prices=prices), missing, min(1.0, sqrt((apart + together) / 2) + (0.5 if unknown else 0.0))
 
-    def _answered(self, of: Sum, rows: Sequence[Row], errors: Array, prices: Array) -> tuple[Array, float | None]:
+    def _answered(self, of: Sum, rows: Sequence[Row], errors: Array, parts: Parts) -> Parts:
         """The prices so that their sum is the loss: the answers'; where some layer's are not known, that of the prices as they were."""
-        total, told = float(prices.sum()), of.loss(rows, errors)
+        total, told = float(parts.prices.sum()), of.loss(rows, errors)
         if total <= 0:
-            return prices, None
-        return (prices * (told[0] / total), told[1]) if told else (prices * (self._bent(total, self.sensitivity.slope) / total), None)
+            return parts
+        if told is None:
+            return replace(parts, prices=parts.prices * (self._bent(total, self.sensitivity.slope) / total))
+        loss, size, sampling = told
+        return replace(parts, prices=parts.prices * (loss / total), sampling=hypot(sampling, LOOSE * sqrt(size)), tight=TIGHT * sqrt(size))
 
     def _errors(self, at: NDArray[np.intp], rows: Sequence[Row]) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_]]:
         """Relative output errors (2, n) of pruning and of rounding, their families (2, n), and where options speak (n,)."""
@@ -224,7 +229,7 @@ class Predictor:
 
     def _learned(self, parts: Parts) -> Array:
         p = self.posterior
-        return parts.prices * np.exp(p.delta + p.theta[parts.buckets]) if len(p.theta) else parts.prices
+        return parts.prices * np.exp(parts.tight * (p.delta + p.theta[parts.buckets])) if len(p.theta) else parts.prices
 
     def _unknown(self, s: Setting) -> float:
         """A layer that was never sensed: the textbook's error at the median price."""

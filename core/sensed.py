@@ -40,13 +40,15 @@ class Sensed:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What each option of each layer, alone, does to a small classifier's answers on the images that plans are scored on (no label is
-    looked at, and no whole plan is run on them): what layers do there adds up far better than what they cost."""
+    """What each option of each layer, alone and beside another layer's, does to a small classifier's answers on the images that plans are
+    scored on (no label is looked at, and no whole plan is run on them): what layers do there adds up far better than what they cost."""
 
     before: NDArray[np.float32]  # (images, classes) log-probabilities of the original
     # Layer.name -> (settings, (settings, images x classes) by how much); of what is both pruned and rounded, beyond what pruning alone does
     moved: Mapping[str, tuple[tuple[Setting, ...], NDArray[np.float16]]]
-    bend: Mapping[str, float]  # method -> c: of a sum of relative size u, 1 / (1 + c sqrt u) shows when all layers are changed at once
+    tried: Mapping[str, tuple[Setting, ...]]  # those of them that were run beside those of every other layer
+    # Layer.name -> (its tried, the tried of all layers after it, images x classes) by how much two move the logits beyond their sum
+    pairs: Mapping[str, NDArray[np.float16]]
     share: float = 1.0  # of the scored images
 
 

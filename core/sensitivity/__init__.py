@@ -51,7 +51,8 @@ def sense(
     found is kept: a pass that was cancelled goes on where it stopped, and the same pass again takes a moment. `methods`: only these.
     `most`: so many layers are perturbed, evenly over the depth; the others' prices are the backward pass's, corrected by those.
     `groups`: sizes of groups that the plan's quantizer is tried in beside its own.
-    `answers`: of a small classifier every option is run once more, on the scored images (without their labels), to foretell whole plans.
+    `answers`: of a small classifier every option is run once more, alone and a few of them in pairs, on the scored images (without
+    their labels), to foretell whole plans.
     """
     work = _Pass(network, tuple(sensible(layers, plan)), plan, calibration, reference, job, store, methods, groups)
     work.choose(most)
@@ -156,14 +157,11 @@ class _Pass:
 
     def answer(self) -> None:
         """What every option does to the answers, where the network is small enough for that."""
-        if self.reference is None or self.data is None:
+        if self.reference is None:
             return
         model, usual = self.plan.model, Plan().model
         both = pairs(self.found, model.prune or usual.prune or "", model.quantize or usual.quantize or "")
-        work = Answering(
-            self.reference, self.data.whole, self.layers, self.found, self._seen, tuple(both), self.print, self.plan.seed, self.job,
-            self.store,
-        )  # fmt: skip
+        work = Answering(self.reference, self.layers, self.found, self._seen, tuple(both), self.print, self.job, self.store)
         if work.possible:
             self.answers = work.run()
             self.tell()

@@ -91,14 +91,6 @@ class Probe:
         spread = float(found.std()) / max(len(found), 1) ** 0.5 if len(found) > 1 else float(found.mean())
         return float(found.mean()), spread * (DEPENDENT if self.network.task == "causal-lm" else 1.0)
 
-    def changed(self, x: Layer, weight: Tensor) -> Tensor:
-        """(rows, classes) by how much the log-probabilities move with the layer's weight replaced."""
-        import torch
-
-        with torch.inference_mode():
-            new = {x.tensor.name: weight.float()}
-            return torch.cat([self._answer(self._perturbed(new, x, i)) - b for i, b in enumerate(self.before)])
-
     def plan(self, changed: dict[str, Tensor]) -> tuple[float, float]:
         """The same with many weights replaced, by tensor name."""
         import torch

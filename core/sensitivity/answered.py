@@ -1,9 +1,7 @@
-"""What every option of every layer does, alone, to the answers of a small classifier; and how much of their sum shows in whole plans."""
+"""What every option of every layer does to the answers of a small classifier, alone and beside another layer's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -11,30 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..answers import POWER
 from ..compress import layer_needs, solved, weight_of
 from ..data import Batches
 from ..job import Job
 from ..sensed import Answers, Option
 from ..store import Store, key
 from ..types import CLASSIFIERS, Layer, Seen, Setting
-from .alpha import Probe
-from .anchors import designs
 from .options import FEW
+from .replay import Replay
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..evaluate import Reference
 
-CODE = "1"  # raise it when a change of answers changes
+CODE = "2"  # raise it when a change of answers changes
 WORK = 2e9  # weights x pixels, about multiplications an image: every option is run once, which a larger network would take hours for
 IMAGES, LEAST = 512, 64  # scored images, evenly spread, that answers are watched on
-OWN = 64  # calibration images that whole plans are run on
-TICK = 2_000_000  # images x classes x layers: multiplications of one prediction
-WHOLE, MILD = 4, 0.1  # plans of each method, of options with errors below that: where a plan is still of use
+BATCH = 64  # images at a time, as all that modules give is kept
+TICK = 4_000_000  # images x classes x (layers and pairs of options): multiplications of one prediction
 BETWEEN = 0.4  # an amount between the options', where changes differ most from a mean of theirs
 HALF = 0.5, 3  # amount and bits of the one cell in which both are tried together
+TRIED = (("magnitude", 0.5), ("rtn", 3))  # options of each layer that are run beside those of other layers: one that drops, one that rounds
 
 
 @dataclass
@@ -42,16 +38,14 @@ class Answering:
     """One pass over the options of all layers; what is finished is kept in the store."""
 
     reference: Reference
-    calibration: Batches
     layers: Sequence[Layer]
     options: Mapping[str, Sequence[Option]]
     seen: Callable[[Layer], Seen]
     pairs: Sequence[tuple[Setting, Setting]]  # a pruner and a quantizer that one layer may be given together
     fingerprint: str
-    seed: int
     job: Job
     store: Store | None
-    _made: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # layers that whole plans are put together of
+    _made: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # what is tried in pairs, compressed
 
     def __post_init__(self) -> None:
         self.images = min(IMAGES, _count(self.reference.batches))
@@ -59,76 +53,35 @@ class Answering:
     @property
     def possible(self) -> bool:
         """Whether the network is a classifier small enough for it, and its answers few enough to be added up at every tick."""
-        network = self.reference.network
+        network, n = self.reference.network, len(self.layers)
         if network.task not in CLASSIFIERS or network.module is None or not self.options:
             return False
         shape = _pixels(self.reference.batches.items[0]).shape[1:]
         work = sum(x.tensor.parameters for x in self.layers) * prod(shape[-2:])
-        self.images = min(self.images, TICK // (len(self.layers) * max(len(network.labels), 2)))
+        rows = n + len(TRIED) ** 2 * n * (n - 1) // 2
+        self.images = min(self.images, TICK // (rows * max(len(network.labels), 2)))
         return work <= WORK and self.images >= LEAST
 
     def run(self) -> Answers:
-        """Every option of every layer, then a few whole plans on the calibration images alone."""
-        probe = self.probe
-        classes, own = probe.before[0].shape[1], self.own * probe.before[0].shape[1]
-        plans = self._plans()
-        wanted = {(n, str(s)) for p in plans for n, s in p.items()}
-        found = {x.name: self._moved(x, wanted) for x in self.job.track(self.layers, "Sensing: what each option does to the answers")}
-        singles = {x.name: self._singles(x) for x in self.layers}
-        moved = {n: m[: len(singles[n]), :own] for n, m in found.items()}
-        bend = self._bend(plans, moved, singles)
-        told = {x.name: self._told(x, found[x.name][:, own:], singles[x.name]) for x in self.layers}
-        before = probe.before[0][self.own :].numpy().reshape(-1, classes)
-        return Answers(before, told, bend, self.images / _count(self.reference.batches))
+        """Every option of every layer alone; then one that drops and one that rounds of each beside those of every other layer."""
+        layers, job = self.layers, self.job
+        whole = _spread(self.reference.batches, self.images)
+        self._batches = [{CLASSIFIERS[self.reference.network.task]: x} for x in whole.split(BATCH)]
+        moved = {x.name: self._moved(x) for x in job.track(layers, "Sensing: what each option does to the answers")}
+        tried = {x.name: self._tried(x) for x in layers}
+        beside = {x.name: layers[i + 1 :] for i, x in enumerate(layers)}
+        pairs = {x.name: self._beside(x, beside[x.name], moved, tried) for x in job.track(layers, "Sensing: what two layers do together")}
+        before = np.concatenate([self._first(b).answer.numpy() for b in self._batches])
+        return Answers(before, moved, tried, pairs, self.images / _count(self.reference.batches))
 
-    @property
-    def probe(self) -> Probe:
-        import torch
-
-        if not hasattr(self, "_probe"):
-            own, scored = _spread(self.calibration, OWN), _spread(self.reference.batches, self.images)
-            self.own, self._item = len(own), {CLASSIFIERS[self.reference.network.task]: torch.cat([own, scored])}
-            self._probe = Probe(self.reference.network, self.reference.weights, [self._item], self.job)
-        return self._probe
+    def _first(self, batch: dict[str, Tensor]) -> Replay:
+        return Replay.of(self.reference.network, self.reference.weights, batch, self.job)
 
     def _singles(self, x: Layer) -> tuple[Setting, ...]:
         """The options that differ most, and of each pruner one more amount; for others a method's changes are scaled by the errors."""
         found = [o.setting for o in self.options[x.name] if o.setting.bits in FEW or (o.setting.prune and not _patterned(o.setting))]
         more = {s.prune: replace(s, amount=BETWEEN) for s in found if s.prune}
         return (*found, *more.values())
-
-    def _told(self, x: Layer, moved: np.ndarray, singles: tuple[Setting, ...]) -> tuple[tuple[Setting, ...], np.ndarray]:
-        """Settings and changes on the scored images; of a pair, what it does beyond its pruner alone."""
-        both = self._both(x)
-        pruned = [singles.index(replace(s, quantize="", bits=16, quantize_knobs={})) for s in both]
-        return (*singles, *both), np.concatenate([moved[: len(singles)], moved[len(singles) :] - moved[pruned]])
-
-    def _moved(self, x: Layer, wanted: set[tuple[str, str]]) -> np.ndarray:
-        """(options and pairs, images x classes) by how much the logits move, each image's mean taken out."""
-        import torch
-
-        settings = [*self._singles(x), *self._both(x)]
-        said = f"answers {CODE} {self.fingerprint} {self.reference.batches.fingerprint} {self.images} {[str(s) for s in settings]}"
-        at = key(x.tensor, Setting(), said)
-        done = self.store.find(at) if self.store else None
-        if done is None:
-            rows = []
-            for s in settings:
-                self.job.check()
-                weight = self._dense(x, s)
-                if (x.name, str(s)) in wanted:
-                    self._made[x.name, str(s)] = weight
-                rows.append(_centred(self.probe.changed(x, weight)).half().flatten())
-            done = {"moved": torch.stack(rows)}, {}
-            if self.store:
-                self.store.keep(at, *done)
-        return done[0]["moved"].numpy()
-
-    def _dense(self, x: Layer, s: Setting) -> Tensor:
-        found = self._made.get((x.name, str(s)))
-        if found is None:
-            found = solved(x, s, weight_of(x), self.seen(x) if layer_needs(s) else Seen(), self.job)[0].dense().float()
-        return found
 
     def _both(self, x: Layer) -> list[Setting]:
         """Each pair in the one cell it is tried in, where the layer has that option of its pruner."""
@@ -137,53 +90,87 @@ class Answering:
         made = [(replace(p, amount=amount), replace(q, bits=bits)) for p, q in self.pairs]
         return [replace(q, prune=p.prune, prune_knobs=p.prune_knobs, amount=amount) for p, q in made if p in found and q in found]
 
-    def _plans(self) -> list[dict[str, Setting]]:
-        """Whole plans of one method each, levels at random."""
-        tried = {x.name: self._singles(x) for x in self.layers}
-        options = {n: [o for o in of if o.setting in tried[n]] for n, of in self.options.items()}
-        methods = dict.fromkeys((o.setting.quantize or o.setting.prune,) for of in options.values() for o in of)
-        return designs(options, WHOLE * len(methods), self.seed, tuple(methods), MILD) if methods else []
+    def _tried(self, x: Layer) -> tuple[Setting, ...]:
+        """One setting of each kind of `TRIED` the layer has."""
+        found = self._singles(x)
+        kinds = [[s for s in found if (s.quantize or s.prune, s.bits if s.quantize else s.amount) == t] for t in TRIED]
+        return tuple(of[0] for of in kinds if of)
 
-    def _bend(
-        self, plans: Sequence[Mapping[str, Setting]], moved: Mapping[str, np.ndarray], singles: Mapping[str, Sequence[Setting]]
-    ) -> dict[str, float]:
-        """Method -> how much less of the sum of its layers' changes shows in whole plans, the larger it is (see Answers.bend)."""
-        at = hashlib.sha256(f"bend {CODE} {POWER} {self.fingerprint} {self.images} {plans}".encode()).hexdigest()
-        done = self.store.said(at) if self.store else None
-        if done is None or "bend" not in done:
-            size = float(_centred(self.probe.before[0][: self.own]).norm())
-            found: dict[str, list[float]] = {}
-            for plan in self.job.track(plans, "Sensing: how options add up"):
-                if plan:
-                    told = sum(moved[n][singles[n].index(s)].astype(np.float64) for n, s in plan.items())
-                    shows = float(self._real(plan) @ told) / max(float(told @ told), 1e-30)
-                    method = next(iter(plan.values()))
-                    bend = (1 / max(shows, 0.3) - 1) / (float(np.linalg.norm(told)) / size) ** POWER
-                    found.setdefault(method.quantize or method.prune, []).append(bend)
-            done = {"bend": json.dumps({m: max(float(np.mean(of)), 0.0) for m, of in found.items()})}
-            if self.store:
-                self.store.keep(at, {}, done)
-        said: dict[str, float] = json.loads(done["bend"])
-        return said
+    def _moved(self, x: Layer) -> tuple[tuple[Setting, ...], np.ndarray]:
+        """Settings, and (settings, images x classes) by how much each moves the logits, each image's mean taken out; of what is both
+        pruned and rounded, what it does beyond its pruner alone."""
+        singles, both = self._singles(x), self._both(x)
+        settings = (*singles, *both)
 
-    def _real(self, plan: Mapping[str, Setting]) -> np.ndarray:
-        """(own images x classes) by how much a whole plan moves the logits, on calibration images alone."""
+        def worked() -> np.ndarray:
+            made = [self._dense(x, s) for s in settings]
+            return _centred([[f.changed(x.tensor.name, w, self.job).answer - f.answer for w in made] for f in self._firsts()])
+
+        moved = self._kept(x, f"{[str(s) for s in settings]}", worked)
+        pruned = [singles.index(replace(s, quantize="", bits=16, quantize_knobs={})) for s in both]
+        return settings, np.concatenate([moved[: len(singles)], moved[len(singles) :] - moved[pruned]])
+
+    def _firsts(self) -> Iterator[Replay]:
+        return (self._first(b) for b in self._batches)
+
+    def _beside(
+        self, x: Layer, others: Sequence[Layer], moved: Mapping[str, tuple[tuple[Setting, ...], np.ndarray]],
+        tried: Mapping[str, tuple[Setting, ...]],
+    ) -> np.ndarray:  # fmt: skip
+        """(settings tried of x, settings tried of the others, images x classes) by how much both together move the logits beyond the sum
+        of what they do alone."""
+        ours, theirs = tried[x.name], [(y, s) for y in others for s in tried[y.name]]
+
+        def alone(y: Layer, s: Setting) -> np.ndarray:
+            settings, changes = moved[y.name]
+            return changes[settings.index(s)].astype(np.float32)
+
+        def worked() -> np.ndarray:
+            found = []
+            for f in self._firsts():
+                one = [f.changed(x.tensor.name, self._again(x, s), self.job, keep=True) for s in ours]
+                found.append([o.changed(y.tensor.name, self._again(y, s), self.job).answer - f.answer for o in one for y, s in theirs])
+            each = [alone(x, s) + alone(y, t) for s in ours for y, t in theirs]
+            return _centred(found) - np.array(each, np.float32)
+
+        if not ours or not theirs:
+            return np.zeros((len(ours), len(theirs), moved[x.name][1].shape[1]), np.float16)
+        said = f"{[str(s) for s in ours]} beside {[key(y.tensor, s, '') for y, s in theirs]}"
+        return self._kept(x, said, worked).reshape(len(ours), len(theirs), -1)
+
+    def _kept(self, x: Layer, said: str, worked: Callable[[], np.ndarray]) -> np.ndarray:
+        """Out of the store, or worked out and kept there."""
         import torch
 
-        by_name = {x.name: x for x in self.layers}
-        weights = {**self.reference.weights, **{by_name[n].tensor.name: self._dense(by_name[n], s) for n, s in plan.items()}}
-        own = {k: v[: self.own] for k, v in self._item.items()}
-        with torch.inference_mode():
-            out = torch.log_softmax(self.reference.network.forward(weights, own).float(), -1)
-        return _centred(out - self.probe.before[0][: self.own]).flatten().double().numpy()
+        at = key(x.tensor, Setting(), f"answers {CODE} {self.fingerprint} {self.reference.batches.fingerprint} {self.images} {said}")
+        done = self.store.find(at) if self.store else None
+        if done is None:
+            found = worked().astype(np.float16)
+            if self.store:
+                self.store.keep(at, {"moved": torch.from_numpy(found)}, {})
+            return found
+        return done[0]["moved"].numpy()
+
+    def _dense(self, x: Layer, s: Setting) -> Tensor:
+        return solved(x, s, weight_of(x), self.seen(x) if layer_needs(s) else Seen(), self.job)[0].dense().float()
+
+    def _again(self, x: Layer, s: Setting) -> Tensor:
+        """The same, remembered."""
+        if (x.name, str(s)) not in self._made:
+            self._made[x.name, str(s)] = self._dense(x, s)
+        return self._made[x.name, str(s)]
 
 
 def _patterned(s: Setting) -> bool:
     return "pattern" in s.prune_knobs or s.prune == "nm"
 
 
-def _centred(x: Tensor) -> Tensor:
-    return x - x.mean(-1, keepdim=True)
+def _centred(batches: Sequence[Sequence[Tensor]]) -> np.ndarray:
+    """(rows, images x classes) out of batches of rows, each image's mean taken out."""
+    import torch
+
+    found = torch.cat([torch.stack(list(rows)) for rows in batches], 1)
+    return (found - found.mean(-1, keepdim=True)).flatten(1).numpy()
 
 
 def _pixels(item: Mapping[str, Tensor]) -> Tensor:
