@@ -130,8 +130,8 @@ class _Pairs:
 
     def beyond(self, amounts: NDArray[np.float32]) -> NDArray[np.float32]:
         """(images x classes) of all pairs, at these amounts (layers, kinds)."""
-        found: NDArray[np.float32] = (amounts[self._one, self._kind] * amounts[self._other, self._its]) @ self._rows
-        return found
+        weights: NDArray[np.float32] = amounts[self._one, self._kind] * amounts[self._other, self._its]
+        return np.asarray(weights @ self._rows, np.float32)
 
 
 def _likened(answers: Answers, rows: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
