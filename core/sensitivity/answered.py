@@ -27,10 +27,13 @@ CODE = "2"  # raise it when a change of answers changes
 WORK = 2e9  # weights x pixels, about multiplications an image: every option is run once, which a larger network would take hours for
 IMAGES, LEAST = 512, 64  # scored images, evenly spread, that answers are watched on
 BATCH = 64  # images at a time, as all that modules give is kept
-TICK = 4_000_000  # images x classes x (layers and pairs of options): multiplications of one prediction
+TICK = 6_000_000  # images x classes x (layers and pairs of options): multiplications of one prediction
 BETWEEN = 0.4  # an amount between the options', where changes differ most from a mean of theirs
 HALF = 0.5, 3  # amount and bits of the one cell in which both are tried together
-TRIED = (("magnitude", 0.5), ("rtn", 3))  # options of each layer that are run beside those of other layers: one that drops, one that rounds
+# Options of each layer that are run beside those of other layers: as many of these as a tick has time for. Any option is then taken as a
+# mixture of them; with one that rounds alone, plans of 2 bits came out up to twice too dear (digits).
+TRIED = (("magnitude", 0.5), ("rtn", 2), ("rtn", 3))
+FEWEST = 2
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Answering:
     _made: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # what is tried in pairs, compressed
 
     def __post_init__(self) -> None:
-        self.images = min(IMAGES, _count(self.reference.batches))
+        self.images, self.tried = min(IMAGES, _count(self.reference.batches)), TRIED
 
     @property
     def possible(self) -> bool:
@@ -58,12 +61,13 @@ class Answering:
             return False
         shape = _pixels(self.reference.batches.items[0]).shape[1:]
         work = sum(x.tensor.parameters for x in self.layers) * prod(shape[-2:])
-        rows = n + len(TRIED) ** 2 * n * (n - 1) // 2
-        self.images = min(self.images, TICK // (rows * max(len(network.labels), 2)))
+        most = {k: TICK // ((n + k * k * n * (n - 1) // 2) * max(len(network.labels), 2)) for k in range(FEWEST, len(TRIED) + 1)}
+        kinds = max((k for k in most if most[k] >= self.images), default=FEWEST)
+        self.images, self.tried = min(self.images, most[kinds]), TRIED[:kinds]
         return work <= WORK and self.images >= LEAST
 
     def run(self) -> Answers:
-        """Every option of every layer alone; then one that drops and one that rounds of each beside those of every other layer."""
+        """Every option of every layer alone; then a few of each beside those of every other layer."""
         layers, job = self.layers, self.job
         whole = _spread(self.reference.batches, self.images)
         self._batches = [{CLASSIFIERS[self.reference.network.task]: x} for x in whole.split(BATCH)]
@@ -91,9 +95,9 @@ class Answering:
         return [replace(q, prune=p.prune, prune_knobs=p.prune_knobs, amount=amount) for p, q in made if p in found and q in found]
 
     def _tried(self, x: Layer) -> tuple[Setting, ...]:
-        """One setting of each kind of `TRIED` the layer has."""
+        """Its options among those that are run in pairs."""
         found = self._singles(x)
-        kinds = [[s for s in found if (s.quantize or s.prune, s.bits if s.quantize else s.amount) == t] for t in TRIED]
+        kinds = [[s for s in found if (s.quantize or s.prune, s.bits if s.quantize else s.amount) == t] for t in self.tried]
         return tuple(of[0] for of in kinds if of)
 
     def _moved(self, x: Layer) -> tuple[tuple[Setting, ...], np.ndarray]:

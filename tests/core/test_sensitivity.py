@@ -218,25 +218,29 @@ def test_a_small_classifiers_answers_added_up_foretell_plans_far_better_than_pri
         assert sum(answered.contributions(settings).values()) == pytest.approx(e.value)
         off["answers"].append(abs(log(e.value / measured)))
         off["prices"].append(abs(log(priced.estimate(settings).value / measured)))
+    unpaired = Predictor.of(replace(s, answers=replace(s.answers, pairs={n: 0 * p for n, p in s.answers.pairs.items()})))
+    off["alone"] = [abs(log(unpaired.estimate(o.compressed(p, Job()).settings).value / o.judged(p, Job()).metrics["kl"].value)) for p in plans]
     assert sum(inside) >= 3
+    assert median(off["answers"]) < median(off["alone"])
     assert median(off["answers"]) < 0.3
     assert median(off["answers"]) < 0.5 * median(off["prices"])
 
 
 def test_what_was_run_of_a_classifiers_options_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     o = opened(Recipe(SAMPLES / "digits-cnn", PLAN, limit=64, tokens=16), Job(), Store(tmp_path / "layers"))
-    few = [x for x in o.layers if x.name.endswith("0.layers.0.layer.0.convolution")]
+    few = [x for x in o.layers if "stages.0.layers.0.layer" in x.name]
 
     def run() -> Sensitivity:
         return sense(o.network, o.checkpoint, few, o.plan, o.calibration, o.reference, Job(), o.store, ("rtn",), answers=True)
 
     first = run().answers
-    monkeypatch.setattr("core.sensitivity.alpha.Probe.changed", _refused)
+    monkeypatch.setattr("core.sensitivity.replay.Replay.changed", _refused)
     again = run().answers
     assert first is not None
     assert again is not None
+    assert [len(of) for of in first.pairs.values()] == [1, 1]
     assert all((first.moved[n][1] == again.moved[n][1]).all() for n in first.moved)
-    assert first.bend == again.bend
+    assert all((first.pairs[n] == again.pairs[n]).all() for n in first.pairs)
 
 
 def test_coarser_groups_leave_bytes_for_more_bits(words: Opened) -> None:
