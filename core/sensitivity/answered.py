@@ -48,22 +48,23 @@ class Answering:
     fingerprint: str
     job: Job
     store: Store | None
+    images: int = 0
+    tried: tuple[tuple[str, float], ...] = TRIED
     _made: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # what is tried in pairs, compressed
-
-    def __post_init__(self) -> None:
-        self.images, self.tried = min(IMAGES, _count(self.reference.batches)), TRIED
 
     @property
     def possible(self) -> bool:
-        """Whether the network is a classifier small enough for it, and its answers few enough to be added up at every tick."""
+        """Whether the network is a classifier small enough for it, and its answers few enough to be added up at every tick; of how many
+        images, and of how many kinds of pairs."""
         network, n = self.reference.network, len(self.layers)
         if network.task not in CLASSIFIERS or network.module is None or not self.options:
             return False
         shape = _pixels(self.reference.batches.items[0]).shape[1:]
         work = sum(x.tensor.parameters for x in self.layers) * prod(shape[-2:])
         most = {k: TICK // ((n + k * k * n * (n - 1) // 2) * max(len(network.labels), 2)) for k in range(FEWEST, len(TRIED) + 1)}
-        kinds = max((k for k in most if most[k] >= self.images), default=FEWEST)
-        self.images, self.tried = min(self.images, most[kinds]), TRIED[:kinds]
+        images = min(IMAGES, _count(self.reference.batches))
+        kinds = max((k for k in most if most[k] >= images), default=FEWEST)
+        self.images, self.tried = min(images, most[kinds]), TRIED[:kinds]
         return work <= WORK and self.images >= LEAST
 
     def run(self) -> Answers:
