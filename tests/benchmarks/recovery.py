@@ -242,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", choices=("", "cnn", "cnn-few", "lm", "smollm2", *fedavg.CASES))
-    parser.add_argument("--seed", type=int, choices=SEEDS, help="one seed alone")
+    parser.add_argument("--seed", type=int, choices=fedavg.SEEDS, help="one seed alone")
     parser.add_argument("--way", choices=tuple(WAYS), help="one way to train alone")
     parser.add_argument("--json", type=Path, help="rows are added to a file's others as they come")
     asked = parser.parse_args()
