@@ -65,12 +65,14 @@ class Lessons:
         return Reference(self.teacher.network, self.teacher.weights, pieces) if self.teacher is not None else None
 
     def checked(self, student: Student, how: Any, job: Job, weights: Mapping[str, Tensor] | None = None) -> float:
-        """The loss on the pieces kept apart, as the model would be stored now (or with these weights); infinite where it is no number."""
+        """The loss on the pieces kept apart, as the model would be stored now (or with these weights); infinite where it is no number.
+        Hidden states are a way to better answers, so answers alone count."""
         import torch
 
         with torch.no_grad(), heard(self.network, job):
             weights = dict(weights) if weights is not None else student.weights()
-            found = [len(part) * float(self.loss(weights, part, how, job)[0]) for part in self.together(self.held)]
+            answers = replace(self, hidden=None)
+            found = [len(part) * float(answers.loss(weights, part, how, job)[0]) for part in self.together(self.held)]
         mean = sum(found) / len(self.held)
         return mean if math.isfinite(mean) else math.inf
 
@@ -111,12 +113,14 @@ class Lessons:
         with watching as seen, self._normed(how), running(getattr(how, "precision", "float32")):
             out = self.network.forward(weights, dict(item)).float()
         rows = out[0, :-1] if task == "causal-lm" else out
-        target = self._targets(chosen, job) if seen_as is None else self._answered(seen_as, job)
-        total, terms = mixed(task, target, rows, item, how.share, how.temperature)
-        if self.hidden is not None:
-            apart = self.hidden.loss(seen, item, job)
-            total, terms = total + how.hidden * apart, terms | {"hidden": float(apart.detach())}
-        return total, terms
+        if self.hidden is None:
+            target = self._targets(chosen, job) if seen_as is None else self._answered(seen_as, job)
+            return mixed(task, target, rows, item, how.share, how.temperature)
+        told, states = self.hidden.taught(item, job)  # one pass of the teacher gives both
+        kept = seen_as is None and getattr(self.teacher, "top", 0)
+        total, terms = mixed(task, self._targets(chosen, job) if kept else told, rows, item, how.share, how.temperature)
+        apart = self.hidden.loss(seen, item, states)
+        return total + how.hidden * apart, terms | {"hidden": float(apart.detach())}
 
     def _targets(self, chosen: list[int], job: Job) -> Tensor | Top | None:
         """The teacher's answers to pieces that run together."""

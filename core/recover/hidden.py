@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadPlan
-from ..evaluate import Reference, heard
+from ..evaluate import Reference, answer, heard
 from ..job import Job
 from ..networks import Network
 from .parts import Full, full
@@ -44,7 +44,7 @@ class Hidden:
         with torch.no_grad():
             with bare.watching() as seen, heard(network, job):
                 network.forward(learner.weights(), dict(item))
-            found = list(zip(bare.of(seen, item), bare.taught(item, job), strict=True))
+            found = list(zip(bare.of(seen, item), bare.taught(item, job)[1], strict=True))
         if any(len(a) != len(b) for a, b in found):
             raise BadPlan("Hidden states can't be taught: the teacher's have another length or picture size; set distil.hidden = 0")
         return cls(network, teacher, pairs, tuple(_fitted(a, b) if a.shape[1] != b.shape[1] else None for a, b in found))
@@ -63,20 +63,20 @@ class Hidden:
         """Rows (tokens or places, width) of each of the student's blocks."""
         return [_rows(seen[a], item) for a, _ in self.pairs]
 
-    def taught(self, item: dict[str, Tensor], job: Job) -> list[Tensor]:
-        """The same of the teacher's."""
+    def taught(self, item: dict[str, Tensor], job: Job) -> tuple[Tensor, list[Tensor]]:
+        """The teacher's answers, as `evaluate.answer` gives them, and the same rows of its blocks, of one pass."""
         import torch
 
-        with torch.no_grad(), _caught([b for _, b in self.pairs]) as seen, heard(self.teacher.network, job):
-            self.teacher.network.forward(self.teacher.weights, dict(item))
-        return [_rows(seen[b], item).detach() for _, b in self.pairs]
+        with torch.no_grad(), _caught([b for _, b in self.pairs]) as seen:
+            told = answer(self.teacher.network, self.teacher.weights, dict(item), job).clone()  # out of inference mode
+        return told, [_rows(seen[b], item).clone() for _, b in self.pairs]
 
-    def loss(self, seen: dict[nn.Module, Tensor], item: dict[str, Tensor], job: Job) -> Tensor:
+    def loss(self, seen: dict[nn.Module, Tensor], item: dict[str, Tensor], taught: list[Tensor]) -> Tensor:
         """Mean over the blocks of ‖P h_s - h_t‖² / ‖h_t‖², each a mean over rows; 0 where the student stands where the teacher does."""
         import torch
 
         terms = []
-        for s, t, p in zip(self.of(seen, item), self.taught(item, job), self.projectors, strict=True):
+        for s, t, p in zip(self.of(seen, item), taught, self.projectors, strict=True):
             s = s if p is None else s @ p().T
             terms.append(((s - t).square().sum(-1) / t.square().sum(-1).clamp(min=1e-12)).mean())
         return torch.stack(terms).mean()

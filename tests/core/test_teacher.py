@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import BadPlan
-from core.evaluate import Reference
+from core.evaluate import Reference, answer
 from core.formats import open_checkpoint
 from core.job import Job
 from core.lessons import Lesson
@@ -148,7 +148,9 @@ def test_hidden_states_of_the_same_weights_are_no_distance_apart(words: Pupil) -
     assert found.projectors == (None,) * len(blocks(words.network))
     with found.watching() as seen:
         words.network.forward(learner.weights(), dict(item))
-    assert float(found.loss(seen, item, Job()).detach()) < 1e-9
+    told, states = found.taught(item, Job())
+    assert torch.equal(told, answer(words.network, words.weights, item, Job()))
+    assert float(found.loss(seen, item, states).detach()) < 1e-9
 
 
 def test_hidden_states_of_another_width_are_met_by_a_projector_that_is_trained(digits: Pupil, tmp_path: Path) -> None:
