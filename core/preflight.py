@@ -70,12 +70,14 @@ class Preflight:
     scores: bool  # whether original and variant can both be held to be scored
     tokens: int = 0  # of calibration data that would fit, where that is what `proposal` proposes
     block: int = 0  # inputs sharing one matrix of second moments that would fit, where that is what `proposal` proposes
+    kept: int = 0  # bytes of a teacher's answers that training puts into the cache, at most
 
     @property
     def told(self) -> str:
         """One line for the log."""
         return (
             f"needs about {_size(self.peak_bytes)} of memory ({_size(self.available)} free) and {_span(self.seconds)}, estimated"
+            + (f"; up to {_size(self.kept)} of the teacher's answers go into the cache" if self.kept else "")
             + ("" if self.scores or not self.fits else "; accuracy is not measured, as both models would not fit")
         )
 
@@ -83,11 +85,11 @@ class Preflight:
 def preflight(
     checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, tokens: int | None = None, runs: bool = True,
     available: int | None = None, speed: float | None = None, block: int | None = None, order: str = "parallel", limit: int | None = None,
-    steps: int = 0, training: int = 0,
+    steps: int = 0, training: int = 0, trained: float = 0.0, kept: int = 0,
 ) -> Preflight:  # fmt: skip
     """Peak memory and time of a run; `runs`: the network can be scored, on `limit` tokens. `available` bytes default to what the machine
     has free; `block` inputs of a layer share one matrix of second moments at most. `order` of the calibration; `steps` of tuning;
-    `training` bytes that a training takes beside both models."""
+    `training` bytes and `trained` multiply-adds that a training takes beside both models, `kept` bytes of its teacher's answers on disk."""
     found = tuple(layers)
     settings = resolve(plan, found)
     free = free_bytes() if available is None else available
@@ -104,11 +106,11 @@ def preflight(
     fits = peak <= MARGIN * free
     read = SCORED if limit is None else min(limit, SCORED)
     done = _passes(found, asked, tokens, most, order) + _solving(found, settings, most) + cost.work(checkpoint, how, tokens)
-    done += _running(found) * ((2 * read if scores else 0) + TUNING * TUNED * steps)
+    done += _running(found) * ((2 * read if scores else 0) + TUNING * TUNED * steps) + (trained if scores else 0)
     seconds = done / (speed or known_speed()) + LOOP * _columns(found, settings)
     stage = max(counted, key=lambda k: counted[k])
     fewer, smaller, proposal = (0, 0, "") if fits else _proposal(checkpoint, found, plan, tokens, most, free, stage, order)
-    return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer, smaller)
+    return Preflight(peak, seconds, fits, free, proposal, parts, scores, fewer, smaller, kept)
 
 
 def _walk(checkpoint: Checkpoint, layers: tuple[Layer, ...], plan: Plan, tokens: int, most: int, order: str) -> dict[str, int]:

@@ -19,7 +19,7 @@ from .networks import Network, runnable
 from .plans import resolve
 from .preflight import Preflight, measured_speed, preflight
 from .recipe import Recipe, check
-from .recover.costs import memory
+from .recover import costs
 from .recover.local import apart, crowd
 from .recover.teacher import teacher
 from .recover.tune import steps
@@ -71,8 +71,17 @@ def foresee(recipe: Recipe, checkpoint: Checkpoint, found: Iterable[Layer]) -> P
     layers = tuple(found)
     return preflight(
         checkpoint, layers, plan, recipe.tokens, scored, block=recipe.block, order=recipe.order, limit=recipe.limit,
-        steps=steps(plan, layers), training=memory(layers, plan),
+        steps=steps(plan, layers), **(trained(recipe, checkpoint, layers, plan) if scored else {}),
     )  # fmt: skip
+
+
+def trained(recipe: Recipe, checkpoint: Checkpoint, found: tuple[Layer, ...], plan: Plan) -> dict[str, Any]:
+    """What training adds, as preflight takes it."""
+    samples = recipe.lessons or (None if recipe.train else recipe.tokens)
+    return {
+        "training": costs.memory(checkpoint, found, plan), "trained": costs.work(checkpoint, found, plan, samples),
+        "kept": costs.kept(checkpoint, plan, samples),
+    }  # fmt: skip
 
 
 def staged(recipe: Recipe, job: Job, store: Store | None = None) -> Stage:

@@ -53,7 +53,9 @@ class Forecast(QWidget):
     def _said(self, found: Preflight) -> str:
         if found.fits:
             form = self.tr("Takes {memory} and {time} (estimated)")
-            return form.format(memory=numbers.size(found.peak_bytes), time=numbers.duration(max(1.0, found.seconds)))
+            text = form.format(memory=numbers.size(found.peak_bytes), time=numbers.duration(max(1.0, found.seconds)))
+            kept = self.tr("training keeps up to {size} of the teacher's answers on disk")
+            return f"{text}; {kept.format(size=numbers.size(found.kept))}" if found.kept else text
         form = self.tr("⚠ Needs {memory}, {free} are free: {proposal}")
         return form.format(memory=numbers.size(found.peak_bytes), free=numbers.size(found.available), proposal=said(found.proposal))
 

@@ -25,7 +25,6 @@ else:
 DRAW = 66  # ms: steps that come in meanwhile are drawn together
 REMEMBERED = 20  # trainings of other plans
 ENOUGH = 2  # steps after the first, after which their pace is known
-USUAL = {"causal-lm": 16384, "encoder": 512}  # tokens and sentences of the calibration data; images are 256
 
 
 @dataclass(frozen=True)
@@ -286,7 +285,7 @@ class Trainer(QObject):
         return (of.path if of else None, plan.recover, *(plan.recovery.get(k) for k in ("train", "batch", "share", "vary", "mirror")))
 
     def expected(self) -> tuple[float, bool] | None:
-        """Seconds all trainings of the plan still take, and whether a step of their kinds was measured (else modelled as three forward
+        """Seconds all trainings of the plan still take, and whether a step of their kinds was measured (else modelled by counted
         passes)."""
         s, now = self._shot, self._shot.training
         found: list[tuple[float, bool] | None] = []
@@ -301,26 +300,24 @@ class Trainer(QObject):
     def _seconds(self, plan: Plan, done: int) -> tuple[float, bool] | None:
         """Of one training."""
         from core.preflight import known_speed
-        from core.recover.costs import FORWARDS, HANDLED, seconds
-        from core.recover.fit import CHECKS, TOGETHER
+        from core.recover import costs
         from core.recover.train import method
-        from core.recover.tune import HELD, SAMPLES, TOKENS
 
         s, how = self._shot, method(plan)
         left = length(how) - done
         if (pace := self.pace.get(self._kind(plan))) is not None:
             return left * pace, True
         score = s.original.score if s.original else None
-        if score is None or not score.complete or not score.n:
+        if score is None or not score.complete or not score.n or s.task is None or s.checkpoint is None:
             return None
-        rows = TOKENS if s.task == "causal-lm" else SAMPLES
+        rows = costs.rows_of(s.task)
         forward = score.seconds / score.n * rows
-        pieces = (s.feed.lessons or s.feed.tokens or USUAL.get(s.task or "", 256)) / rows
-        if hasattr(how, "rounds"):  # every client goes over its share, then the server is checked
-            return forward * left * pieces * (FORWARDS * how.epochs * how.participation * (1 - 1 / HELD) + 1 / HELD), False
-        handled = HANDLED * sum(x.tensor.parameters for x in s.layers if x.prunable) / known_speed()
-        together = TOGETHER if s.task == "image-classification" else 1
-        return seconds(how, left, pieces, forward, handled, CHECKS + 1, together), False
+        pieces = (s.feed.lessons or s.feed.tokens or costs.usual(s.task)) / rows
+        step = costs.passes(s.checkpoint, s.layers, plan)
+        if hasattr(how, "rounds"):
+            return forward * costs.rounds(how, left, pieces, step), False
+        handled = costs.HANDLED[how.train] * sum(x.tensor.parameters for x in s.layers if x.prunable) / known_speed()
+        return costs.seconds(how, left, pieces, forward, handled, step, s.task, costs.room(s.checkpoint, s.task)), False
 
 
 def length(how: Any) -> int:

@@ -24,7 +24,7 @@ from core.networks import runnable, task_of
 from core.plans import resolve
 from core.preflight import Preflight, measured_speed, preflight
 from core.quantize import quantizers
-from core.recover.costs import memory
+from core.recover.costs import kept, memory
 from core.recover.tune import steps
 from core.registry import knobs
 from core.size import size
@@ -150,7 +150,9 @@ def allowed(opened: Opened, plan: Plan, scored: bool, job: Job) -> Preflight:
 
 def foretold(opened: Opened, plan: Plan, scored: bool) -> Preflight:
     """Memory and time the plan will take, at the speed known so far: torch-free, a few milliseconds, for the window's own thread."""
-    x, feed, later = opened, opened.feed, {"steps": steps(plan, opened.layers), "training": memory(opened.layers, plan)}
+    x, feed = opened, opened.feed
+    samples = feed.lessons or (None if feed.train else feed.tokens)
+    later = {"steps": steps(plan, x.layers), "training": memory(x.checkpoint, x.layers, plan), "kept": kept(x.checkpoint, plan, samples)}
     return preflight(x.checkpoint, x.layers, plan, feed.tokens, scored, block=feed.block, order=feed.order, **later)
 
 

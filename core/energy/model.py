@@ -218,9 +218,7 @@ def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: S
     last: tuple[tuple[Layer, ...], Any, Work] | None = checkpoint.kept.get("work")
     if last is not None and last[1] == asked and last[0] == layers:
         return last[2]
-    tied, active = bool(checkpoint.tied), _active(checkpoint.config)
-    positions = _positions(checkpoint, layers, task)
-    rows = [_row(x, positions[x.name], active, x.kind == "embedding" and not (tied and task == "causal-lm")) for x in layers]
+    positions, rows = _positions(checkpoint, layers, task), _rows(checkpoint, layers, task)
     macs, kv, scores = _attention(checkpoint, layers, task, scene)
     rows.append((macs, 0.0, 0.0))
     table = np.array(rows).T
@@ -240,6 +238,17 @@ def work(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task, scene: S
     )  # fmt: skip
     checkpoint.kept["work"] = (layers, asked, found)
     return found
+
+
+def products(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> list[tuple[float, float]]:
+    """Each layer's multiplications, and bytes of its inputs and outputs as float32, for one token or sample."""
+    return [(macs, activations) for macs, _, activations in _rows(checkpoint, layers, task)]
+
+
+def _rows(checkpoint: Checkpoint, layers: tuple[Layer, ...], task: Task) -> list[tuple[float, float, float]]:
+    tied, active = bool(checkpoint.tied), _active(checkpoint.config)
+    positions = _positions(checkpoint, layers, task)
+    return [_row(x, positions[x.name], active, x.kind == "embedding" and not (tied and task == "causal-lm")) for x in layers]
 
 
 def _place(x: Layer) -> str:

@@ -270,7 +270,7 @@ class Recovery(QWidget):
             return self.tr("How long it takes is known once the original is measured.")
         spent = self.session.training.costs(found[0])
         form = self.tr("Takes about {time}, {energy}, {grams} CO₂e ({how})")
-        how = self.tr("a step was measured; energy modelled") if found[1] else self.tr("modelled: three forward passes a step")
+        how = self.tr("a step was measured; energy modelled") if found[1] else self.tr("modelled: passes counted, at the original's pace")
         energy, grams = numbers.si(spent.joules / 3600, "Wh"), numbers.si(spent.grams, "g")
         return form.format(time=numbers.duration(max(1.0, found[0])), energy=energy, grams=grams, how=how)
 

@@ -127,9 +127,9 @@ def test_the_memory_of_a_training_is_foretold_and_no_less_than_what_it_holds(dig
     plan = replace(digits.plain.plan, recover="distil", recovery={"train": what})
     learner = student(digits.plain, digits.network, digits.running(digits.plain), how)
     held = 5 * sum(4 * p.numel() for p in learner.params())  # itself, its gradient, two moments, the best one
-    told = memory(digits.layers, plan)
-    assert held <= told < 40 * sum(x.tensor.parameters for x in digits.layers)
-    assert memory(digits.layers, replace(plan, recover="", recovery={})) == 0
+    told = memory(digits.checkpoint, digits.layers, plan)
+    assert held <= told < 60 * sum(x.tensor.parameters for x in digits.layers)
+    assert memory(digits.checkpoint, digits.layers, replace(plan, recover="", recovery={})) == 0
     flight = preflight(digits.checkpoint, digits.layers, plan, 256, True, available=10**9, training=told)
     assert flight.parts["training"] == flight.parts["scoring"] + told
     tight = preflight(digits.checkpoint, digits.layers, plan, 256, True, available=flight.parts["scoring"] + 10**8, training=10**9)
