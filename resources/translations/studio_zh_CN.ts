@@ -622,6 +622,10 @@
       <translation>需要 {memory}，{time}（估计）</translation>
     </message>
     <message>
+      <source>training keeps up to {size} of the teacher's answers on disk</source>
+      <translation>训练在磁盘上最多保存 {size} 的教师回答</translation>
+    </message>
+    <message>
       <source>⚠ Needs {memory}, {free} are free: {proposal}</source>
       <translation>⚠ 需要 {memory}，空闲 {free}：{proposal}</translation>
     </message>
@@ -2020,8 +2024,8 @@
       <translation>按实测步长计，能耗为模型估算</translation>
     </message>
     <message>
-      <source>modelled: three forward passes a step</source>
-      <translation>模型估算：每步按三次前向计</translation>
+      <source>modelled: passes counted, at the original's pace</source>
+      <translation>模型估算：遍数按计算量计，速度取自原模型实测</translation>
     </message>
     <message>
       <source>{time} of this machine at {watts}</source>
@@ -5632,6 +5636,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>needs about {0} of memory ({1} free) and {2}, estimated; accuracy is not measured, as both models would not fit</source>
       <translation>约需内存 {0}（空闲 {1}）和 {2}，估计值；因两个模型放不下，不测精度</translation>
+    </message>
+    <message>
+      <source>needs about {0} of memory ({1} free) and {2}, estimated; up to {3} of the teacher's answers go into the cache</source>
+      <translation>约需内存 {0}（空闲 {1}）和 {2}，估计值；最多 {3} 的教师回答存入缓存</translation>
+    </message>
+    <message>
+      <source>needs about {0} of memory ({1} free) and {2}, estimated; up to {3} of the teacher's answers go into the cache; accuracy is not measured, as both models would not fit</source>
+      <translation>约需内存 {0}（空闲 {1}）和 {2}，估计值；最多 {3} 的教师回答存入缓存；因两个模型放不下，不测精度</translation>
     </message>
     <message>
       <source>negative log-likelihood in bits per UTF-8 byte; comparable across tokenizers</source>

@@ -13,13 +13,13 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.job import Job
+from core.recipe import Recipe
 from core.recover import costs
 from core.recover.answers import Answers
 from core.recover.fit import Fit, Lessons
 from core.recover.student import student
 from core.recover.train import method
 from core.recover.tune import cut
-from core.recipe import Recipe
 from core.run import foresee
 from core.types import Choice, Plan
 
