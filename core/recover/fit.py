@@ -117,7 +117,7 @@ class Lessons:
             target = self._targets(chosen, job) if seen_as is None else self._answered(seen_as, job)
             return mixed(task, target, rows, item, how.share, how.temperature)
         told, states = self.hidden.taught(item, job)  # one pass of the teacher gives both
-        kept = seen_as is None and getattr(self.teacher, "top", 0)
+        kept = seen_as is None and bool(getattr(self.teacher, "top", 0))
         total, terms = mixed(task, self._targets(chosen, job) if kept else told, rows, item, how.share, how.temperature)
         apart = self.hidden.loss(seen, item, states)
         return total + how.hidden * apart, terms | {"hidden": float(apart.detach())}

@@ -4506,10 +4506,6 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>按 {0} 搜索：{1} 字节，预测 {2}</translation>
     </message>
     <message>
-      <source>Sensing: how options add up</source>
-      <translation>感知：各选项如何叠加</translation>
-    </message>
-    <message>
       <source>Sensing: one layer perturbed at a time</source>
       <translation>感知：逐层扰动</translation>
     </message>
@@ -4520,6 +4516,10 @@ Without calibration data it rounds to nearest on the same grid.</source>
     <message>
       <source>Sensing: what each option does to the answers</source>
       <translation>感知：各选项对回答的影响</translation>
+    </message>
+    <message>
+      <source>Sensing: what two layers do together</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Sensing: whole plans</source>
