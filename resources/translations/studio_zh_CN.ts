@@ -4519,7 +4519,7 @@ Without calibration data it rounds to nearest on the same grid.</source>
     </message>
     <message>
       <source>Sensing: what two layers do together</source>
-      <translation type="unfinished" />
+      <translation>感知：两层合在一起的影响</translation>
     </message>
     <message>
       <source>Sensing: whole plans</source>
