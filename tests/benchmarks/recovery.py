@@ -203,12 +203,10 @@ def onnx(s: Stage, done: Compressed) -> Any:
         return onnxruntime.InferenceSession(str(Path(folder) / "out" / MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def words(
-    source: Path, data: Path | None, bits: int, ways: dict[str, Row], tokens: int | None, limit: int, by: str = "slim"
-) -> Iterator[Row]:
+def words(source: Path, data: Path | None, bits: int, ways: dict[str, Row], tokens: int | None, limit: int) -> Iterator[Row]:
     """Few bits, then trained: distance to the original in KL."""
-    name = f"{source.name}, {bits} bits g64" + (f" by {by.upper()}" if by != "slim" else "")
-    plan = Plan(Choice("magnitude", 0.0, by, bits, {f"{by}.group_size": 64}), tune=False)
+    name = f"{source.name}, {bits} bits g64"
+    plan = Plan(Choice("magnitude", 0.0, "slim", bits, {"slim.group_size": 64}), tune=False)
     base = Recipe(source, plan, limit=limit, target="dense", train=data, lessons=tokens)
     yield one(base, name, "solved", "kl")
     for stage, how in ways.items():
@@ -226,9 +224,6 @@ def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row]) -
             yield from cut(fashion(), fashion() / "lessons" / "heldout.npz", 0.7, seeds, ways, kind, None)
     for bits in (2, 3) if only in ("", "lm") else ():
         yield from words(SAMPLES / "sotu-lm", addresses(), bits, {k: v for k, v in ways.items() if k in LM[bits]}, WORDS, 4096)
-    for bits in (2, 3) if only in ("", "lm-gptq") else ():  # the solver whose files people have, before ours polishes scales and codes
-        scales = {k: v for k, v in ways.items() if k == "scales distilled"}
-        yield from words(SAMPLES / "sotu-lm", addresses(), bits, scales, WORDS, 4096, "gptq")
     if only in ("", "smollm2"):
         from tests.real import smollm2
 
@@ -247,7 +242,7 @@ def show(r: Row) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", choices=("", *CASES, "lm", "lm-gptq", "smollm2", *fedavg.CASES))
+    parser.add_argument("--only", default="", choices=("", *CASES, "lm", "smollm2", *fedavg.CASES))
     parser.add_argument("--seed", type=int, choices=fedavg.SEEDS, help="one seed alone")
     parser.add_argument("--way", choices=tuple(WAYS), help="one way to train alone")
     parser.add_argument("--json", type=Path, help="rows are added to a file's others as they come")
