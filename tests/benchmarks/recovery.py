@@ -64,7 +64,6 @@ VARIED: Row = {"vary": 0.5, "mirror": True}
 CASES: dict[str, tuple[int | None, int, Row, Row]] = {
     "cnn": (None, 480, {}, {}),
     "cnn-few": (6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}),
-    "cnn-third": (20_000, 800, VARIED, {"share": 0.9, "temperature": 4.0}),  # twice the steps of cnn-few, its other settings as they are
     "digits": (None, 24, {}, {}),
 }
 LM = {2: ("scales distilled", "QAT distilled"), 3: ("scales distilled",), 0: ("a short run",)}
