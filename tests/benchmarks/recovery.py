@@ -54,6 +54,7 @@ WAYS: dict[str, Row] = {
     "fine-tune": {"recover": "finetune", "recovery": FIT},
     "distil": {"recover": "distil", "recovery": {**FIT, "temperature": 2.0, "share": 0.5}},
     "scales distilled": {"train": "scales", "steps": 800, "rate": 0.005},
+    "scales and states distilled": {"train": "scales", "steps": 3200, "rate": 0.006, "hidden": 4.0},
     "QAT distilled": {"train": "all", "steps": 1600, "rate": 0.003},
     "a short run": {"train": "scales", "steps": 56},
 }
@@ -66,7 +67,7 @@ CASES: dict[str, tuple[int | None, int, Row, Row]] = {
     "cnn-few": (6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}),
     "digits": (None, 24, {}, {}),
 }
-LM = {2: ("scales distilled", "QAT distilled"), 3: ("scales distilled",), 0: ("a short run",)}
+LM = {2: ("scales distilled", "QAT distilled"), 3: ("scales distilled", "scales and states distilled"), 0: ("a short run",)}
 
 
 def fashion() -> Path:
