@@ -48,6 +48,7 @@ class FrontPanel(QStackedWidget):
         self._why: Any = None
         self.plot = Pareto(session)
         self.measure, self.across = QComboBox(), QComboBox()
+        self.measure.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # its entries come with the first score
         self.budget, self.solve = QDoubleSpinBox(), QPushButton(self.tr("Best under it"))
         self.worse, self.take = QDoubleSpinBox(), QPushButton()
         self.why, self.told = QListWidget(), Elided()
