@@ -87,7 +87,7 @@ def leg(
     inner, lessons = job.into(hear), partial(learned_from, s, job)
     done, made = trained(*tuned(found, s.net, made, s.reference, lessons, inner), s.net, s.reference, lessons, inner, anew)
     if not any(learned):
-        raise NotTrained("A stage before this one was not trained yet: Train, under Recovery, runs the stages")
+        raise NotTrained("A stage before this one was not trained yet: Run the stages, under Recovery, trains it")
     if told and plan not in known:
         told(plan, done, judge(s.reference, made, job, s.net, on))
     return left(done, job)

@@ -137,7 +137,7 @@ class Stages(QWidget):
         lines = [plan.name, does(plan)] if plan.name else [does(plan)]
         lines += [f"{word(METRICS[k][0])}: {numbers.measured(m.value, m.error)}" for k, m in _metrics(v) if k in METRICS]
         size = self.tr("measured, {size}").format(size=numbers.exact(v.size.total)) if v else ""
-        lines.append(size or self.tr("Not run yet: Train (F7) runs it"))
+        lines.append(size or self.tr("Not run yet: Run the stages (F7) does it"))
         lines.append(self.tr("This one is what the sliders edit") if last else self.tr("To change it, move it to the end and back"))
         return "\n".join([*lines, self.tr("Double click names it")])
 

@@ -81,7 +81,7 @@ class Staging(QObject):
         """Why the plan in force is not measured by itself ("" = it is): a stage before it was not run on these data."""
         if all(self.found(p) >= 0 for p in self.stages[:-1]):
             return ""
-        return self.tr("The stages before this one were not run yet: Train (F7) runs and measures each.")
+        return self.tr("The stages before this one were not run yet: Run the stages (F7) runs and measures each.")
 
     def measured(self) -> tuple[Variant, ...]:
         """What was measured on the way, in its order: each stage as compressed and as trained."""

@@ -2280,8 +2280,8 @@
       <translation>实测，{size}</translation>
     </message>
     <message>
-      <source>Not run yet: Train (F7) runs it</source>
-      <translation>尚未运行：训练 (F7) 会运行它</translation>
+      <source>Not run yet: Run the stages (F7) does it</source>
+      <translation>尚未运行：“运行各阶段”(F7) 会运行它</translation>
     </message>
     <message>
       <source>This one is what the sliders edit</source>
@@ -2343,8 +2343,8 @@
       <translation>重命名阶段 {n}</translation>
     </message>
     <message>
-      <source>The stages before this one were not run yet: Train (F7) runs and measures each.</source>
-      <translation>前面的阶段尚未运行：训练 (F7) 会逐个运行并测量。</translation>
+      <source>The stages before this one were not run yet: Run the stages (F7) runs and measures each.</source>
+      <translation>前面的阶段尚未运行：“运行各阶段”(F7) 会逐个运行并测量。</translation>
     </message>
   </context>
   <context>
@@ -3618,8 +3618,8 @@ Activations: "plan" as the plan was measured; "dynamic" lets onnxruntime round t
       <translation>大小 {0} 什么都放不下；请给更多</translation>
     </message>
     <message>
-      <source>A stage before this one was not trained yet: Train, under Recovery, runs the stages</source>
-      <translation>前面有阶段尚未训练：“恢复”页的“训练”会运行各阶段</translation>
+      <source>A stage before this one was not trained yet: Run the stages, under Recovery, trains it</source>
+      <translation>前面有阶段尚未训练：“恢复”页的“运行各阶段”会训练它</translation>
     </message>
     <message>
       <source>ADMM (mask and weights)</source>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ def sensed(opened: Opened, qtbot: QtBot) -> Iterator[Session]:
         setattr(session.pricing, name, value)
     session.pricing.lessons, session._basis = [], []
     session._set(opened.before)
+
+
+@pytest.fixture
+def digits(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """The digit CNN with a cache of its own, scored on 100 images; nothing was ever trained here."""
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path / "cache"))
+    session = Session(Engine())
+    session.open(SAMPLES / "digits-cnn")
+    qtbot.waitUntil(lambda: session.snapshot.size is not None, timeout=20_000)
+    session.set_data(session.snapshot.data, 100)
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=30_000)
+    yield session
+    session.close()
+    session.engine.close()
 
 
 def scored(s: Snapshot) -> bool:

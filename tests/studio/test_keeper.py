@@ -16,6 +16,7 @@ from studio.engine import Engine
 from studio.keeper import Keeper
 from studio.session import Session
 from tests.conftest import SAMPLES
+from tests.studio.conftest import scored
 
 
 @pytest.fixture
@@ -40,16 +41,11 @@ def session(own_place: None, qapp: object) -> Iterator[Session]:
 def measured(session: Session, model: Path, qtbot: QtBot) -> None:
     """Open the model, measure two plans, and select a layer."""
     session.open(model)
-    qtbot.waitUntil(lambda: scored(session), timeout=30_000)
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=30_000)
     for n, bits in enumerate((4, 3), 1):
         session.choose(bits=bits)
         qtbot.waitUntil(lambda n=n: len(session.snapshot.variants) == n, timeout=60_000)
     session.select([session.snapshot.layers[0].name])
-
-
-def scored(session: Session) -> bool:
-    before = session.snapshot.original
-    return before is not None and before.score is not None and before.score.complete
 
 
 def reborn(qtbot: QtBot) -> tuple[Session, Keeper]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from core.store import Store
 from core.types import Plan
 from studio import kept
 from studio.charts import charts
-from studio.engine import Engine
 from studio.keeper import Keeper
 from studio.panels.history import HistoryPanel
 from studio.panels.recovery import Recovery
@@ -30,20 +28,12 @@ STEPS = 16
 
 
 @pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(digits: Session) -> Session:
     """The digit CNN with seven in ten weights gone, measured at rest on 100 images; nothing was ever trained here."""
-    monkeypatch.setenv("SLIM_CACHE", str(tmp_path / "cache"))
-    made = Session(Engine())
-    made.open(SAMPLES / "digits-cnn")
-    qtbot.waitUntil(lambda: made.snapshot.size is not None, timeout=20_000)
-    made.set_data(made.snapshot.data, 100)
-    qtbot.waitUntil(lambda: scored(made), timeout=30_000)
-    p = made.snapshot.plan
+    p = digits.snapshot.plan
     grid = {"rtn.granularity": "channel"}
-    made.edit("slim", replace(p, model=replace(p.model, prune="magnitude", amount=0.7, quantize="rtn", bits=4, knobs=grid), tune=False))
-    yield made
-    made.close()
-    made.engine.close()
+    digits.edit("slim", replace(p, model=replace(p.model, prune="magnitude", amount=0.7, quantize="rtn", bits=4, knobs=grid), tune=False))
+    return digits
 
 
 @pytest.fixture
@@ -53,11 +43,6 @@ def panel(session: Session, qtbot: QtBot) -> Recovery:
     session.changed.connect(made.show)
     made.show(session.snapshot)
     return made
-
-
-def scored(session: Session) -> bool:
-    before = session.snapshot.original
-    return before is not None and before.score is not None and before.score.complete
 
 
 def choose(panel: Recovery, way: str, **knobs: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from core.report import from_json
 from core.types import Plan
 from studio import kept
 from studio.charts.accuracy import AccuracyChart
-from studio.engine import Engine
 from studio.keeper import Keeper
 from studio.panels.front import FrontPanel
 from studio.panels.history import HistoryPanel
@@ -23,27 +21,18 @@ from studio.panels.plan import PlanPanel
 from studio.panels.recovery import Recovery
 from studio.session import Session
 from studio.stages import Stages, called
-from tests.conftest import SAMPLES
 
 STEPS = 8
 WAY = {"train": "all", "steps": STEPS, "rate": 0.01}
 
 
 @pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(digits: Session) -> Session:
     """The digit CNN with seven in ten weights gone, to be fine-tuned; scored on 100 images, nothing trained yet."""
-    monkeypatch.setenv("SLIM_CACHE", str(tmp_path / "cache"))
-    made = Session(Engine())
-    made.open(SAMPLES / "digits-cnn")
-    qtbot.waitUntil(lambda: made.snapshot.size is not None, timeout=20_000)
-    made.set_data(made.snapshot.data, 100)
-    qtbot.waitUntil(lambda: scored(made), timeout=30_000)
-    p = made.snapshot.plan
+    p = digits.snapshot.plan
     model = replace(p.model, prune="magnitude", amount=0.7, quantize="rtn", bits=16, knobs={"rtn.granularity": "channel"})
-    made.edit("pruned", replace(p, model=model, recover="finetune", recovery=WAY))
-    yield made
-    made.close()
-    made.engine.close()
+    digits.edit("pruned", replace(p, model=model, recover="finetune", recovery=WAY))
+    return digits
 
 
 @pytest.fixture
@@ -53,11 +42,6 @@ def list_(session: Session, qtbot: QtBot) -> Stages:
     session.changed.connect(panel.show)
     panel.show(session.snapshot)
     return panel.stages
-
-
-def scored(session: Session) -> bool:
-    before = session.snapshot.original
-    return before is not None and before.score is not None and before.score.complete
 
 
 def two(session: Session) -> None:
