@@ -39,7 +39,8 @@ peers: .peers/.installed
 $(STAMP): pyproject.toml .ci/system
 	bash .ci/system
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -e '.[test,dev,samples,cluster,gguf-run,onnx,federated]'
+	$(BIN)/python -m pip install -q --no-compile -e '.[test,dev,samples,cluster,gguf-run,onnx,federated]'
+	-$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null  # on all cores: pip takes one, for a minute; templates that are no Python are passed by
 	touch $@
 
 clean:

@@ -18,17 +18,19 @@ os.environ.setdefault("SLIM_REAL", os.environ.get("SLIM_CACHE") or platformdirs.
 os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-test-")
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+SETTINGS, NUMBERS = Path(tempfile.mkdtemp(prefix="slim-settings-")), count()
 SAMPLES = Path(__file__).resolve().parents[1] / "resources" / "samples"
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's settings."""
-    monkeypatch.setenv("SLIM_SETTINGS", str(tmp_path / "settings.ini"))
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's settings; its own lie apart from `tmp_path`, as Qt writes them when it likes."""
+    monkeypatch.setenv("SLIM_SETTINGS", str(SETTINGS / f"{next(NUMBERS)}.ini"))
 
 
 @pytest.fixture

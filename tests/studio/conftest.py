@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,9 +65,9 @@ def sensed(opened: Opened, qtbot: QtBot) -> Iterator[Session]:
 
 
 @pytest.fixture
-def digits(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def digits(qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """The digit CNN with a cache of its own, scored on 100 images; nothing was ever trained here."""
-    monkeypatch.setenv("SLIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path_factory.mktemp("cache")))
     session = Session(Engine())
     session.open(SAMPLES / "digits-cnn")
     qtbot.waitUntil(lambda: session.snapshot.size is not None, timeout=20_000)
