@@ -68,13 +68,13 @@ def names(plan: Plan) -> tuple[str, ...]:
     return tuple(p.name for p in legs(plan))
 
 
-def chained(stages: Iterable[Plan]) -> Plan:
+def chained(stages: Iterable[Plan], at: int = -1) -> Plan:
     """The last of these plans with the others as the stages before it, in their order. Cuts and rotation make the first stage's model, so
-    all say the last one's."""
+    all say those of the one at `at`."""
     found: Plan | None = None
     plans = tuple(stages)
     for p in plans:
-        found = replace(p, before=found, cuts=plans[-1].cuts, rotate=plans[-1].rotate)
+        found = replace(p, before=found, cuts=plans[at].cuts, rotate=plans[at].rotate)
     return found or Plan()
 
 

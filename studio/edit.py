@@ -10,11 +10,13 @@ from core.types import Plan
 
 
 class Edit(QUndoCommand):
-    """One change of the plan; changes of one drag (same gesture) are one undo step."""
+    """One change of the plan; changes of one drag (same gesture) are one undo step. `new`: the stage in hand and the whole plan; taking
+    the change back puts the stage in hand that it was made of."""
 
-    def __init__(self, session: Any, label: str, new: Plan, gesture: int | None) -> None:
+    def __init__(self, session: Any, label: str, new: tuple[Plan, Plan], gesture: int | None) -> None:
         super().__init__(label)
-        self.session, self.old, self.new, self.gesture = session, session.snapshot.plan, new, gesture
+        s = session.snapshot
+        self.session, self.old, self.new, self.gesture = session, (s.plan, s.whole), new, gesture
 
     def id(self) -> int:
         return -1 if self.gesture is None else self.gesture
@@ -26,7 +28,7 @@ class Edit(QUndoCommand):
         return True
 
     def redo(self) -> None:
-        self.session._take(self.new)
+        self.session._take(*self.new)
 
     def undo(self) -> None:
-        self.session._take(self.old)
+        self.session._take(*self.old)

@@ -42,7 +42,7 @@ class Feeding(QObject):
         self.session.engine.cancel("coverage")
         self.session.pricing.forget()
         self.session._set(replace(self._shot, feed=feed, coverage=None, calibrated=""))
-        self.session._take(self._shot.plan)
+        self.session._take(self._shot.plan, self._shot.whole)
 
     def cover(self, name: str = "", reach: bool = True) -> None:
         """Measure what each layer meets and how the error of one falls with more samples; "" = the widest of the first block."""

@@ -74,11 +74,11 @@ class Keeper(QObject):
     def _changed(self, s: Snapshot) -> None:
         score = s.original.score if s.original else None
         score = score if score and score.complete else None
-        now = (s.checkpoint, s.plan, s.variants, s.target, s.data, s.limit, s.selection, score, s.record)
+        now = (s.checkpoint, s.plan, s.whole, s.variants, s.target, s.data, s.limit, s.selection, score, s.record)
         if len(now) == len(self._seen) and all(a is b for a, b in zip(now, self._seen)):
             return
         closed = bool(self._seen) and self._seen[0] is not None and s.checkpoint is None
-        grown = len(self._seen) > 2 and len(s.variants) > len(self._seen[2])
+        grown = len(self._seen) > 3 and len(s.variants) > len(self._seen[3])
         self._seen = now
         self._marker.unlink(missing_ok=True)
         if not self.alone:

@@ -12,7 +12,7 @@ from typing import Any
 import platformdirs
 
 from core.errors import BadFile
-from core.plans import resolve
+from core.plans import legs, resolve
 from core.report import build, plain
 from core.resources import cache_root
 from core.sensed import Evaluation
@@ -42,6 +42,7 @@ class Kept:
     factory: str = ""
     selection: tuple[str, ...] = ()
     lessons: tuple[Lesson, ...] = ()
+    stage: int = 0  # which one was in hand, from 1; 0: the last
     sensed: bool = False  # whether every layer was; what was found is in the layer store
 
 
@@ -57,9 +58,10 @@ class Writer:
         assert s.checkpoint is not None
         score = s.original.score if s.original and s.original.score and s.original.score.complete else None
         said = {
-            "version": VERSION, "path": str(s.checkpoint.path), "stamp": stamp(s.checkpoint), "plan": plain(s.plan),
+            "version": VERSION, "path": str(s.checkpoint.path), "stamp": stamp(s.checkpoint), "plan": plain(s.whole),
             "target": s.target.key, "target_knobs": asdict(s.target), "basis": _basis(s.data, s.limit, s.feed), "score": plain(score),
             "factory": s.checkpoint.factory, "selection": s.selection, "sensed": s.sensitivity is not None and s.sensitivity.complete,
+            "stage": len(tuple(legs(s.plan))),
         }  # fmt: skip
         self._told = {id(e): self._told.get(id(e)) or (e, _lesson(p, e)) for p, e in lessons}
         learned = ",".join(text for _, text in self._told.values())
@@ -106,7 +108,8 @@ def read() -> Kept:
         marks = tuple((str(name), int(size), int(when)) for name, size, when in said["stamp"])
         return Kept(
             Path(said["path"]), marks, plan, said["target"], said["target_knobs"], _told(said["basis"]), score, variants,
-            said["factory"], tuple(said["selection"]), tuple(map(_learned, said.get("lessons", ()))), bool(said.get("sensed")),
+            said["factory"], tuple(said["selection"]), tuple(map(_learned, said.get("lessons", ()))), int(said.get("stage", 0)),
+            bool(said.get("sensed")),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadFile(f"The last session can't be read ({type(e).__name__}: {e}); open its model again") from None
@@ -119,7 +122,7 @@ def recipe_of(s: Snapshot) -> Any:
 
     assert s.checkpoint is not None
     return Recipe(
-        source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.plan, data=s.data, limit=s.limit,
+        source=s.checkpoint.path, factory=s.checkpoint.factory, plan=s.whole, data=s.data, limit=s.limit,
         target=s.target.key, target_knobs=asdict(s.target), calibrate=s.feed.path, tokens=s.feed.tokens, order=s.feed.order,
         block=s.feed.block, train=s.feed.train, lessons=s.feed.lessons, energy=table(place(), scene()),
         teacher=s.feed.teacher,

@@ -113,7 +113,7 @@ class Pareto(Plot):
 
     def draw(self, s: Snapshot) -> None:
         """The front when it is another one, the handle always."""
-        now = (s.fronts, s.variants, s.refined, self.measure, self.across, s.original, self.limit, self.budget, s.plan.before)
+        now = (s.fronts, s.variants, s.refined, self.measure, self.across, s.original, self.limit, self.budget, self.trail.steps(s))
         if len(now) != len(self._drawn) or any(a is not b and a != b for a, b in zip(now, self._drawn)):
             self._drawn = now
             self._draw_front(s)
@@ -279,7 +279,7 @@ class Pareto(Plot):
             if kind == "variant":
                 self.session.restore(i)
             else:
-                self.session.edit(self.tr("A plan measured in quiet time"), self.session.snapshot.refined[i].plan)
+                self.session.staging.put(self.tr("A plan measured in quiet time"), (self.session.snapshot.refined[i].plan,))
 
     # --- telling
 

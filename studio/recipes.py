@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QCoreApplication
 
 from core.errors import SlimError
+from core.plans import legs
 from core.types import Variant, Verdict
 
 from . import scene
@@ -45,7 +46,7 @@ def take(session: Any, path: Path) -> None:
     except SlimError as e:
         session.notice.emit("error", str(e))
         return
-    session.edit(translate("Session", "Open recipe {name}").format(name=path.name), found.plan)
+    session.staging.put(translate("Session", "Open recipe {name}").format(name=path.name), legs(found.plan))
     session.lies(path)
 
 
@@ -63,11 +64,11 @@ def save(session: Any, path: Path) -> None:
 
 def export(session: Any, path: Path) -> None:
     """Write the plan's model and have a fresh process verify it; `exported` follows."""
-    s = session.snapshot
+    s = session.staging.last()
     if s.original is None or s.size is None:
         return
     after = s.variants[s.current] if s.current >= 0 else Variant(s.plan, s.size, s.energy, None, when=work.now())
-    stages = session.staging.measured() if s.plan.before else ()
+    stages = session.staging.measured() if s.whole.before else ()
 
     def done(verdict: Verdict) -> None:
         session._set(replace(session.snapshot, verdicts={**session.snapshot.verdicts, s.target.key: (s.basis, verdict)}))

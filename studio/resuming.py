@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QCoreApplication
 
 from core.errors import SlimError
+from core.plans import legs
 
 from .late import Late
 
@@ -35,7 +36,8 @@ def put_back(session: Any, found: kept.Kept, opened: Opened) -> None:
         session.set_target(found.target, **found.target_knobs)
     except SlimError as e:  # a format this studio no longer has
         session.notice.emit("warning", str(e))
-    session._take(found.plan)
+    stages = tuple(legs(found.plan))
+    session._take(stages[min(found.stage, len(stages)) - 1], found.plan)
     session._begin() if score is None else session.count_zeros()
     if same and data == found.basis[0]:
         session.pricing.resume(found.lessons, found.sensed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from core.registry import make
 from core.types import Plan, Score, Value, Variant
 
 from . import recipes, resuming
-from .edit import Edit
 from .engine import Engine
 from .feeding import Feeding
 from .late import Late
@@ -35,6 +35,7 @@ else:
     kept, work = Late("studio.kept"), Late("studio.work")
 
 REST = 180  # ms of quiet before the true measurement begins
+NAMED = attrgetter("plan", "whole", "variants")  # what has names, which are no difference to ==
 
 
 class Session(QObject):
@@ -120,7 +121,7 @@ class Session(QObject):
         )  # fmt: skip
         self.undo_stack.clear()
         self._plan, self.bearable = work.first_plan(opened, target, task, self._shot.data, self._shot.limit)
-        self._take(self._plan)
+        self._take(self._plan, self._plan)
 
     def _begin(self) -> None:
         """What a freshly opened model has measured of itself."""
@@ -165,10 +166,9 @@ class Session(QObject):
     # --- the plan
 
     def edit(self, label: str, plan: Plan, gesture: int | None = None) -> None:
-        """Change the plan as one undoable step; edits of one gesture merge."""
-        plan, was = plans.chained(plans.legs(plan)), self._shot.plan
-        if self._shot.checkpoint is not None and (plan != was or plans.names(plan) != plans.names(was)):
-            self.undo_stack.push(Edit(self, label, plan, gesture))
+        """Change the stage in hand as one undoable step; edits of one gesture merge."""
+        stages = tuple(plans.legs(plan))
+        self.staging.put(label, (*stages, *self.staging.later), len(stages) - 1, gesture)
 
     def undo(self) -> None:
         self.undo_stack.undo()
@@ -202,16 +202,16 @@ class Session(QObject):
         plan, scope = self._shot.plan, self.scope()
         self.edit(self.tr("Reset"), replace(plan, model=self._plan.model) if scope.kind == "model" else plans.reset(plan, scope))
 
-    def _take(self, plan: Plan) -> None:
-        """Put a plan in force: exact size and modelled energy at once, the measurement after a rest."""
+    def _take(self, plan: Plan, whole: Plan) -> None:
+        """Put a stage of a plan in hand: exact size and modelled energy at once, the measurement after a rest."""
         s = self._shot
         if s.checkpoint is None:
             return
         self.engine.cancel("preview")
         price = self._price(plan)
-        told = {**self.pricing.priced(plan, price["settings"]), **self.training.follow(plan)}
-        variants = self.staging.renamed(s.variants, plan)
-        self._set(replace(s, plan=plan, score=None, outcomes={}, freed=None, current=-1, variants=variants, **price, **told))
+        told = {**self.pricing.priced(plan, price["settings"]), **self.training.follow(whole)}
+        variants = self.staging.renamed(s.variants, whole)
+        self._set(replace(s, plan=plan, whole=whole, score=None, outcomes={}, freed=None, current=-1, variants=variants, **price, **told))
         self.feeding.soon()
         self.pricing.edited()
         if self._idle():
@@ -282,7 +282,7 @@ class Session(QObject):
         self.pricing.forget()
         self._set(replace(self._shot, data=path, limit=limit, original=before, runnable=why, coverage=None, calibrated=""))
         self._first()
-        self._take(self._shot.plan)
+        self._take(self._shot.plan, self._shot.whole)
 
     def set_calibration(self, feed: Feed) -> None:
         """Data for the methods that look at it; the plan is measured again."""
@@ -328,9 +328,10 @@ class Session(QObject):
         self._measured(at) if variant.plan == self._shot.plan else self.training.untrained()
 
     def restore(self, index: int) -> None:
-        """Go back to a measured plan, undoably; -1 is the untouched original."""
-        plan = self._shot.variants[index].plan if index >= 0 else self._plan
-        self.edit(self.tr("Restore variant {n}").format(n=index + 1) if index >= 0 else self.tr("Back to the original"), plan)
+        """Go back to a measured plan, undoably; -1 is the untouched original. One that is a stage of the plan in force is put in hand."""
+        plan, stages = self._shot.variants[index].plan if index >= 0 else self._plan, self.staging.stages
+        label = self.tr("Restore variant {n}").format(n=index + 1) if index >= 0 else self.tr("Back to the original")
+        self.staging.choose(stages.index(plan)) if plan in stages else self.staging.put(label, plans.legs(plan))
 
     def rename_variant(self, index: int, name: str) -> None:
         """Give a variant a name for the history and the charts."""
@@ -389,6 +390,6 @@ class Session(QObject):
         self._set(replace(self._shot, undo_text=u.undoText(), redo_text=u.redoText(), dirty=not u.isClean()))
 
     def _set(self, shot: Snapshot) -> None:
-        if shot != self._shot or shot.plan is not self._shot.plan or shot.variants is not self._shot.variants:  # names are no difference
+        if shot != self._shot or any(a is not b for a, b in zip(NAMED(shot), NAMED(self._shot), strict=True)):
             self._shot = shot
             self.changed.emit(shot)

@@ -1,21 +1,23 @@
-"""What the session does about a plan in several stages: they are added, named, moved and taken out, each edit one undo step."""
+"""What the session does about a plan in several stages: one is in hand, and they are added, named, moved and taken out, each edit one undo
+step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject
 
-from core.plans import chained, legs
+from core.plans import chained, legs, names
 from core.types import Plan, Variant
 
+from .edit import Edit
 from .snapshot import Snapshot, bare
 
 
 class Staging(QObject):
-    """The stages of the plan in force; the last one is what all other panels edit."""
+    """The stages of the plan; the one in hand is what all other panels show and edit."""
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
@@ -28,12 +30,42 @@ class Staging(QObject):
     @property
     def stages(self) -> tuple[Plan, ...]:
         """The first one first; a plan of its own is one."""
-        return tuple(legs(self._shot.plan))
+        return tuple(legs(self._shot.whole))
+
+    @property
+    def at(self) -> int:
+        """Which one is in hand, from 0."""
+        return len(tuple(legs(self._shot.plan))) - 1
+
+    @property
+    def later(self) -> tuple[Plan, ...]:
+        """The stages after the one in hand."""
+        return self.stages[self.at + 1 :]
+
+    def last(self) -> Snapshot:
+        """The session as it were with its last stage in hand: what is exported."""
+        s = self._shot
+        if s.plan is s.whole or s.checkpoint is None:
+            return s
+        return replace(s, plan=s.whole, current=self.found(s.whole), **self.session._price(s.whole))
+
+    # --- choosing
+
+    def choose(self, at: int) -> None:
+        """Put a stage in hand; the plan stays as it is, so nothing is to be undone and a running training goes on."""
+        if at != self.at and 0 <= at < len(self.stages):
+            self.session._take(self.stages[at], self._shot.whole)
 
     # --- editing
 
+    def put(self, label: str, stages: Iterable[Plan], at: int = -1, gesture: int | None = None) -> None:
+        """Other stages, and which of them is in hand, as one undoable step; edits of one gesture merge."""
+        whole, was = chained(stages, at), self._shot.whole
+        if self._shot.checkpoint is not None and (whole != was or names(whole) != names(was)):
+            self.session.undo_stack.push(Edit(self.session, label, (tuple(legs(whole))[at], whole), gesture))
+
     def closed(self) -> str:
-        """Why the plan can't become a stage before another ("" = it can)."""
+        """Why the stage in hand can't have another after it ("" = it can)."""
         s = self._shot
         if s.checkpoint is None:
             return self.tr("Open a model first")
@@ -43,33 +75,31 @@ class Staging(QObject):
         return "" if busy else self.tr("This stage changes nothing yet: prune, quantize, cut or train first")
 
     def add(self) -> None:
-        """The plan as it stands becomes a stage; the next one begins with what it leaves, under the same settings and untrained."""
+        """Another stage after the one in hand, which begins with what that leaves, under the same settings and untrained."""
         plan = self._shot.plan
         if not self.closed():
             self.session.edit(self.tr("Add a stage"), replace(bare(plan), before=plan, name=""))
 
     def remove(self, at: int) -> None:
-        """Without one stage; without the last, the one before it is the plan in force."""
+        """Without one stage; without the one in hand, that before it is."""
         stages = self.stages
         if len(stages) > 1:
-            self._chain(self.tr("Remove stage {n}").format(n=at + 1), (*stages[:at], *stages[at + 1 :]))
+            rest = (*stages[:at], *stages[at + 1 :])
+            self.put(self.tr("Remove stage {n}").format(n=at + 1), rest, max(0, self.at - (at <= self.at)))
 
     def move(self, at: int, to: int) -> None:
-        """A stage to another place in the order; the one that is then last is the plan in force."""
+        """A stage to another place in the order, where it is in hand."""
         stages = list(self.stages)
         if at != to and 0 <= to < len(stages):
             stages.insert(to, stages.pop(at))
-            self._chain(self.tr("Move stage {n}").format(n=at + 1), stages)
+            self.put(self.tr("Move stage {n}").format(n=at + 1), stages, to)
 
     def rename(self, at: int, name: str) -> None:
         """Call a stage something; "" = by what it does."""
         stages = list(self.stages)
         if stages[at].name != (name := name.strip()):
             stages[at] = replace(stages[at], name=name)
-            self._chain(self.tr("Rename stage {n}").format(n=at + 1), stages)
-
-    def _chain(self, label: str, stages: Sequence[Plan]) -> None:
-        self.session.edit(label, chained(stages))
+            self.put(self.tr("Rename stage {n}").format(n=at + 1), stages, self.at)
 
     # --- what was measured
 
@@ -78,8 +108,8 @@ class Staging(QObject):
         return int(self.session._known(plan))
 
     def waits(self) -> str:
-        """Why the plan in force is not measured by itself ("" = it is): a stage before it was not run on these data."""
-        if all(self.found(p) >= 0 for p in self.stages[:-1]):
+        """Why the stage in hand is not measured by itself ("" = it is): one before it was not run on these data."""
+        if all(self.found(p) >= 0 for p in self.stages[: self.at]):
             return ""
         return self.tr("The stages before this one were not run yet: Run the stages (F7) runs and measures each.")
 

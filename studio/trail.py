@@ -19,7 +19,7 @@ Place = Callable[[Variant], "tuple[float, float] | None"]
 
 
 class Trail:
-    """Nothing while the plan in force is a single one."""
+    """Nothing while the plan is a single one."""
 
     def __init__(self, plot: Any, session: Session) -> None:
         self.plot, self.session = plot, session
@@ -28,9 +28,13 @@ class Trail:
         self.places: list[tuple[float, float]] = []
         plot.addItem(self.line, ignoreBounds=True)
 
+    def steps(self, s: Snapshot) -> tuple[Variant, ...]:
+        """What it leads through."""
+        return self.session.staging.measured() if s.whole.before is not None else ()
+
     def draw(self, s: Snapshot, place: Place) -> None:
-        """The measured stages of the plan in force, where `place` puts each; a number stands at the end of its stage."""
-        steps = self.session.staging.measured() if s.plan.before is not None else ()
+        """The measured stages of the plan, where `place` puts each; a number stands at the end of its stage."""
+        steps = self.steps(s)
         found = [(p, len(list(legs(v.plan))), i + 1 == len(steps) or len(list(legs(steps[i + 1].plan))) > len(list(legs(v.plan))))
                  for i, v in enumerate(steps) if (p := place(v)) is not None]  # fmt: skip
         self.places = [p for p, _, _ in found]

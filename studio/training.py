@@ -37,7 +37,7 @@ class Costs:
 
 
 class Trainer(QObject):
-    """Trains the plan in force on the worker; another plan or other data pause it, and what was paused goes on where it stopped."""
+    """Trains the whole plan on the worker; another plan or other data pause it, and what was paused goes on where it stopped."""
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
@@ -69,13 +69,15 @@ class Trainer(QObject):
         return (self._shot.checkpoint, plan, self.basis(plan))
 
     def closed(self) -> str:
-        """Why the plan in force can't be trained ("" = it can)."""
+        """Why the plan can't be trained ("" = it can)."""
         s = self._shot
         if s.checkpoint is None:
             return self.tr("Open a model first")
         if s.runnable or s.data is None:
             return s.runnable or self.tr("Training needs data to score the result on; choose some under Run.")
-        if not s.plan.recover and s.plan.before is None:
+        if s.whole.before is not None:
+            return ""
+        if not s.plan.recover:
             return self.tr("Choose a way to train first")
         return self.tr("Nothing is compressed yet, so there is nothing to recover") if self.session._idle() else ""
 
@@ -85,7 +87,7 @@ class Trainer(QObject):
         if opened is not None and feed != self._shot.feed:
             opened.feed = feed
             self.session._set(replace(self._shot, feed=feed))
-            self.session._take(self._shot.plan)
+            self.session._take(self._shot.plan, self._shot.whole)
 
     def teach(self, path: Path) -> None:
         """Another teacher, once it was found to speak of the same words or classes; else it is said why not, and nothing changes."""
@@ -120,14 +122,14 @@ class Trainer(QObject):
         self.pause() if self._shot.training and self._shot.training.live else self.start()
 
     def start(self) -> None:
-        """Train the plan in force, or go on with what was paused."""
+        """Train the whole plan, or go on with what was paused."""
         if not self.closed() and not (self._shot.training and self._shot.training.live):
             now = self._shot.training
             self._set(replace(now, state="waiting") if now and now.state == "paused" else self._fresh())
             self._run()
 
     def _fresh(self) -> Training:
-        return Training(self._of(self._shot.plan), legs=len(tuple(legs(self._shot.plan))))
+        return Training(self._of(self._shot.whole), legs=len(tuple(legs(self._shot.whole))))
 
     def look(self) -> bool:
         """Where all but the training was measured, take its result from the layer store; none is begun. Whether that is so."""
@@ -166,11 +168,11 @@ class Trainer(QObject):
 
     def _run(self) -> None:
         s, self._first = self._shot, None
-        title = self.tr("Running the stages") if s.plan.before else self.tr("Training the plan")
+        title = self.tr("Running the stages") if s.whole.before else self.tr("Training the plan")
         known = tuple(v.plan for v in s.variants if self.session._known(v.plan) >= 0)
         self.session.pricing.anew()
         self.session.engine.run(
-            "train", title, trainwork.train, self.session._opened, s.plan, s.target, s.task, s.data, s.limit,
+            "train", title, trainwork.train, self.session._opened, s.whole, s.target, s.task, s.data, s.limit,
             True, known, done=self._done, point=self.heard, failed=self._failed,
         )  # fmt: skip
 
@@ -214,7 +216,7 @@ class Trainer(QObject):
             self._drawn()
             now = self._shot.training or now
             self._set(replace(now, before=point.before, after=point.after, early=bool(point.stopped), state=_ended(now, point)))
-        elif self._shot.training is not None:
+        elif self._shot.training is not None and now.leg == self.session.staging.at + 1:  # figures of another stage than the one shown
             self.session._set(partial(self._shot, point))
 
     def _entered(self, now: Training, leg: Leg) -> None:
@@ -241,7 +243,7 @@ class Trainer(QObject):
         if self._first is None:
             self._first = (time.monotonic(), step)
         elif step - self._first[1] >= ENOUGH:
-            plan = tuple(legs(self._shot.plan))[now.leg - 1 if now else -1]
+            plan = tuple(legs(self._shot.whole))[now.leg - 1 if now else -1]
             self.pace[self._kind(plan)] = (time.monotonic() - self._first[0]) / (step - self._first[1])
 
     def _done(self, variant: Variant | None) -> None:
@@ -289,9 +291,9 @@ class Trainer(QObject):
         passes)."""
         s, now = self._shot, self._shot.training
         found: list[tuple[float, bool] | None] = []
-        for n, plan in enumerate(legs(s.plan), 1):
+        for n, plan in enumerate(legs(s.whole), 1):
             on = now is not None and now.state in ("running", "paused") and now.legs > 1
-            if plan.recover and not (on and now is not None and n < now.leg) and (plan is s.plan or self.session._known(plan) < 0):
+            if plan.recover and not (on and now is not None and n < now.leg) and (plan is s.whole or self.session._known(plan) < 0):
                 done = now.step if now and now.state in ("running", "paused") and n == now.leg else 0
                 found.append(self._seconds(plan, done))
         known = [x for x in found if x is not None]

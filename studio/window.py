@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.notice, self.welcome = Notice(), Welcome(session)
         self.charts_row, self.tabs, self.pages = QWidget(), QTabWidget(), QStackedWidget()
+        self.partway = QLabel(textFormat=Qt.TextFormat.PlainText, indent=4, margin=2)  # what the charts are of while an earlier stage is in hand
         self._centre()
         self.menus = Menus(self)
         self._entries()
@@ -96,8 +97,12 @@ class MainWindow(QMainWindow):
     # --- building
 
     def _centre(self) -> None:
-        self.charts_line = QHBoxLayout(self.charts_row)
-        self.charts_line.setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(self.charts_row)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.partway)
+        column.addLayout(line := QHBoxLayout(), 1)
+        self.charts_line = line
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)  # a white line in the dark
         self.notice.details.connect(lambda: self.parts["jobs"].fold.setChecked(True) if "jobs" in self.parts else None)
@@ -232,6 +237,7 @@ class MainWindow(QMainWindow):
         if s.checkpoint is None:
             self.setWindowTitle("Slim Studio")
             self.facts.clear()
+            self.partway.hide()
             self.menus.data.clear()
             return
         name = s.checkpoint.path.name
@@ -242,9 +248,21 @@ class MainWindow(QMainWindow):
         if s.runnable:
             parts.append(self.tr("can't be scored here"))
             self.facts.setToolTip(said(s.runnable))
+        if part := self._partway(s):
+            parts.append(part)
         self.facts.setText("   ·   ".join(parts))
         self.menus.data.setText(self.tr("Data: {name}").format(name=s.data.name) if s.data else self.tr("No data chosen"))
         self.menus.data.setToolTip(said(s.runnable) or (str(s.data) if s.data else self.tr("Choose held-out samples under Run › Choose data…")))
+
+    def _partway(self, s: Snapshot) -> str:
+        """While an earlier stage is in hand, say of which one all figures are."""
+        self.partway.setVisible(s.plan is not s.whole)
+        if s.plan is s.whole:
+            return ""
+        from .stages import partway  # brings the ways to train: not before the first paint
+
+        self.partway.setText(partway(s))
+        return partway(s, named=False)
 
     def set_theme(self, which: str) -> None:
         """Light, dark or as the system, at once."""

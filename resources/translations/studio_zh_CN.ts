@@ -2248,8 +2248,8 @@
   <context>
     <name>Stages</name>
     <message>
-      <source>Add as a stage</source>
-      <translation>添加为阶段</translation>
+      <source>Add stage</source>
+      <translation>添加阶段</translation>
     </message>
     <message>
       <source>Stages of the plan</source>
@@ -2268,8 +2268,12 @@
       <translation>移除该阶段</translation>
     </message>
     <message>
-      <source>The plan as it stands becomes a stage of its own; the next one begins with what it leaves and keeps its settings</source>
-      <translation>当前方案成为一个独立阶段；下一阶段从它留下的模型开始，并沿用其设置</translation>
+      <source>Remove the stage (Delete); Undo brings it back</source>
+      <translation>移除该阶段 (Delete)；撤销可恢复</translation>
+    </message>
+    <message>
+      <source>Another stage after this one: it begins with what this one leaves and keeps its settings</source>
+      <translation>在这一阶段之后再加一个：它从这一阶段留下的模型开始，并沿用其设置</translation>
     </message>
     <message>
       <source>not run</source>
@@ -2280,16 +2284,16 @@
       <translation>实测，{size}</translation>
     </message>
     <message>
-      <source>Not run yet: Run the stages (F7) does it</source>
-      <translation>尚未运行：“运行各阶段”(F7) 会运行它</translation>
+      <source>Not run as it stands: Run the stages (F7) does it</source>
+      <translation>尚未按现状运行：“运行各阶段”(F7) 会运行它</translation>
     </message>
     <message>
-      <source>This one is what the sliders edit</source>
-      <translation>滑块编辑的就是这一阶段</translation>
+      <source>This one is what the sliders, the layers and Recovery edit</source>
+      <translation>滑块、层列表和“恢复”编辑的就是这一阶段</translation>
     </message>
     <message>
-      <source>To change it, move it to the end and back</source>
-      <translation>要修改它，先移到末尾，改完再移回</translation>
+      <source>A click or the arrow keys edit it</source>
+      <translation>点击或用方向键即可编辑它</translation>
     </message>
     <message>
       <source>Double click names it</source>
@@ -2304,12 +2308,16 @@
       <translation>它已是最后一个阶段</translation>
     </message>
     <message>
-      <source>Later; the last stage is the plan that the sliders edit</source>
-      <translation>后移；最后一个阶段就是滑块编辑的方案</translation>
+      <source>Editing stage {n} of {m}</source>
+      <translation>正在编辑阶段 {n}/{m}</translation>
     </message>
     <message>
-      <source>Remove the stage (Delete); Undo brings it back</source>
-      <translation>移除该阶段 (Delete)；撤销可恢复</translation>
+      <source>All figures: what stage {n} of {m} leaves ({what}), not the whole plan</source>
+      <translation>所有数字：阶段 {n}/{m} 留下的结果（{what}），而非整个方案</translation>
+    </message>
+    <message>
+      <source>after stage {n} of {m}</source>
+      <translation>阶段 {n}/{m} 之后</translation>
     </message>
   </context>
   <context>
@@ -2897,8 +2905,24 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>训练或暂停</translation>
     </message>
     <message>
-      <source>Add the plan as a stage</source>
-      <translation>把方案添加为阶段</translation>
+      <source>Add stage</source>
+      <translation>添加阶段</translation>
+    </message>
+    <message>
+      <source>No stage comes before the one that is edited.</source>
+      <translation>正在编辑的阶段之前没有别的阶段。</translation>
+    </message>
+    <message>
+      <source>No stage comes after the one that is edited.</source>
+      <translation>正在编辑的阶段之后没有别的阶段。</translation>
+    </message>
+    <message>
+      <source>Edit the stage before</source>
+      <translation>编辑上一阶段</translation>
+    </message>
+    <message>
+      <source>Edit the stage after</source>
+      <translation>编辑下一阶段</translation>
     </message>
     <message>
       <source>This network's widths can't be cut.</source>
@@ -3287,6 +3311,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>所有面板恢复到最初的位置</translation>
     </message>
     <message>
+      <source>Another stage after the one that is edited: it begins with what that one leaves, trained or not</source>
+      <translation>在正在编辑的阶段之后再加一个：它从那一阶段留下的模型开始，无论是否训练过</translation>
+    </message>
+    <message>
       <source>Ask the original and the variant the same thing: a prompt, a picture or two sentences of your own</source>
       <translation>用同样的内容询问原模型与变体：您自己的提示、图片或两个句子</translation>
     </message>
@@ -3431,10 +3459,6 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>上次的模型、方案以及全部评测结果</translation>
     </message>
     <message>
-      <source>The plan as it stands becomes a stage of its own; the next one begins with what it leaves, trained or not</source>
-      <translation>当前方案成为一个独立阶段；下一阶段从它留下的模型开始，无论是否训练过</translation>
-    </message>
-    <message>
       <source>Three steps through the window, ten seconds each</source>
       <translation>三步了解窗口，每步十秒</translation>
     </message>
@@ -3449,6 +3473,14 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>Version, licence, and where the log lies</source>
       <translation>版本、许可证以及日志位置</translation>
+    </message>
+    <message>
+      <source>What all panels show and edit is the stage after this one; the plan stays as it is</source>
+      <translation>所有面板改为显示并编辑下一阶段；方案本身不变</translation>
+    </message>
+    <message>
+      <source>What all panels show and edit is the stage before this one; the plan stays as it is</source>
+      <translation>所有面板改为显示并编辑上一阶段；方案本身不变</translation>
     </message>
     <message>
       <source>What is computed for pruning, quantization, distillation, federations and energy, with the sources</source>

@@ -72,7 +72,8 @@ def guilty(window: Any) -> None:
 
 
 def _trainable(s: Snapshot) -> str:
-    return _sensible(s) or ("" if s.plan.recover or s.plan.before else translate("actions", "Choose a way to train first, under Recovery."))
+    trains = s.whole.recover or s.whole.before
+    return _sensible(s) or ("" if trains else translate("actions", "Choose a way to train first, under Recovery."))
 
 
 @action(QT_TRANSLATE_NOOP("actions", "Train or pause"), "F7", "Run", why=_trainable)
@@ -82,12 +83,32 @@ def train(window: Any) -> None:
     window.tabs.setCurrentWidget(window.parts["recovery"])
 
 
-@action(QT_TRANSLATE_NOOP("actions", "Add the plan as a stage"), "", "Run", why=opened)
+@action(QT_TRANSLATE_NOOP("actions", "Add stage"), "", "Run", why=opened)
 def stage(window: Any) -> None:
-    """The plan as it stands becomes a stage of its own; the next one begins with what it leaves, trained or not"""
+    """Another stage after the one that is edited: it begins with what that one leaves, trained or not"""
     if why := window.session.staging.closed():
         window.session.notice.emit("info", why)
     window.session.staging.add()
+
+
+def _before(s: Snapshot) -> str:
+    return "" if s.plan.before else translate("actions", "No stage comes before the one that is edited.")
+
+
+def _after(s: Snapshot) -> str:
+    return "" if s.plan is not s.whole else translate("actions", "No stage comes after the one that is edited.")
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Edit the stage before"), "Alt+PgUp", "Run", why=_before)
+def before(window: Any) -> None:
+    """What all panels show and edit is the stage before this one; the plan stays as it is"""
+    window.session.staging.choose(window.session.staging.at - 1)
+
+
+@action(QT_TRANSLATE_NOOP("actions", "Edit the stage after"), "Alt+PgDown", "Run", why=_after)
+def after(window: Any) -> None:
+    """What all panels show and edit is the stage after this one; the plan stays as it is"""
+    window.session.staging.choose(window.session.staging.at + 1)
 
 
 def _small(s: Snapshot) -> str:

@@ -179,7 +179,7 @@ class ExportDialog(QDialog):
         self._lay_out()
         self.formats.chosen.connect(self._choose)
         session.changed.connect(self._draw)
-        self._draw(session.snapshot)
+        self._draw()
 
     def _lay_out(self) -> None:
         browse = QPushButton(self.tr("Browse…"))
@@ -222,7 +222,8 @@ class ExportDialog(QDialog):
         target = self.session.snapshot.target
         self.session.set_target(target.key, **{**asdict(target), knob: value})
 
-    def _draw(self, s: Snapshot) -> None:
+    def _draw(self, _: Snapshot | None = None) -> None:
+        s = self.session.staging.last()
         if s.checkpoint is None or s.size is None:
             self.reject()
             return

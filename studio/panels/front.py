@@ -138,7 +138,7 @@ class FrontPanel(QStackedWidget):
             super().show()
             return
         line = snapshot.fronts is not None and len(snapshot.fronts.points) > 1
-        ready = line or (snapshot.plan.before is not None and len(self.session.staging.measured()) > 0)
+        ready = line or (snapshot.whole.before is not None and len(self.session.staging.measured()) > 0)
         self.setCurrentIndex(1 if ready else 0)
         for w in (self.budget, self.solve, self.worse, self.take, self.why):
             w.setVisible(line and (w is not self.why or self.why.count() > 0))
@@ -160,7 +160,7 @@ class FrontPanel(QStackedWidget):
 
     def _staged(self, s: Snapshot, line: bool) -> None:
         """Of a plan in several stages nothing is predicted, and the chart says so."""
-        if s.plan.before is not None:
+        if s.whole.before is not None:
             rest = self.tr("Stages are measured only: the line is of the model without them")
             self.told.setText(rest if line else self.tr("Stages are measured only: the numbers say which ends where"))
 

@@ -137,8 +137,8 @@ class PlanPanel(QScrollArea):
             return
         self.forecast.draw(snapshot)
         self.stages.draw(snapshot)
-        target = (snapshot.layers, snapshot.plan, snapshot.selection, snapshot.target, snapshot.runnable)
-        if len(self._drawn) == 5 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
+        target = (snapshot.layers, snapshot.plan, snapshot.whole, snapshot.selection, snapshot.target, snapshot.runnable)
+        if len(self._drawn) == 6 and all(a is b for a, b in zip(self._drawn, target, strict=True)):
             return
         self._drawn = target
         scope, chosen = self.session.scope(), self._chosen(snapshot)
@@ -150,6 +150,7 @@ class PlanPanel(QScrollArea):
         self._protection(snapshot, scope, chosen)
         self._reset(snapshot.plan, scope)
         self.whole.setVisible(scope.kind == "model")
+        self.stages.add.setVisible(scope.kind == "model" and snapshot.whole.before is None)
         self.whole.draw(snapshot)
 
     def _half(self, half: Half, plan: Plan, layers: list[Layer], field: str) -> None:
@@ -271,7 +272,9 @@ class PlanPanel(QScrollArea):
         column = QVBoxLayout(body)
         top = QHBoxLayout()
         top.addWidget(self.heading, 1)
+        top.addWidget(self.stages.add, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignTop)
+        column.addWidget(self.stages)
         column.addLayout(top)
         column.addWidget(self.forecast)
         column.addWidget(self.note)
@@ -280,7 +283,6 @@ class PlanPanel(QScrollArea):
             column.addWidget(half)
             column.addSpacing(self.fontMetrics().height() // 2)
         column.addWidget(self.whole)
-        column.addWidget(self.stages)
         column.addStretch(1)
         self.setWidget(body)
         self.setWidgetResizable(True)

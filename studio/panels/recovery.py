@@ -35,6 +35,7 @@ from ..learning import Curves
 from ..session import Session
 from ..sliders import gesture
 from ..snapshot import Snapshot, Training
+from ..stages import editing
 from ..whole import Tune
 from ..words import about, said, word
 from . import panels
@@ -55,6 +56,7 @@ class Recovery(QWidget):
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
         self.back, self.teacher = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Teacher…"))
         self.count, self.source, self.told, self.free = QSpinBox(), QLabel(), QLabel(), QLabel()
+        self.where = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.curves = Curves(session)
         self._offer()
         self._lay()
@@ -103,6 +105,7 @@ class Recovery(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(4)
+        column.addWidget(self.where)
         for part in (top, second):
             column.addLayout(part)
         for line in (self.source, self.free, self.told):
@@ -177,6 +180,8 @@ class Recovery(QWidget):
         self.form.show_knobs(method, plan.recovery)
         self.knobs.setVisible(method is not None)
         self.tune.draw(snapshot)
+        self.where.setText(editing(snapshot))
+        self.where.setVisible(bool(self.where.text()))
         self._buttons(snapshot, now)
         self._data(snapshot)
         self.told.setText(self._said(snapshot, now))
@@ -187,11 +192,11 @@ class Recovery(QWidget):
     def _buttons(self, s: Snapshot, now: Training | None) -> None:
         state = now.state if now else ""
         live, why = state in ("waiting", "running"), said(self.session.training.closed())
-        begin = self.tr("Run the stages") if s.plan.before else self.tr("Train")
+        begin = self.tr("Run the stages") if s.whole.before else self.tr("Train")
         self.train.setText(self.tr("Pause") if live else self.tr("Continue") if state == "paused" else begin)
         self.train.setEnabled(live or not why)
         tip = self.tr("Stop and keep what was trained: Continue goes on from there") if live else self.tr("Training never starts by itself")
-        if s.plan.before and not live:
+        if s.whole.before and not live:
             tip = self.tr("Train and measure one stage after the other; what was run before is taken as it is")
         self.train.setToolTip(why or tip)
         self.train.setDefault(not live and not why)
@@ -264,7 +269,7 @@ class Recovery(QWidget):
     def _foretold(self, s: Snapshot) -> str:
         """What the run will take, before it starts."""
         found = self.session.training.expected()
-        if s.plan.before and found is not None and not found[0]:
+        if s.whole.before and found is not None and not found[0]:
             return self.tr("No stage is trained: each is compressed and measured.")
         if found is None:
             return self.tr("How long it takes is known once the original is measured.")

@@ -159,7 +159,7 @@ def test_a_pause_keeps_the_state_and_continue_reaches_the_end(session: Session, 
     forgetful, plan = session.snapshot, session.snapshot.plan
     session._basis = []
     session._set(replace(forgetful, variants=(), training=None))
-    session._take(plan)  # another session with the same store: the rest finds what was trained, and does not train
+    session._take(plan, plan)  # another session with the same store: the rest finds what was trained, and does not train
     measured(session, qtbot)
     assert session.snapshot.variants[0].plan == plan
     assert session.snapshot.variants[0].score.metrics == forgetful.variants[1].score.metrics
