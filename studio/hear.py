@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -16,7 +16,7 @@ from core.pitch import SURE
 from core.play import Heard, Looked, Nats
 
 from . import numbers, theme
-from .look import Pair, Pairs, image, key, share
+from .look import Page, file, share
 from .plots import Plot
 from .session import Session
 from .snapshot import Snapshot
@@ -29,15 +29,14 @@ TICKS = (50, 100, 200, 400, 800, 1600)  # Hz
 THUMB = 72  # pixels of a frame's picture
 
 
-class Hear(QWidget):
+class Hear(Page):
     """A recording of one's own or of the held-out data; a worst frame with the likeliest pitches of both."""
 
+    shows = Heard | Looked
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.session = session
-        self._drawn: Heard | Looked | None = None
+        super().__init__(session, parent)
         self.choose, self.sample = QPushButton(self.tr("Recording…")), QPushButton(self.tr("Sample"))
-        self.key, self.said = QLabel(), QLabel(wordWrap=True)
         self.plot = Plot(self.tr("Pitch"), self.tr("seconds"), self.tr("Hz"), headless=True)
         self.plot.getAxis("left").setTicks([[(log2(hz), str(hz)) for hz in TICKS]])
         self.plot.rows, self.plot.tip, self.plot.fail = self._rows, self._tip, session._fail
@@ -46,7 +45,7 @@ class Hear(QWidget):
         self.strip, self.legend = Strip(), Legend()
         self.strip.setAccessibleName(self.tr("KL per frame"))
         self.strip.setWhatsThis(self.tr("One cell every 10 ms: how far the variant's answer is from the original's."))
-        self.picture, self.name, self.bars = QLabel(), QLabel(wordWrap=True), Pairs(share)
+        self.picture, self.name = QLabel(), QLabel(wordWrap=True)
         self.bars.setAccessibleName(self.tr("The likeliest pitches of both"))
         self.choose.clicked.connect(self._choose)
         self.sample.clicked.connect(lambda: session.playing.hear())
@@ -78,24 +77,13 @@ class Hear(QWidget):
         column.addWidget(self.said)
         column.addLayout(frame)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "bars"):
-            self._paint()
-
     # --- drawing
 
     def draw(self, s: Snapshot) -> None:
-        """What both heard last."""
-        found = s.play.found if isinstance(s.play.found, Heard | Looked) else None
         self.sample.setEnabled(s.data is not None)
-        if found is not self._drawn or not self.key.text():
-            self._drawn = found
-            self._paint()
+        super().draw(s)
 
-    def _paint(self) -> None:
-        found = self._drawn
-        self.key.setText(key(self.tr("original"), self.tr("variant")))
+    def _fill(self, found: Heard | Looked | None) -> None:
         frame = found if isinstance(found, Looked) else None
         heard: tuple[QWidget, ...] = (self.plot, self.strip, self.legend)
         seen: tuple[QWidget, ...] = (self.picture, self.name, self.bars)
@@ -103,10 +91,7 @@ class Hear(QWidget):
             w.setVisible((w in seen) == (frame is not None))
         self._curves(found if isinstance(found, Heard) else None)
         if frame is not None:
-            self.picture.setPixmap(image(frame.picture, THUMB))
-            self.name.setText(f"<b>{frame.name}</b>" + (f"<br>{frame.label} ✓" if frame.label else ""))
-            self.bars.draw([Pair(c.label, c.before, c.after, c.label == frame.label) for c in frame.classes])
-            self.said.setText(self.tr("KL {kl} nats, measured").format(kl=numbers.significant(frame.kl)))
+            self._looked(frame, self.picture, self.name, THUMB)
 
     def _curves(self, found: Heard | None) -> None:
         """Pitches where each is sure of a voice, and the strip below."""
@@ -160,12 +145,11 @@ class Hear(QWidget):
     # --- acting
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(Path(u.toLocalFile()).suffix.lower() == SUFFIX for u in event.mimeData().urls()):
+        if file(event, (SUFFIX,)):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        found = [Path(u.toLocalFile()) for u in event.mimeData().urls()]
-        self.session.playing.hear(next(p for p in found if p.suffix.lower() == SUFFIX))
+        self.session.playing.hear(file(event, (SUFFIX,)))
         event.acceptProposedAction()
 
     def _choose(self) -> None:

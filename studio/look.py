@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -21,6 +21,7 @@ from .snapshot import Snapshot
 if TYPE_CHECKING:
     from core.play import Sample
 
+translate = QCoreApplication.translate
 SIDES = 96, 200  # pixels of a picture's longer side, at least and at most: a third of the page
 
 
@@ -82,6 +83,12 @@ def share(p: float) -> str:
     return f"{100 * p:.1f} %" if p >= 0.0005 else "< 0.1 %"
 
 
+def file(event: QDropEvent, suffixes: Sequence[str]) -> Path | None:
+    """The first file of a drag that has one of these suffixes."""
+    paths = (Path(u.toLocalFile()) for u in event.mimeData().urls())
+    return next((p for p in paths if p.suffix.lower() in suffixes), None)
+
+
 def image(picture: Any, side: int) -> QPixmap:
     """(height, width, 1 or 3) uint8, enlarged without blur where it is small."""
     height, width, channels = picture.shape
@@ -104,12 +111,11 @@ class Frame(QLabel):
         self.setAccessibleName(self.tr("The picture both look at"))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(Path(u.toLocalFile()).suffix.lower() in SUFFIXES for u in event.mimeData().urls()):
+        if file(event, SUFFIXES):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        found = [Path(u.toLocalFile()) for u in event.mimeData().urls()]
-        self.dropped.emit(next(p for p in found if p.suffix.lower() in SUFFIXES))
+        self.dropped.emit(file(event, SUFFIXES))
         event.acceptProposedAction()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -121,18 +127,54 @@ class Frame(QLabel):
             painter.end()
 
 
-class Look(QWidget):
-    """A picture of one's own or of the held-out data."""
+class Page(QWidget):
+    """A way to play, painted when both have answered something else and when the colours change."""
+
+    shows: Any = Looked  # which answers
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self._drawn: Looked | None = None
-        self.frame, self.name, self.said = Frame(), QLabel(wordWrap=True), QLabel(wordWrap=True)
+        self._drawn: Any = None
+        self.key, self.said, self.bars = QLabel(), QLabel(wordWrap=True), Pairs(share)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "bars") and self.key.text():
+            self._paint()
+
+    def draw(self, s: Snapshot) -> None:
+        """What both answered last."""
+        found = s.play.found if isinstance(s.play.found, self.shows) else None
+        if found is not self._drawn or not self.key.text():
+            self._drawn = found
+            self._paint()
+
+    def _paint(self) -> None:
+        sides = (("before", translate("Look", "original")), ("after", translate("Look", "variant")))
+        parts = (f'<span style="color:{theme.colour(ink).name()}">■</span> {name}' for ink, name in sides)
+        self.key.setText("&nbsp;&nbsp; ".join(parts))
+        self._fill(self._drawn)
+
+    def _fill(self, found: Any) -> None:
+        """Put an answer, or none, into the page."""
+
+    def _looked(self, found: Looked, picture: QLabel, name: QLabel, side: int) -> None:
+        """A picture, and what both take it for."""
+        picture.setPixmap(image(found.picture, side))
+        name.setText(f"<b>{found.name}</b>" + (f"<br>{found.label} ✓" if found.label else ""))
+        self.bars.draw([Pair(c.label, c.before, c.after, c.label == found.label) for c in found.classes])
+        self.said.setText(translate("Look", "KL {kl} nats, measured").format(kl=numbers.significant(found.kl)))
+
+
+class Look(Page):
+    """A picture of one's own or of the held-out data."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.frame, self.name = Frame(), QLabel(wordWrap=True)
         self.choose, self.sample = QPushButton(self.tr("Picture…")), QPushButton(self.tr("Next sample"))
-        self.bars = Pairs(share)
         self.bars.setAccessibleName(self.tr("The likeliest classes of both"))
-        self.key = QLabel()
         self.choose.clicked.connect(self._choose)
         self.sample.clicked.connect(session.playing.sample)
         self.frame.dropped.connect(session.playing.look)
@@ -163,32 +205,18 @@ class Look(QWidget):
             self.name.setFixedWidth(side)
             self._paint()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "key"):
-            self._paint()
-
     def draw(self, s: Snapshot) -> None:
-        """What both saw last."""
-        found = s.play.found if isinstance(s.play.found, Looked) else None
         self.sample.setEnabled(s.data is not None)
-        if found is not self._drawn or not self.key.text():
-            self._drawn = found
-            self._paint()
+        super().draw(s)
 
-    def _paint(self) -> None:
-        found = self._drawn
-        self.key.setText(key(self.tr("original"), self.tr("variant")))
-        if found is None:
-            self.frame.setText(self.tr("Drop a picture here"))
-            self.bars.draw(())
-            for label in (self.name, self.said):
-                label.clear()
+    def _fill(self, found: Looked | None) -> None:
+        if found is not None:
+            self._looked(found, self.frame, self.name, self.frame.width())
             return
-        self.frame.setPixmap(image(found.picture, self.frame.width()))
-        self.name.setText(f"<b>{found.name}</b>" + (f"<br>{found.label} ✓" if found.label else ""))
-        self.bars.draw([Pair(c.label, c.before, c.after, c.label == found.label) for c in found.classes])
-        self.said.setText(self.tr("KL {kl} nats, measured").format(kl=numbers.significant(found.kl)))
+        self.frame.setText(self.tr("Drop a picture here"))
+        self.bars.draw(())
+        for label in (self.name, self.said):
+            label.clear()
 
     def _choose(self) -> None:
         masks = self.tr("Pictures ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
@@ -197,17 +225,16 @@ class Look(QWidget):
             self.session.playing.look(Path(path))
 
 
-class Liken(QWidget):
+class Liken(Page):
     """Two sentences, and how alike both hold them."""
 
+    shows = Likeness
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.session = session
-        self._drawn: Likeness | None = None
+        super().__init__(session, parent)
         self.first, self.second = QLineEdit(), QLineEdit()
         self.go = QPushButton(self.tr("Compare"))
-        self.key, self.said = QLabel(), QLabel(wordWrap=True)
-        self.bars = Pairs(numbers.significant)
+        self.bars.figure = numbers.significant
         self.bars.setAccessibleName(self.tr("How alike both hold them"))
         lines, top = QVBoxLayout(), QHBoxLayout()
         for name, line in ((self.tr("First sentence"), self.first), (self.tr("Second sentence"), self.second)):
@@ -227,18 +254,6 @@ class Liken(QWidget):
             column.addWidget(w)
         column.addStretch(1)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "said"):
-            self._paint()
-
-    def draw(self, s: Snapshot) -> None:
-        """What both said last."""
-        found = s.play.found if isinstance(s.play.found, Likeness) else None
-        if found is not self._drawn or not self.key.text():
-            self._drawn = found
-            self._paint()
-
     def take(self, sample: Sample) -> None:
         """One of the worst samples, with the sentence that it has moved from or to."""
         self.first.setText(sample.put[0])
@@ -246,9 +261,7 @@ class Liken(QWidget):
         for line in (self.first, self.second):
             line.setCursorPosition(0)
 
-    def _paint(self) -> None:
-        found = self._drawn
-        self.key.setText(key(self.tr("original"), self.tr("variant")))
+    def _fill(self, found: Likeness | None) -> None:
         self.bars.draw([Pair(self.tr("cosine"), found.before, found.after)] if found else ())
         said = self.tr("Each sentence's own embedding has kept a cosine of {a} and {b} to the original's, measured")
         a, b = (numbers.significant(c, 4) for c in (found.cosines if found else (1.0, 1.0)))
@@ -256,9 +269,3 @@ class Liken(QWidget):
 
     def _go(self) -> None:
         self.session.playing.liken(self.first.text(), self.second.text())
-
-
-def key(before: str, after: str) -> str:
-    """The two colours with their names."""
-    parts = (f'<span style="color:{theme.colour(ink).name()}">■</span> {name}' for ink, name in (("before", before), ("after", after)))
-    return "&nbsp;&nbsp; ".join(parts)

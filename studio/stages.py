@@ -166,7 +166,8 @@ class Stages(QWidget):
         self._lines[at] = line
         item.setText(0, line.name)
         item.setText(1, line.figure)
-        item.setIcon(0, numbered(self.fontMetrics().height() + 2, at + 1, line.measured, "accent" if line.hand else "muted"))
+        ink = ("accent" if line.measured else "text") if line.hand else "muted"  # a thin ring of the accent is lost on the row's own colour
+        item.setIcon(0, numbered(self.fontMetrics().height() + 2, at + 1, line.measured, ink))
         font = self.list.font()
         font.setBold(line.hand)
         item.setFont(0, font)

@@ -879,18 +879,6 @@
       <translation>留出数据中的第一段录音</translation>
     </message>
     <message>
-      <source>original</source>
-      <translation>原模型</translation>
-    </message>
-    <message>
-      <source>variant</source>
-      <translation>变体</translation>
-    </message>
-    <message>
-      <source>KL {kl} nats, measured</source>
-      <translation>KL {kl} 奈特（实测）</translation>
-    </message>
-    <message>
       <source>Choose a recording (.wav) of a voice, or drop one here.</source>
       <translation>选择一段人声录音（.wav），或拖放到这里。</translation>
     </message>
@@ -905,6 +893,14 @@
     <message>
       <source>{cents} cents apart in the median</source>
       <translation>中位数相差 {cents} 音分</translation>
+    </message>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
     </message>
     <message>
       <source>Choose a recording…</source>
@@ -1355,14 +1351,6 @@
       <translation>第二句</translation>
     </message>
     <message>
-      <source>original</source>
-      <translation>原模型</translation>
-    </message>
-    <message>
-      <source>variant</source>
-      <translation>变体</translation>
-    </message>
-    <message>
       <source>cosine</source>
       <translation>余弦</translation>
     </message>
@@ -1373,6 +1361,18 @@
   </context>
   <context>
     <name>Look</name>
+    <message>
+      <source>original</source>
+      <translation>原模型</translation>
+    </message>
+    <message>
+      <source>variant</source>
+      <translation>变体</translation>
+    </message>
+    <message>
+      <source>KL {kl} nats, measured</source>
+      <translation>KL {kl} 奈特（实测）</translation>
+    </message>
     <message>
       <source>Picture…</source>
       <translation>图片…</translation>
@@ -1386,20 +1386,8 @@
       <translation>两者最可能的类别</translation>
     </message>
     <message>
-      <source>original</source>
-      <translation>原模型</translation>
-    </message>
-    <message>
-      <source>variant</source>
-      <translation>变体</translation>
-    </message>
-    <message>
       <source>Drop a picture here</source>
       <translation>将图片拖放到此处</translation>
-    </message>
-    <message>
-      <source>KL {kl} nats, measured</source>
-      <translation>KL {kl} 奈特（实测）</translation>
     </message>
     <message>
       <source>Pictures ({suffixes})</source>
@@ -1988,10 +1976,6 @@
       <translation>第 {n} 步，共 {m} 步</translation>
     </message>
     <message>
-      <source>Stage {n} of {m}</source>
-      <translation>阶段 {n}/{m}</translation>
-    </message>
-    <message>
       <source>{n} sent a round, {energy} to carry (modelled)</source>
       <translation>每轮发送 {n}，传输约需 {energy}（建模）</translation>
     </message>
@@ -2006,6 +1990,10 @@
     <message>
       <source>{time} left</source>
       <translation>剩余 {time}</translation>
+    </message>
+    <message>
+      <source>Stage {n} of {m}</source>
+      <translation>阶段 {n}/{m}</translation>
     </message>
     <message>
       <source>No stage is trained: each is compressed and measured.</source>

@@ -250,10 +250,7 @@ class Recovery(QWidget):
             return self._foretold(s)
         if state in ("kept", "refused") or now.after is not None:
             return self._ended(now)
-        parts = [self.tr("Step {n} of {m}").format(n=now.step, m=now.lessons[-1].steps if now.lessons else "…")]
-        if now.legs > 1:
-            where = self.tr("Stage {n} of {m}").format(n=now.leg, m=now.legs)
-            parts.insert(0, f"{where} ({now.name})" if now.name else where)
+        parts = [*self._leg(now), self.tr("Step {n} of {m}").format(n=now.step, m=now.lessons[-1].steps if now.lessons else "…")]
         if now.sent:
             joules = numbers.si(carried(now.sent)[0], "J")
             parts.append(self.tr("{n} sent a round, {energy} to carry (modelled)").format(n=numbers.size(now.sent), energy=joules))
@@ -265,6 +262,11 @@ class Recovery(QWidget):
         elif (left := self.session.training.expected()) is not None:
             parts.append(self.tr("{time} left").format(time=numbers.duration(left[0])))
         return "  ·  ".join(parts)
+
+    def _leg(self, now: Training) -> list[str]:
+        """Whose training it is: of several stages the one it is in, not always the one in hand."""
+        where = self.tr("Stage {n} of {m}").format(n=now.leg, m=now.legs)
+        return [f"{where} ({now.name})" if now.name else where] if now.legs > 1 else []
 
     def _foretold(self, s: Snapshot) -> str:
         """What the run will take, before it starts."""
@@ -295,4 +297,4 @@ class Recovery(QWidget):
         if now.state == "refused":
             form = self.tr("Refused, as it was no better: loss on data it did not see {before} → {after} (measured)")
         early = self.tr("Stopped early, as the loss was no number twice; the best state counts.") if now.early else ""
-        return "  ·  ".join(t for t in (form.format(**figures), early) if t)
+        return "  ·  ".join(t for t in (*self._leg(now), form.format(**figures), early) if t)
