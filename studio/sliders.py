@@ -124,7 +124,9 @@ class _Labels(QWidget):
         slider.valueChanged.connect(lambda _: self.update())
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().averageCharWidth() * 4 * len(self.texts), self.fontMetrics().height())
+        m = self.fontMetrics()  # an average character of a Chinese font is twice as wide as its digits
+        widest = max(m.horizontalAdvance(text) for text in self.texts)
+        return QSize((widest + m.horizontalAdvance("0")) * len(self.texts), m.height())
 
     minimumSizeHint = sizeHint
 

@@ -208,6 +208,11 @@ def _stages(window: MainWindow, folder: Path, failures: list[str]) -> None:
     session.training.start()
     _wait(window, "both stages were run", lambda: _measured(window) and not session.engine.busy(), failures)
     _need([v.plan.recover for v in session.staging.measured()] == ["", "finetune", "", "distil"], "each stage was measured twice")
+    whole = session.snapshot.whole
+    session.staging.choose(0)
+    _need(session.snapshot.plan == first, "the first stage is in hand")
+    session.staging.choose(1)
+    _need(session.snapshot.whole is whole and _measured(window), "looking at another stage left the plan as it was")
     _tab(window, "recovery")
     _settle(window)
     _take(window, folder / "stages.png")
