@@ -21,6 +21,7 @@ from .recipe import Recipe, check, load
 from .types import Plan, Report
 
 KNOBS = "federated."
+PATIENCE = "seconds a client may take for a round; without it 3600 for the first, then four times the slowest so far, 600 at least"
 ABOUT = "fine-tuning with clients that keep their data (Flower, TLS)"
 
 
@@ -37,7 +38,7 @@ def options(p: argparse.ArgumentParser, tell: Callable[[Report], None]) -> None:
     s.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help="of the federation, as in rate=0.01; see slim methods")
     s.add_argument("--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="0.0.0.0:8443 for other machines (127.0.0.1:8443)")
     s.add_argument("--certificates", type=Path, required=True, metavar="DIR", help="made by slim federated certificates DIR")
-    s.add_argument("--patience", type=float, metavar="S", help="seconds a client may take for a round; without it, while it is connected")
+    s.add_argument("--patience", type=float, metavar="S", help=PATIENCE)
     c = sub.add_parser("client", help="trains on your samples, which never leave this machine, and sends what changed")
     c.set_defaults(do=client)
     c.add_argument("--data", type=Path, required=True, help="your samples: a text, .jsonl, .csv, .npz, or a folder of texts or pictures")
@@ -50,6 +51,7 @@ def options(p: argparse.ArgumentParser, tell: Callable[[Report], None]) -> None:
     c.add_argument("--spread", type=float, default=0.0, help="of the shares' sizes, log-normal; 0: none")
     c.add_argument("--key", type=Path, metavar="NAME.key.json", help="yours, where the server takes in only clients with one")
     c.add_argument("--teacher", type=Path, help="your own copy of the original model, where the training follows its answers")
+    c.add_argument("--keep", type=Path, metavar="DIR", help="where your own model goes, if batch norms stay with clients (norms = local)")
     c.add_argument("--seed", type=int, default=0, help="of the shares; the same for all clients")
     c.add_argument("--patience", type=float, default=60.0, metavar="S", help="seconds to look for the server (60)")
     k = sub.add_parser("certificates", help="a root for the clients (ca.pem), a certificate and key for the server")
@@ -153,10 +155,12 @@ def _holding(args: argparse.Namespace, key: keys.Key | None) -> Holding:
         raise BadPlan(f"--part {args.part} is no share; write K/N, as in 2/5")
     if args.data.is_dir() and not any(args.data.iterdir()):
         raise BadPlan(f"{args.data} is empty; put samples into it")
+    if args.keep and args.keep.exists():
+        raise BadPlan(f"{args.keep} is there already; give --keep another place")
     if key and args.name not in (None, key.name):
         raise BadPlan(f"--name {args.name} is not the name this key was made for; leave --name out")
     name = key.name if key else args.name or (args.data.resolve().name if args.data.is_dir() else args.data.stem)
-    return Holding(name, args.data, args.limit, (int(at), int(of)), args.alpha, args.seed, args.spread, args.teacher)
+    return Holding(name, args.data, args.limit, (int(at), int(of)), args.alpha, args.seed, args.spread, args.teacher, args.keep)
 
 
 def _imported(name: str) -> Any:

@@ -50,7 +50,7 @@ SPARE = 4_000_000  # bytes wanted free beyond the weights: config, tokenizer, di
 def save(compressed: Compressed, path: Path, target: Any, job: Job) -> Path:
     """Write without reopening; the path appears only when everything is on the disk."""
     path = _allowed(compressed, path, target)
-    with _beside(path) as aside:
+    with beside(path) as aside:
         _traced(compressed, target, None, job)
         _write(compressed, aside, path, target, job)
         _place(aside, path)
@@ -65,7 +65,7 @@ def export(
 
     `teach` gives calibration data, which static activations are measured on."""
     path = _allowed(compressed, path, target)
-    with _beside(path) as aside:
+    with beside(path) as aside:
         _traced(compressed, target, batches, job)
         plain = _plain(compressed, aside, target, job) if target.key == "onnx" and network and batches and compressed.outcomes else None
         learnt = teach() if plain and teach and target.activations == "static" else None
@@ -177,7 +177,7 @@ def _roomy(path: Path, needed: int) -> None:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
+def beside(path: Path) -> Iterator[Path]:
     """A folder on the same file system that is gone afterwards, whatever happened; system errors become sentences."""
     aside = path.parent / f".{path.name}.{os.getpid()}.part"
     made = [p for p in path.parents if not p.exists()]

@@ -28,6 +28,7 @@ class Holding:
     seed: int = 0
     spread: float = 0.0  # of the shares' sizes, log-normal
     teacher: Path | None = None  # a copy of the model that a server's training follows
+    keep: Path | None = None  # where its own model goes, of a federation that leaves batch norms to its clients
 
     def reference(self, of: str, pieces: Batches, job: Job) -> Reference | None:
         """The teacher before these pieces, where the server's training follows one: `of` is the fingerprint of its values. CannotRun where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -10,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadFile, BadPlan
+from ..export import beside
 from ..formats import open_checkpoint
 from ..job import Job
 from ..networks import Network, attach
@@ -23,7 +25,7 @@ from ..types import Checkpoint
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 2  # raise it when server and client would not understand each other
+VERSION = 3  # raise it when server and client would not understand each other
 PARTS = {x.__name__: x for x in (Plain, Counted, Factors, Scales, Table, Grid, Full, LowRank)}
 STORED = (Dense, Quantized, Codebook, Blocks)
 FILES = (".json", ".txt", ".model", ".jinja")  # of the model's folder: configs and tokenizers, no weights and no code
@@ -70,6 +72,16 @@ def opened(path: Path, folder: Path, job: Job) -> Parcel:
     return Parcel(attach(open_checkpoint(folder, job), job), student, how, seed, teacher)
 
 
+def kept(student: Student, folder: Path, out: Path) -> None:
+    """The student as it is now, of the network described in `folder`, as a folder that transformers and the studio open: whole or not at
+    all. CannotWrite where it can't be."""
+    with beside(out) as aside:
+        for p in sorted(p for p in folder.iterdir() if p.suffix in FILES):
+            shutil.copy(p, aside)
+        _weights(student, aside)
+        aside.rename(out)
+
+
 def _files(checkpoint: Checkpoint, network: Network) -> dict[str, str]:
     """Name -> text of what lies beside the weights; a GGUF's tokenizer as the files transformers keeps of it."""
     if checkpoint.format != "gguf" or network.tokenizer is None:
@@ -93,14 +105,18 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _folder(folder: Path, said: Mapping[str, Any], student: Student) -> None:
     """The model as any transformers folder: what the network is built from."""
-    import torch
-    from safetensors.torch import save_file
-
     for name, text in said["files"].items():
         if PurePath(name).name != name or PurePath(name).suffix not in FILES:
             raise ValueError(f"a file named {name!r}")
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "config.json").write_text(json.dumps(said["config"]), encoding="utf-8")
+    _weights(student, folder)
+
+
+def _weights(student: Student, folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
     with torch.no_grad():
         save_file({n: t.contiguous() for n, t in student.weights().items()}, folder / "model.safetensors", {"format": "pt"})
 

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,16 +17,16 @@ from functools import partial
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from flwr.common import Code, FitIns, GetPropertiesIns, GetPropertiesRes, Parameters, ReconnectIns, Status
+from flwr.common import Code, EvaluateIns, FitIns, FitRes, GetPropertiesIns, GetPropertiesRes, Parameters, ReconnectIns, Status
 from flwr.server import Server, ServerConfig, SimpleClientManager, start_server
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.history import History
 
-from ..errors import BadPlan, CannotRun
+from ..errors import CannotRun
 from ..job import Job
 from ..recover.answers import fingerprint
 from ..recover.fit import Learned
-from ..recover.local import Answer, Local
+from ..recover.local import Answer, Fitted, Local
 from ..recover.update import packed as message
 from ..types import Checkpoint
 from .keys import SIZE, proved
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 2**31 - 1  # bytes of a message: gRPC's own limit
-SPARE = 2**20  # of them, for names and frames
-PIECE = 2**28  # bytes of the model in a message
+PIECE = 2**28  # bytes of the model, or of a round's numbers, in one
 LONGEST = 100  # letters of a client's name
 UNKNOWN = "it has no key of this federation; its owner makes one for each client, which the client gives with --key"
-AT_MOST = 30.0  # seconds a stranger may take to prove who it is: the others wait for it
+AT_MOST = 30.0  # seconds a stranger may take to prove who it is, or anyone to leave: the others wait for it
+FIRST, LEAST, TIMES = 3600.0, 600.0, 4.0  # seconds a round may take a client: the first, any later one, and of the slowest so far
 LOOK = 0.2  # seconds between two looks at the job's cancel flag
 
 
@@ -52,7 +53,7 @@ class Listening:
     certificates: tuple[bytes, bytes, bytes]
     name: str  # of this federation: an interrupted one goes on under the same
     secret: bytes = b""  # what clients' keys are made of; empty: whoever reaches the port takes part
-    patience: float | None = None  # seconds a client may take for a round; None: as long as its connection holds
+    patience: float | None = None  # seconds a client may take for a round; None: as `Remote.patience` says
 
 
 class Remote:
@@ -62,6 +63,14 @@ class Remote:
         self.listening, self.checkpoint = listening, checkpoint
         self.manager = Waiting()
         self.known: dict[str, tuple[str, int, ClientProxy]] = {}  # connection -> (name, samples, client)
+        self.slowest = 0.0  # seconds of a round that was answered
+
+    @property
+    def patience(self) -> float:
+        """Seconds a client may take for a round before it counts as silent."""
+        if self.listening.patience is not None:
+            return self.listening.patience
+        return max(LEAST, TIMES * self.slowest) if self.slowest else FIRST
 
     @property
     def fingerprint(self) -> str:
@@ -79,7 +88,7 @@ class Remote:
         rounds = Rounds(self.manager, gathered)
         try:
             start_server(
-                server_address=self.listening.address, server=rounds, config=ServerConfig(local.how.rounds, self.listening.patience),
+                server_address=self.listening.address, server=rounds, config=ServerConfig(local.how.rounds, AT_MOST),
                 grpc_max_message_length=MOST, certificates=self.listening.certificates,
             )  # fmt: skip
         except (RuntimeError, OSError) as e:
@@ -88,12 +97,6 @@ class Remote:
 
     def model(self, local: Local) -> None:
         """What newcomers are sent; BadPlan for what can't be."""
-        if (size := 4 * sum(t.numel() for t in local.state)) > MOST - SPARE:
-            gigabytes = f"{size / 1e9:.1f}"
-            raise BadPlan(
-                f"{gigabytes} GB of numbers would be sent each round, and a message holds 2.1; "
-                "train fewer of them (federated.train = scales)"
-            )
         teacher = local.lessons.teacher
         of = fingerprint(teacher.weights) if teacher is not None else ""
         self.parcel = packed(self.checkpoint, local.lessons.network, local.student, local.how, local.seed, of)
@@ -105,11 +108,28 @@ class Remote:
 
     def answers(self, names: list[str], values: list[Tensor], n: int, job: Job) -> Iterator[tuple[str, Answer | str]]:
         """All of them train at once; their answers in the order of the names."""
-        asked = FitIns(Parameters([message(values, [], "float32")[0]], "safetensors"), {"round": n})
+        raw, seconds = message(values, [], "float32")[0], self.patience
         clients = {name: client for name, _, client in self.known.values()}
-        calls = [partial(clients[name].fit, asked, self.listening.patience, n) for name in names]
-        for name, said in zip(names, _together(calls, job), strict=True):
+        calls = [partial(self._taught, clients[name], raw, n) for name in names]
+        for name, said in zip(names, _together(calls, job, seconds), strict=True):
             yield name, _answer(said)
+
+    def _taught(self, client: ClientProxy, raw: bytes, n: int, seconds: float) -> tuple[FitRes, bytes]:
+        """A client's round; numbers in pieces both ways, as many as they take."""
+        began, last = time.monotonic(), _sent(client, "numbers", raw, seconds)
+        said = client.fit(FitIns(last, {"round": n}), seconds, n)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        arrived = list(said.parameters.tensors)
+        for at in range(1, min(int(said.metrics.get("of", 1)), len(raw) // PIECE + 2)):  # no change is longer than the numbers
+            arrived.append(_asked(client, {"more": at}, seconds).properties["piece"])  # type: ignore[arg-type]
+        return said, b"".join(arrived)
+
+    def over(self, values: list[Tensor], job: Job) -> Iterator[tuple[str, Fitted | str]]:
+        """All at once, as in a round."""
+        raw, known = message(values, [], "float32")[0], list(self.known.values())
+        calls = [partial(_fitted, client, raw) for _, _, client in known]
+        for (name, samples, _), said in zip(known, _together(calls, job, self.patience) if calls else [], strict=True):
+            yield name, Fitted(said[0], said[1], samples) if isinstance(said, tuple) else said
 
     def owed(self) -> dict[str, list[Tensor]]:
         """What packing took off stays with each client."""
@@ -136,10 +156,11 @@ class Remote:
         self.known = {cid: x for cid, x in self.known.items() if cid in present}
         if not (new := self._new()):
             return
-        for client, said in zip(new, _together([partial(self._welcome, c) for c in new], job), strict=True):
+        calls = [partial(self._welcome, c) for c in new]
+        for client, said in zip(new, _together(calls, job, max(LEAST, self.patience)), strict=True):
             self._met(client, said, job)
 
-    def _welcome(self, client: ClientProxy) -> GetPropertiesRes:
+    def _welcome(self, client: ClientProxy, seconds: float) -> GetPropertiesRes:
         """Who it is, proved where this federation has keys, and only then the model, piece by piece; its own words in the end."""
         known: dict[str, Any] = {}
         if self.listening.secret:
@@ -147,11 +168,11 @@ class Remote:
             said = _asked(client, {"nonce": nonce}, AT_MOST)
             known = {"name": str(said.properties.get("name", ""))}
             if not proved(self.listening.secret, known["name"], nonce, said.properties.get("proof")):
-                _asked(client, {"refused": UNKNOWN})
+                _asked(client, {"refused": UNKNOWN}, AT_MOST)
                 return GetPropertiesRes(Status(Code.GET_PROPERTIES_NOT_IMPLEMENTED, UNKNOWN), known)
         view, of = memoryview(self.parcel), math.ceil(len(self.parcel) / PIECE)
         for at in range(of):
-            said = _asked(client, {"parcel": bytes(view[at * PIECE : (at + 1) * PIECE]), "at": at, "of": of})
+            said = _asked(client, {"parcel": bytes(view[at * PIECE : (at + 1) * PIECE]), "at": at, "of": of}, seconds)
             if said.status.code != Code.OK:
                 break
         return GetPropertiesRes(said.status, said.properties | known)
@@ -165,9 +186,9 @@ class Remote:
         refused = said.status.message if said.status.code != Code.OK else ""
         if not refused and name in {x[0] for x in self.known.values()}:
             refused = f"another client is called {name!r}; start this one with another --name"
-            _together([partial(_asked, client, {"refused": refused})], job)
+            _together([partial(_asked, client, {"refused": refused})], job, AT_MOST)
         if refused:
-            _together([partial(client.reconnect, ReconnectIns(None), None, None)], job)
+            _together([lambda seconds: client.reconnect(ReconnectIns(None), seconds, None)], job, AT_MOST)
             self.manager.unregister(client)
             return job.note(f"{name} can't take part: {refused}")
         self.known[client.cid] = (name, samples, client)
@@ -219,15 +240,32 @@ class Rounds(Server):
         return self.found
 
 
-def _asked(client: ClientProxy, what: dict[str, Any], seconds: float | None = None) -> GetPropertiesRes:
+def _asked(client: ClientProxy, what: dict[str, Any], seconds: float) -> GetPropertiesRes:
+    """An answer within so many seconds. Never without a limit: Flower would keep that of the question before."""
     return client.get_properties(GetPropertiesIns(what), seconds, None)
 
 
-def _together(calls: Sequence[Callable[[], Any]], job: Job) -> list[Any]:
-    """What the clients say, asked all at once; in words why one says nothing. A cancel is heard meanwhile."""
+def _sent(client: ClientProxy, what: str, raw: bytes, seconds: float) -> Parameters:
+    """All pieces but the last are with the client; the last, for the message that says what to do with them."""
+    view, of = memoryview(raw), math.ceil(len(raw) / PIECE)
+    for at in range(of - 1):
+        _asked(client, {what: bytes(view[at * PIECE : (at + 1) * PIECE]), "at": at}, seconds)
+    return Parameters([bytes(view[(of - 1) * PIECE :])], "safetensors")
+
+
+def _fitted(client: ClientProxy, raw: bytes, seconds: float) -> tuple[float, float] | str:
+    """The client's loss with its own batch norms, and with the server's."""
+    said = client.evaluate(EvaluateIns(_sent(client, "numbers", raw, seconds), {}), seconds, None)
+    if said.status.code != Code.OK:
+        return f"could not make its own model ({said.status.message})"
+    return float(said.loss), float(said.metrics.get("shared", math.nan))
+
+
+def _together(calls: Sequence[Callable[[float], Any]], job: Job, seconds: float) -> list[Any]:
+    """What the clients say, asked all at once, each within so many seconds; in words why one says nothing. A cancel is heard meanwhile."""
     pool = ThreadPoolExecutor(len(calls))
     try:
-        futures = [pool.submit(_said, c) for c in calls]
+        futures = [pool.submit(_said, c, seconds) for c in calls]
         while wait(futures, LOOK).not_done:
             job.check()
         return [f.result() for f in futures]
@@ -235,20 +273,24 @@ def _together(calls: Sequence[Callable[[], Any]], job: Job) -> list[Any]:
         pool.shutdown(wait=False, cancel_futures=True)  # who still waits for a client ends with its connection
 
 
-def _said(call: Callable[[], Any]) -> Any:
+def _said(call: Callable[[float], Any], seconds: float) -> Any:
+    began = time.monotonic()
     try:
-        return call()
+        return call(seconds)
     except Exception as e:  # noqa: BLE001 (Flower's closed connection has no public name; whatever it is, the round goes on)
-        return "is gone" if type(e).__name__ == "GrpcBridgeClosed" else f"could not be heard ({e!r})"
+        if type(e).__name__ != "GrpcBridgeClosed":
+            return f"could not be heard ({e!r})"
+        return "is gone" if time.monotonic() - began < seconds else f"was silent for {seconds:,.4g} s"
 
 
-def _answer(said: Any) -> Answer | str:
+def _answer(heard: Any) -> Answer | str:
     """What a client sent, held to its form before anything is made of it."""
-    if isinstance(said, str):
-        return said
+    if isinstance(heard, str):
+        return heard
+    said, raw = heard
     if said.status.code != Code.OK:
         return f"could not train ({said.status.message})"
     loss = said.metrics.get("loss")
-    if len(said.parameters.tensors) != 1 or not isinstance(loss, float):
+    if not raw or not isinstance(loss, float):
         return "sent something that is no answer"
-    return Answer(said.parameters.tensors[0], loss, int(said.num_examples))
+    return Answer(raw, loss, int(said.num_examples))

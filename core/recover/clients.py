@@ -22,11 +22,13 @@ DELTA = 1e-5  # the chance that the promise of privacy does not hold
 
 @dataclass
 class Client:
-    """One holder of data; what packing took off its last change it adds to the next (error feedback, Seide et al. 2014)."""
+    """One holder of data; what packing took off its last change it adds to the next (error feedback, Seide et al. 2014); its batch norms
+    may be its own (FedBN, Li et al. 2021)."""
 
     name: str
     pieces: Batches
     kept: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)
 
     @property
     def samples(self) -> int:

@@ -13,7 +13,7 @@ from ..lessons import Round
 from ..store import Store
 from .clients import dealt, epsilon, noised
 from .fit import Course, Learned, Lessons
-from .local import Answer, Crowd, Here, Local
+from .local import Answer, Crowd, Fitted, Here, Local
 from .norms import pooled
 from .student import Student
 from .update import unpacked
@@ -58,8 +58,25 @@ class Federation:
             job.point(Round(n, self.how.rounds, told.losses, held, self.before, told.sent, told.absent))
             self.round = n
             self._save()
+        if self.local.own:
+            self._own(job)
         self.local.put(self.best)
         return Learned(self.before, self.after)
+
+    def _own(self, job: Job) -> None:
+        """What each client's batch norms are worth to it, once all rounds are over."""
+        found: list[Fitted] = []
+        for name, said in self.crowd.over(self.server, job):
+            if isinstance(said, Fitted):
+                found.append(said)
+            else:
+                job.note(f"After the last round {name} {said}")
+        count = sum(x.samples for x in found) or math.nan
+        own, shared = sum(x.samples * x.own for x in found) / count, sum(x.samples * x.shared for x in found) / count
+        job.note(
+            f"Batch norms stayed with the clients, the result has the server's: loss on the clients' samples {own:.4g} with their own, "
+            f"{shared:.4g} with the server's, measured"
+        )
 
     def _round(self, n: int, job: Job) -> Told:
         """Every chosen client from the server's state; what is broken is named and left out."""
@@ -130,7 +147,7 @@ class Federation:
     def _save(self) -> None:
         """All a later run needs to go on after this round as if it had never stopped."""
         lists = {"server": self.server, "best": self.best, "first": self.first, "second": self.second}
-        lists |= {f"kept/{name}": kept for name, kept in self.crowd.owed().items()}
+        lists |= self.crowd.owed()
         tensors = {f"{i}.{name}": t.clone() for name, found in lists.items() for i, t in enumerate(found)}
         self.store.keep(self.at, tensors, {"round": str(self.round), "after": repr(self.after)})
 
@@ -145,7 +162,7 @@ class Federation:
         self.server, self.best = lists["server"], lists["best"]
         self.first, self.second = lists.get("first", []), lists.get("second", [])
         if isinstance(self.crowd, Here):
-            self.crowd.owing({name.removeprefix("kept/"): kept for name, kept in lists.items() if name.startswith("kept/")})
+            self.crowd.owing(lists)
         self.round, self.after = int(found[1]["round"]), float(found[1]["after"])
         self.local.put(self.server)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,15 @@ class Answer:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The mean loss over a client's own samples."""
+
+    own: float  # with its own batch norms
+    shared: float  # with the server's
+    samples: int
+
+
 class Crowd(Protocol):
     """The clients of a federation, wherever they are."""
 
@@ -55,8 +64,11 @@ class Crowd(Protocol):
     def answers(self, names: list[str], values: list[Tensor], n: int, job: Job) -> Iterator[tuple[str, Answer | str]]:
         """Each one's answer in round `n` from these numbers, in this order; a text says why there is none."""
 
+    def over(self, values: list[Tensor], job: Job) -> Iterator[tuple[str, Fitted | str]]:
+        """The last round's numbers, for those whose batch norms are their own; how well each fares with them."""
+
     def owed(self) -> dict[str, list[Tensor]]:
-        """Name -> what packing took off so far, of those whose state is kept here."""
+        """What clients whose state is kept here take to the next round, as "kept/NAME" or "norms/NAME"."""
 
 
 def fallen(n: int, rounds: int) -> float:
@@ -70,7 +82,9 @@ class Local:
 
     def __init__(self, student: Student, lessons: Lessons, how: Any, seed: int) -> None:
         self.student, self.lessons, self.how, self.seed = student, lessons, how, seed
-        self.params = student.params()
+        self.own = self._own() if how.norms == "local" else []
+        self.home, own = [t.detach().clone() for t in self.own], set(map(id, self.own))
+        self.params = [p for p in student.params() if id(p) not in own]
         self.norms, self.moments = self._norms() if how.norms == "weighted" else ([], [])
         self.taught: dict[str, Lessons] = {}  # client -> its pieces with the teacher's answers
 
@@ -79,24 +93,57 @@ class Local:
         """All that the server sends: what is trained, then what is counted."""
         return [*self.params, *self.moments]
 
+    def _own(self) -> list[Tensor]:
+        """All of the batch norms, which FedBN leaves to each client: gains, biases, means and variances."""
+        of = norms.tensors(self.lessons.network, (*norms.STATISTICS, "weight", "bias"))
+        parts = [p for n, p in self.student.parts.items() if self.student.tensors[n] in of]
+        return [t for p in parts for t in ([p.values] if isinstance(p, Counted) else p.params)]
+
     def _norms(self) -> tuple[list[str], list[Tensor]]:
         """The batch norms' means and variances in turn: the tensors' names, and the student's own."""
         held = {self.student.tensors[n]: p.values for n, p in self.student.parts.items() if isinstance(p, Counted)}
         names = [t for m, v in norms.pairs(self.lessons.network) if m in held and v in held for t in (m, v)]
         return names, [held[t] for t in names]
 
-    def put(self, values: list[Tensor]) -> None:
-        """The student at these numbers."""
+    def put(self, values: list[Tensor], own: Sequence[Tensor] = ()) -> None:
+        """The student at these numbers, with these batch norms or the server's."""
         import torch
 
         with torch.no_grad():
-            for p, v in zip(self.state, values, strict=True):
+            for p, v in zip([*self.state, *self.own], [*values, *(own or self.home)], strict=True):
                 p.copy_(v)
+
+    def put_own(self, c: Client, values: list[Tensor], job: Job) -> None:
+        """The student at these numbers, with the client's batch norms counted anew behind them."""
+        import torch
+
+        self.put(values, c.norms)
+        if self.own and c.samples > 1:  # one sample has no variance
+            with torch.no_grad():
+                self.student.count(norms.restated(self.lessons.network, self.student.weights(), c.pieces.items, job))
+
+    def fitted(self, c: Client, values: list[Tensor], job: Job) -> Fitted:
+        """How well these numbers fit the client's samples; the student stays with the client's own batch norms."""
+        self.put(values)
+        shared = self._mean(c, job)
+        self.put_own(c, values, job)
+        return Fitted(self._mean(c, job), shared, c.samples)
+
+    def _mean(self, c: Client, job: Job) -> float:
+        """The loss over the client's samples."""
+        import torch
+
+        own, items = self._lessons(c), c.pieces.items
+        with torch.no_grad(), heard(own.network, job):
+            weights = self.student.weights()
+            return sum(rows(x) * float(own.loss(weights, i, self.how, job)[0]) for i, x in enumerate(items)) / c.samples
 
     def answer(self, c: Client, values: list[Tensor], n: int, job: Job) -> Answer:
         """Train on the client's pieces from the server's numbers; the change, clipped and packed as the server asked."""
-        self.put(values)
+        self.put_own(c, values, job)
         loss = self._trained(c, n, job)
+        if all(bool(t.isfinite().all()) for t in self.own):  # else those of the round before are still sound
+            c.norms = [t.detach().clone() for t in self.own]
         free = len(self.params)
         change = [p.detach() - s for p, s in zip(self.params, values[:free], strict=True)]
         if self.how.limit:
@@ -116,9 +163,8 @@ class Local:
         import torch
 
         how, anchor, mean = self.how, [p.detach().clone() for p in self.params], 0.0
-        adam = how.local == "adam"
         rate = how.rate * fallen(n, how.rounds) if how.falling else how.rate
-        step = torch.optim.Adam(self.params, lr=rate) if adam else torch.optim.SGD(self.params, lr=rate)
+        step = (torch.optim.Adam if how.local == "adam" else torch.optim.SGD)(self.student.params(), lr=rate)
         for epoch in range(how.epochs):
             order = list(range(len(c.pieces.items)))
             random.Random(f"{self.seed}:{n}:{c.name}:{epoch}").shuffle(order)
@@ -134,14 +180,17 @@ class Local:
 
     def _backward(self, c: Client, part: list[int], job: Job) -> float:
         """Gradients of the mean loss over the samples of these pieces."""
-        count, total = sum(rows(c.pieces.items[i]) for i in part), 0.0
-        own = self.taught.setdefault(c.name, Lessons(self.lessons.network, c.pieces, self.lessons.taught(c.pieces)))
+        count, total, own = sum(rows(c.pieces.items[i]) for i in part), 0.0, self._lessons(c)
         for i in part:
             with heard(own.network, job), interruptible(own.network, job):
                 loss = own.loss(self.student.weights(), i, self.how, job)[0] * (rows(c.pieces.items[i]) / count)
                 loss.backward()
             total += float(loss.detach())
         return total
+
+    def _lessons(self, c: Client) -> Lessons:
+        """The client's pieces with the teacher's answers."""
+        return self.taught.setdefault(c.name, Lessons(self.lessons.network, c.pieces, self.lessons.taught(c.pieces)))
 
 
 def apart(plan: Plan) -> bool:
@@ -178,10 +227,14 @@ class Here:
         for name in names:
             yield name, self.local.answer(known[name], values, n, job)
 
+    def over(self, values: list[Tensor], job: Job) -> Iterator[tuple[str, Fitted | str]]:
+        for c in (c for c in self.clients if c.samples):
+            yield c.name, self.local.fitted(c, values, job)
+
     def owed(self) -> dict[str, list[Tensor]]:
-        return {c.name: c.kept for c in self.clients}
+        return {f"{what}/{c.name}": x for c in self.clients for what, x in (("kept", c.kept), ("norms", c.norms))}
 
     def owing(self, owed: dict[str, list[Tensor]]) -> None:
         """Take up what an interrupted run kept."""
         for c in self.clients:
-            c.kept = owed.get(c.name, [])
+            c.kept, c.norms = owed.get(f"kept/{c.name}", []), owed.get(f"norms/{c.name}", [])

@@ -74,7 +74,8 @@ class Federated:
     """Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples
     (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders`
     each folder (or file) in the training data's folder is a client; else the samples are dealt. What batch norms counted stays as it is,
-    or is pooled over all clients' samples (`weighted`)."""
+    is pooled over all clients' samples (`weighted`), or all of a batch norm is each client's own and never sent (`local`: FedBN, Li et al.
+    2021, arXiv:2102.07623)."""
 
     title: ClassVar[str] = "Federated"
     train: str = knob("all", choices=WHAT, label="What is trained")
@@ -97,7 +98,7 @@ class Federated:
     limit: float = knob(0.0, 0.0, 100.0, 0.1, label="Longest change")
     noise: float = knob(0.0, 0.0, 20.0, 0.1, label="Noise, of the longest change")
     update: str = knob("float32", choices=("float32", "int8", "top"), label="Sent as")
-    norms: str = knob("kept", choices=("kept", "weighted"), label="Statistics of batch norms")
+    norms: str = knob("kept", choices=("kept", "weighted", "local"), label="Batch norms of the clients")
     share: float = knob(0.0, 0.0, 1.0, 0.05, label="λ, weight of the teacher")
     temperature: float = knob(1.0, 1.0, 10.0, 0.5, label="Temperature")
     rank: int = knob(8, 1, 64, 1, label="LoRA rank")
@@ -107,8 +108,8 @@ class Federated:
             raise BadPlan("Noise hides a client only if its change has a longest size: set federated.limit, too")
         if self.noise and (self.trim or self.update != "float32"):  # either lets one client weigh more than the ε that is told allows
             raise BadPlan("Noise hides a client only in a plain mean: set federated.trim = 0 and federated.update = float32")
-        if self.noise and self.norms != "kept":
-            raise BadPlan("Statistics of batch norms are sent as they are, not hidden by noise: set federated.norms = kept")
+        if self.noise and self.norms == "weighted":
+            raise BadPlan("Statistics of batch norms are sent as they are, not hidden by noise: set federated.norms = kept, or local")
 
     @staticmethod
     def loop() -> type[Federation]:

@@ -13,6 +13,7 @@ from ..networks import Network
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+STATISTICS = ("running_mean", "running_var")
 SAMPLES = 128  # of one pass: the fewer, the more a pass's own statistics stray from those of all
 
 
@@ -26,9 +27,9 @@ def counted(network: Network) -> dict[str, nn.Module]:
     return {n: m for n, m in network.module.named_modules() if isinstance(m, kinds) and m.running_mean is not None}
 
 
-def tensors(network: Network) -> set[str]:
-    """Names of the tensors that hold counted statistics."""
-    found = (network.names.get(f"{n}.{which}") for n in counted(network) for which in ("running_mean", "running_var"))
+def tensors(network: Network, which: tuple[str, ...] = STATISTICS) -> set[str]:
+    """Names of the tensors that hold counted statistics, or other parts of a batch norm."""
+    found = (network.names.get(f"{n}.{x}") for n in counted(network) for x in which)
     return {t for t in found if t}
 
 
@@ -91,11 +92,11 @@ def restated(network: Network, weights: Mapping[str, Tensor], items: Sequence[di
     if not norms or not items:
         return {}
     sums: dict[str, Tensor] = {}
-    total = 0
+    total, passes = 0, {t: weights[t].clone() for t in tensors(network, ("num_batches_tracked",)) if t in weights}  # which a pass adds to
     with torch.inference_mode(), _batchwise(norms, 1.0), heard(network, job):
         for item in job.track(list(_joined(items)), "Counting batch norms"):
             fresh = {names[f"{n}.{w}"]: weights[names[f"{n}.{w}"]].float().clone() for n in norms for w in ("running_mean", "running_var")}
-            network.forward({**weights, **fresh}, dict(item))
+            network.forward({**weights, **passes, **fresh}, dict(item))
             size = len(next(iter(item.values())))
             total += size
             for n in norms:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +37,8 @@ from core.networks import attach
 from core.recipe import Recipe, dumps
 from core.recover.clients import holder, holders
 from core.recover.federated import Federation
-from core.recover.fit import Learned, Lessons
-from core.recover.local import Answer, Here, Local
+from core.recover.fit import Lessons
+from core.recover.local import Answer, Fitted, Here, Local
 from core.recover.methods import Federated
 from core.recover.student import student
 from core.run import run
@@ -119,6 +120,12 @@ class Mortal(Here):
             self.dead = True
             yield "c", "is gone"
 
+    def over(self, values: list[torch.Tensor], job: Job) -> Iterator[tuple[str, Fitted | str]]:
+        for name, found in super().over(values, job):
+            if name == "a":
+                self.own = {n: w.detach().clone() for n, w in self.local.student.weights().items()}
+            yield name, found
+
 
 def free_port() -> int:
     with socket.socket() as s:
@@ -128,7 +135,7 @@ def free_port() -> int:
 
 def test_three_clients_over_tls_one_killed_give_the_simulations_weights_to_the_bit(tmp_path: Path) -> None:
     holdings(tmp_path / "clients", {"a": 48, "b": 32, "c": 16})
-    knobs = {"clients": 3, "rounds": 3, "rate": 0.01, "update": "int8", "norms": "weighted"}
+    knobs = {"clients": 3, "rounds": 3, "rate": 0.003, "update": "int8", "norms": "local"}
     plan = Plan(Choice("magnitude", 0.5, "rtn", 4), tune=False, recover="federated", recovery=knobs)
     recipe = Recipe(DIGITS, plan, limit=100, out=tmp_path / "out")
     (tmp_path / "recipe.toml").write_text(dumps(recipe))
@@ -139,7 +146,7 @@ def test_three_clients_over_tls_one_killed_give_the_simulations_weights_to_the_b
     codes, said = lived(
         tmp_path, [*serving, "--certificates", str(tls)],
         [*joining, root, "--data", str(tmp_path / "clients" / "a"), "--name", "stranger"],
-        *([*joining, root, "--data", str(tmp_path / "clients" / n), "--key", str(shown[n])] for n in "ab"),
+        *([*joining, root, "--data", str(tmp_path / "clients" / n), "--key", str(shown[n]), "--keep", str(tmp_path / n)] for n in "ab"),
         ["federated", "dying", address, root, str(tmp_path / "clients" / "c"), str(shown["c"])],
     )  # fmt: skip
     assert codes == [0, 2, 0, 0, -signal.SIGKILL], "\n".join(said)
@@ -159,8 +166,10 @@ def same_as_the_simulation(recipe: Recipe, folder: Path) -> None:
     network = attach(checkpoint)
     found = {n: values(t) for n, t in checkpoint.tensors.items()}
     clients = holders(folder / "clients", network, None, Job())
-    done = run(Recipe(recipe.source, recipe.plan, limit=100), Job(), Store(folder / "store"), crowd=lambda _: Mortal(clients)).compressed
-    weights = done.weights(Job())
+    here = Mortal(clients)
+    done = run(Recipe(recipe.source, recipe.plan, limit=100), Job(), Store(folder / "store"), crowd=lambda _: here).compressed
+    weights, own = done.weights(Job()), {n: values(t) for n, t in open_checkpoint(folder / "a").tensors.items()}
+    assert all(torch.equal(own[n], w) for n, w in here.own.items()), "the model that the client kept, with its own batch norms"
     assert len(done.outcomes) > 10
     for name, w in weights.items():
         assert torch.equal(found[name].float() if w.is_floating_point() else found[name], w), name
@@ -252,13 +261,21 @@ class TestWithFlower:
         class Wire(ClientProxy):
             def __init__(self, name: str, taught: Any) -> None:
                 super().__init__(name)
-                self.get_properties = lambda ins, *_: taught.get_properties(ins)  # type: ignore[method-assign]
-                self.fit = lambda ins, *_: taught.fit(ins)  # type: ignore[method-assign]
+                self.taught, self.limits = taught, list[float | None]()
+
+            def get_properties(self, ins: Any, seconds: float | None, _: Any) -> Any:
+                self.limits.append(seconds)
+                return self.taught.get_properties(ins)
+
+            def fit(self, ins: Any, seconds: float | None, _: Any) -> Any:
+                self.limits.append(seconds)
+                return self.taught.fit(ins)
+
+            def evaluate(self, ins: Any, seconds: float | None, _: Any) -> Any:
+                self.limits.append(seconds)
+                return self.taught.evaluate(ins)
 
             def get_parameters(self, *_: Any) -> Any: ...
-            def evaluate(self, *_: Any) -> Any: ...
-            def get_properties(self, *_: Any) -> Any: ...
-            def fit(self, *_: Any) -> Any: ...
             def reconnect(self, *_: Any) -> Any: ...
 
         job, there = Job(), []
@@ -291,10 +308,7 @@ class TestWithFlower:
         holdings(tmp_path / "clients", {"a": 10, "b": 10})
         crowd, job, there = self.joined(digits, tmp_path, *(Holding(n, tmp_path / "clients" / n) for n in "ab"))
         there[1].client.pieces.items[0]["pixel_values"][:] = math.nan
-        how = local(digits, rate=0.01)
-        f = Federation(how.student, Lessons(digits.network, digits.seen, None), how.how, 3, digits.store, "b" * 64)
-        f.crowd, f.empty = crowd, set()
-        told = f._round(1, job)
+        told = self.federation(digits, crowd)._round(1, job)
         assert sorted(told.losses) == ["a"]
         assert told.absent == {"b": "sent numbers that are not finite"}
 
@@ -315,10 +329,11 @@ class TestWithFlower:
     def test_a_model_in_many_pieces_is_one_again_and_the_teachers_copy_at_the_client_answers(
         self, digits: Pupil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Its change is the simulation's, whose teacher is the server's own."""
-        from core.federation import server
+        """Its change is the simulation's, whose teacher is the server's own; numbers and changes go in pieces, too."""
+        from core.federation import client, server
 
         monkeypatch.setattr(server, "PIECE", 50_000)
+        monkeypatch.setattr(client, "PIECE", 60_000)
         holdings(tmp_path / "clients", {"a": 20})
         data, here = tmp_path / "clients" / "a", local(digits, rate=0.01, share=1.0)
         here.lessons = replace(here.lessons, teacher=Reference(digits.network, digits.weights, digits.seen))
@@ -331,16 +346,112 @@ class TestWithFlower:
         values = [p.detach().clone() for p in here.params]
         (said,) = crowd.answers(["a"], values, 1, job)
         assert said[1] == here.answer(holder("a", data, digits.network, None, job), values, 1, job)
+        assert len(said[1].message) > 4 * client.PIECE
 
     def test_a_client_with_too_little_text_says_so(self, words: Pupil, tmp_path: Path) -> None:
         (tmp_path / "short.txt").write_text("Too little.")
         with pytest.raises(BadData, match=r"short\.txt: too short to train on"):
             Holding("a", tmp_path / "short.txt").client(words.network, Job())
 
-    def test_numbers_too_many_for_a_message_are_refused_before_anyone_is_waited_for(self, digits: Pupil) -> None:
-        from core.federation.server import Listening, Remote
+    def test_pooled_norms_of_clients_over_the_wire_are_the_simulations(self, digits: Pupil, tmp_path: Path) -> None:
+        holdings(tmp_path / "clients", {"a": 12, "b": 8})
+        crowd, job, _ = self.joined(
+            digits, tmp_path, *(Holding(n, tmp_path / "clients" / n) for n in "ab"), here=local(digits, rate=0.01, norms="weighted")
+        )
+        found = []
+        for there in (crowd, Here(holders(tmp_path / "clients", digits.network, None, job))):
+            f = self.federation(digits, there, norms="weighted")
+            for n in (1, 2):
+                f._round(n, job)
+            found.append(f.server)
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
-        here = local(digits)
-        here.params.append(torch.zeros(1).expand(2**29))
-        with pytest.raises(BadPlan, match=r"2\.2 GB of numbers would be sent each round.*train fewer"):
-            Remote(Listening("127.0.0.1:1", 1, (b"", b"", b""), "x"), digits.checkpoint).meet(lambda: Learned(0.0, 0.0), here, Job())
+    def federation(self, digits: Pupil, crowd: Any, **knobs: object) -> Federation:
+        """A server of these clients."""
+        own = local(digits, rate=0.01, **knobs)
+        f = Federation(own.student, Lessons(digits.network, digits.seen, None), own.how, 3, digits.store, "b" * 64)
+        f.crowd, f.empty, crowd.local = crowd, set(), f.local
+        return f
+
+    def test_a_client_that_is_connected_and_silent_is_named_and_the_round_goes_on(self, digits: Pupil, tmp_path: Path) -> None:
+        holdings(tmp_path / "clients", {"a": 10, "b": 10})
+        crowd, job, _ = self.joined(digits, tmp_path, *(Holding(n, tmp_path / "clients" / n) for n in "ab"))
+        crowd.listening = replace(crowd.listening, patience=0.01)
+        f = self.federation(digits, crowd)
+        with silence() as b:
+            crowd.known["1"] = ("b", 10, b)
+            told = f._round(1, job)
+        assert sorted(told.losses) == ["a"]
+        assert job.notes[-1] == "Round 1: b was silent for 0.01 s and was left out"
+
+    def test_patience_is_an_hour_then_four_times_the_slowest_and_ten_minutes_at_least(self, digits: Pupil, tmp_path: Path) -> None:
+        """Every question has a limit: Flower keeps the last one it was given."""
+        holdings(tmp_path / "clients", {"a": 10})
+        crowd, job, _ = self.joined(digits, tmp_path, Holding("a", tmp_path / "clients" / "a"))
+        wire, f = crowd.known["0"][2], self.federation(digits, crowd)
+        f._round(1, job)
+        assert all(isinstance(s, float) for s in wire.limits)
+        assert wire.limits[-1] == 3600
+        f._round(2, job)
+        assert wire.limits[-1] == crowd.patience == 600
+        crowd.slowest = 1000.0
+        assert crowd.patience == 4000
+        crowd.listening = replace(crowd.listening, patience=7.0)
+        assert crowd.patience == 7
+
+    def test_a_client_keeps_its_own_model_only_where_norms_are_its_own_and_nothing_is_overwritten(
+        self, digits: Pupil, tmp_path: Path
+    ) -> None:
+        holdings(tmp_path / "clients", {"a": 10})
+        own = Holding("a", tmp_path / "clients" / "a", keep=tmp_path / "own")
+        crowd, job, there = self.joined(digits, tmp_path, own)
+        assert crowd.members(job) == {}
+        assert "leave --keep out" in str(there[0].failed)
+        here = local(digits, rate=0.01, norms="local")
+        crowd, job, there = self.joined(digits, tmp_path / "clients", own, here=here)
+        f = self.federation(digits, crowd, norms="local")
+        f._round(1, job)
+        ((name, found),) = crowd.over(f.server, job)
+        assert (name, found) == ("a", f.local.fitted(there[0].client, f.server, job))
+        kept, item = open_checkpoint(tmp_path / "own"), there[0].client.pieces.items[0]
+        weights = {n: values(t) for n, t in kept.tensors.items()}
+        assert torch.equal(attach(kept).forward(weights, dict(item)), digits.network.forward(f.local.student.weights(), dict(item)))
+        ((_, why),) = crowd.over(f.server, job)
+        assert "could not be written" in why
+        assert {n: values(t) for n, t in open_checkpoint(tmp_path / "own").tensors.items()}.keys() == weights.keys()
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[Any]:
+    """Flower's own connection to a client from which nothing ever comes."""
+    from flwr.server.superlink.fleet.grpc_bidi.flower_service_servicer import FlowerServiceServicer
+
+    from core.federation.server import Waiting
+
+    class Call:
+        """What gRPC tells Flower of a connection."""
+
+        def add_callback(self, ended: Any) -> None:
+            self.ended = ended
+
+        def abort(self, code: Any, details: str) -> None:
+            self.ended()
+            raise EOFError(details)
+
+    def nothing() -> Iterator[Any]:
+        over.wait()
+        yield from ()
+
+    def serve() -> None:
+        with contextlib.suppress(EOFError):
+            list(FlowerServiceServicer(manager).Join(nothing(), Call()))
+
+    manager, over, thread = Waiting(), threading.Event(), threading.Thread(target=serve)
+    thread.start()
+    with manager.changed:
+        assert manager.changed.wait_for(manager.all, WAIT)
+    try:
+        yield next(iter(manager.all().values()))
+    finally:
+        over.set()
+        thread.join()

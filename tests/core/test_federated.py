@@ -114,6 +114,10 @@ def test_the_order_of_the_clients_and_those_without_samples_change_nothing(digit
     one_round(also, split(also.lessons, 10, 20, 0)[::-1], job)
     assert job.notes == ["client 3 hold no samples and change nothing"]
     assert all(torch.equal(a, b) for a, b in zip(full.server, also.server, strict=True))
+    own, turned = (federation(digits, tmp_path, replace(SGD, norms="local")) for _ in range(2))
+    one_round(own, split(own.lessons, 10, 20))
+    one_round(turned, split(turned.lessons, 10, 20)[::-1])
+    assert all(torch.equal(a, b) for a, b in zip(own.server, turned.server, strict=True)), "nor do norms of one client reach the next"
 
 
 def test_an_outlier_among_the_clients_is_trimmed_away() -> None:
@@ -173,6 +177,47 @@ def one_batch(digits: Pupil, weights: dict[str, torch.Tensor], item: dict[str, t
     return seen
 
 
+def lit(c: Client, contrast: float, brightness: float) -> Client:
+    """The client with pictures taken in another light."""
+    items = tuple({**x, "pixel_values": x["pixel_values"] * contrast + brightness} for x in c.pieces.items)
+    return replace(c, pieces=replace(c.pieces, items=items))
+
+
+def test_with_norms_of_its_own_each_client_does_better_in_its_own_light_than_with_pooled_or_the_servers(
+    digits: Pupil, tmp_path: Path
+) -> None:
+    losses: dict[str, list[float]] = {}
+    for kind in ("weighted", "local"):
+        f = federation(digits, tmp_path, Federated(rate=0.01, batch=4, norms=kind))
+        bright, dark, *unseen = dealt(f.lessons.pieces, 4, 0.0, 0)
+        clients, others = [bright, lit(dark, 0.4, 1.5)], [unseen[0], lit(unseen[1], 0.4, 1.5)]
+        one_round(f, clients)
+        for c, other in zip(clients, others, strict=True):
+            found = f.local.fitted(c, f.server, Job())
+            losses.setdefault(kind, []).append(f.local._mean(other, Job()))
+            assert (found.own < 0.2 * found.shared) == (kind == "local")
+            f.local.put(f.server)
+            losses.setdefault(f"{kind}, the server's", []).append(f.local._mean(other, Job()))
+    for own, *rest in zip(losses.pop("local"), *losses.values(), strict=True):
+        assert own < 0.2 * min(rest), losses
+
+
+def test_of_norms_that_stay_with_the_clients_nothing_is_sent_and_the_servers_stay_as_they_were(digits: Pupil, tmp_path: Path) -> None:
+    f, all_sent = (federation(digits, tmp_path, replace(SGD, train="all", norms=n, noise=0.1, limit=1.0)) for n in ("local", "kept"))
+    was = {n: w.clone() for n, w in f.student.weights().items()}
+    (client,) = split(f.lessons, 40)
+    one_round(f, [client])
+    own = sum(2 * m.num_features for m in norms.counted(digits.network).values())  # type: ignore[operator,misc]
+    sent = sum(t.numel() for t in unpacked(f.local.answer(client, f.server, 2, Job()).message, f.server, "float32"))
+    assert sent == sum(t.numel() for t in all_sent.server) - own > 0
+    f.local.put(f.server)
+    now, names = f.student.weights(), norms.tensors(digits.network, (*norms.STATISTICS, "weight", "bias"))
+    assert len(names) == 4 * len(norms.counted(digits.network)) > 40
+    assert all(torch.equal(now[n], was[n]) for n in names)
+    assert not all(torch.equal(now[n], was[n]) for n in was.keys() - names)
+    assert all(bool((a != b).any()) for a, b in zip(client.norms, f.local.home, strict=True)), "and the client's are its own"
+
+
 @pytest.mark.parametrize("how", ["int8", "top"])
 def test_what_packing_takes_off_is_sent_with_the_next_change(how: str) -> None:
     g, kept, whole, arrived = torch.Generator().manual_seed(0), list[torch.Tensor](), torch.zeros(500), torch.zeros(500)
@@ -200,6 +245,7 @@ def test_noise_without_a_longest_change_is_refused() -> None:
     for broken, why in (({"trim": 0.1}, "plain mean"), ({"update": "int8"}, "plain mean"), ({"norms": "weighted"}, "not hidden by noise")):
         with pytest.raises(BadPlan, match=why):
             Federated(noise=1.0, limit=1.0, **broken)
+    assert Federated(noise=1.0, limit=1.0, norms="local").noise, "what is not sent needs none"
 
 
 def test_a_client_that_sends_nonsense_is_named_and_the_round_goes_on(digits: Pupil, tmp_path: Path) -> None:
@@ -237,8 +283,9 @@ def test_clients_together_teach_what_none_could_alone_and_masks_and_grids_hold(d
 
 
 def test_a_federation_goes_on_after_its_last_whole_round_to_the_same_bytes(digits: Pupil, tmp_path: Path) -> None:
-    how = {**FEW, "update": "int8", "norms": "weighted"}
+    how = {**FEW, "update": "int8", "norms": "local"}
     whole = digits.trained(**how)
+    assert whole is not digits.plain
     other = Pupil("digits-cnn", digits.plain.plan.model, tmp_path, 400)
 
     def stop(p: Progress) -> None:
