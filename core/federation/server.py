@@ -112,7 +112,7 @@ class Remote:
         clients = {name: client for name, _, client in self.known.values()}
         calls = [partial(self._taught, clients[name], raw, n) for name in names]
         for name, said in zip(names, _together(calls, job, seconds), strict=True):
-            yield name, _answer(said)
+            yield name, told(said)
 
     def _taught(self, client: ClientProxy, raw: bytes, n: int, seconds: float) -> tuple[FitRes, bytes]:
         """A client's round; numbers in pieces both ways, as many as they take."""
@@ -278,12 +278,17 @@ def _said(call: Callable[[float], Any], seconds: float) -> Any:
     try:
         return call(seconds)
     except Exception as e:  # noqa: BLE001 (Flower's closed connection has no public name; whatever it is, the round goes on)
-        if type(e).__name__ != "GrpcBridgeClosed":
-            return f"could not be heard ({e!r})"
-        return "is gone" if time.monotonic() - began < seconds else f"was silent for {seconds:,.4g} s"
+        return why(e, time.monotonic() - began, seconds)
 
 
-def _answer(heard: Any) -> Answer | str:
+def why(e: Exception, took: float, seconds: float) -> str:
+    """In words, why a client says nothing."""
+    if type(e).__name__ != "GrpcBridgeClosed":
+        return f"could not be heard ({e!r})"
+    return "is gone" if took < seconds else f"was silent for {seconds:,.4g} s"
+
+
+def told(heard: Any) -> Answer | str:
     """What a client sent, held to its form before anything is made of it."""
     if isinstance(heard, str):
         return heard

@@ -115,12 +115,9 @@ class Local:
 
     def put_own(self, c: Client, values: list[Tensor], job: Job) -> None:
         """The student at these numbers, with the client's batch norms counted anew behind them."""
-        import torch
-
         self.put(values, c.norms)
-        if self.own and c.samples > 1:  # one sample has no variance
-            with torch.no_grad():
-                self.student.count(norms.restated(self.lessons.network, self.student.weights(), c.pieces.items, job))
+        if self.own:
+            self.student.count(self._restated(c, job))
 
     def fitted(self, c: Client, values: list[Tensor], job: Job) -> Fitted:
         """How well these numbers fit the client's samples; the student stays with the client's own batch norms."""
@@ -155,8 +152,15 @@ class Local:
         """How the batch norms' statistics over the client's samples differ from the server's."""
         if not self.norms:
             return []
-        found = norms.heeded(self.lessons.network, self.student.weights(), c.pieces.items, job)
-        return norms.moved(was, [found[t] for t in self.norms])
+        found = self._restated(c, job)
+        return norms.moved(was, [found.get(t, w) for t, w in zip(self.norms, was, strict=True)])
+
+    def _restated(self, c: Client, job: Job) -> dict[str, Tensor]:
+        """The batch norms' statistics over the client's samples; {} for a single one, which has no variance."""
+        import torch
+
+        with torch.no_grad():
+            return norms.restated(self.lessons.network, self.student.weights(), c.pieces.items if c.samples > 1 else (), job)
 
     def _trained(self, c: Client, n: int, job: Job) -> float:
         """Epochs over the client's own pieces; the mean loss of the last one."""

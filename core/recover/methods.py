@@ -78,6 +78,7 @@ class Federated:
     2021, arXiv:2102.07623)."""
 
     title: ClassVar[str] = "Federated"
+    code: ClassVar[str] = "5"  # in place of train.CODE
     train: str = knob("all", choices=WHAT, label="What is trained")
     clients: int = knob(10, 2, 200, 1)
     rounds: int = knob(20, 1, 500, 1)

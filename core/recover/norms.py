@@ -39,34 +39,6 @@ def pairs(network: Network) -> list[tuple[str, str]]:
     return [(m, v) for m, v in found if m and v]
 
 
-def heeded(network: Network, weights: Mapping[str, Tensor], items: Sequence[dict[str, Tensor]], job: Job) -> dict[str, Tensor]:
-    """Tensor name -> mean or variance (channels,), float32, of what each norm is given over all of `items` while the network runs as it is,
-    each norm on the statistics it has: nothing hangs on which samples share a pass, so that parts pool to the whole."""
-    import torch
-
-    seen: dict[str, list[Tensor]] = {}
-
-    def noted(name: str, x: Tensor) -> None:
-        rows = x.detach().double().transpose(0, 1).flatten(1)  # (channels, samples and places)
-        now = [torch.tensor(rows.shape[1], dtype=torch.float64), rows.sum(1), rows.square().sum(1)]
-        seen[name] = [a + b for a, b in zip(seen[name], now, strict=True)] if name in seen else now
-
-    hooks = [m.register_forward_pre_hook(lambda _, given, n=n: noted(n, given[0])) for n, m in counted(network).items()]
-    try:
-        with torch.inference_mode(), heard(network, job):
-            for item in items:
-                network.forward(dict(weights), dict(item))
-    finally:
-        for h in hooks:
-            h.remove()
-    out = {}
-    for n, (count, total, squares) in seen.items():
-        mean = total / count
-        out[network.names[f"{n}.running_mean"]] = mean.float()
-        out[network.names[f"{n}.running_var"]] = (squares / count - mean.square()).clamp(min=0).float()
-    return {n: t.clone() for n, t in out.items()}
-
-
 def moved(was: Sequence[Tensor], found: Sequence[Tensor]) -> list[Tensor]:
     """The change from means and variances in turn to others, both moments about the old mean: what a weighted mean may be taken of."""
     out = []
@@ -85,7 +57,8 @@ def pooled(was: Sequence[Tensor], change: Sequence[Tensor]) -> list[Tensor]:
 
 def restated(network: Network, weights: Mapping[str, Tensor], items: Sequence[dict[str, Tensor]], job: Job) -> dict[str, Tensor]:
     """Tensor name -> mean or variance (channels,), float32, over all samples of `items`. Each pass is normalised by its own statistics, so
-    that every norm is counted behind norms that fit already (Wu and Johnson 2021, arXiv:2105.07576); {} without batch norms."""
+    that every norm is counted behind norms that fit already (Wu and Johnson 2021, arXiv:2105.07576): counted behind norms that are still to
+    move, the errors of all that lie before add up. {} without batch norms."""
     import torch
 
     norms, names = counted(network), network.names

@@ -46,7 +46,7 @@ def train(
     how = method(compressed.plan)
     pieces = replace(reference.batches, items=tuple(cut(reference.batches)), nbytes=())
     others = [pieces.crowd.fingerprint] if pieces.crowd else []  # clients with samples of their own
-    base = kept.base("trained", CODE, compressed, pieces, [type(how).__name__, asdict(how), taught_by, *others])
+    base = kept.base("trained", getattr(how, "code", CODE), compressed, pieces, [type(how).__name__, asdict(how), taught_by, *others])
     if not anew and not compressed.store.has(kept.part(base, "verdict")):
         return compressed
     check(how, pieces.kind)

@@ -3678,6 +3678,10 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>激活</translation>
     </message>
     <message>
+      <source>After the last round {0} {1}</source>
+      <translation>最后一轮之后：{0} {1}</translation>
+    </message>
+    <message>
       <source>Agreement</source>
       <translation>一致率</translation>
     </message>
@@ -3730,8 +3734,16 @@ The original multiplies salient input channels by s_j = a_j^alpha and folds 1 / 
       <translation>重新统计批归一化:{0} -&gt; {1},实测</translation>
     </message>
     <message>
+      <source>Batch norms of the clients</source>
+      <translation>客户端的批归一化</translation>
+    </message>
+    <message>
       <source>Batch norms run on</source>
       <translation>批归一化使用</translation>
+    </message>
+    <message>
+      <source>Batch norms stayed with the clients, the result has the server's: loss on the clients' samples {0} with their own, {1} with the server's, measured</source>
+      <translation>批归一化留在各客户端，结果用服务器的：在客户端样本上，用自己的损失为 {0}，用服务器的为 {1}，实测</translation>
     </message>
     <message>
       <source>Battery: it is being charged or full; pull the plug to measure</source>
@@ -4558,8 +4570,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>服务器学习率（FedAdam）</translation>
     </message>
     <message>
-      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders` each folder (or file) in the training data's folder is a client; else the samples are dealt. What batch norms counted stays as it is, or is pooled over all clients' samples (`weighted`).</source>
-      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。选 `folders` 时，训练数据文件夹中的每个文件夹（或文件）就是一个客户端；否则由程序分发样本。批归一化的统计量保持不变，或按全部客户端的样本合并（`weighted`）。</translation>
+      <source>Simulates clients that train on their own share of the data and a server that averages what they send, weighted by their samples (FedAvg, McMahan et al. 2017, arXiv:1602.05629). Masks and grids are the server's; only changes of floats are averaged. With `folders` each folder (or file) in the training data's folder is a client; else the samples are dealt. What batch norms counted stays as it is, is pooled over all clients' samples (`weighted`), or all of a batch norm is each client's own and never sent (`local`: FedBN, Li et al. 2021, arXiv:2102.07623).</source>
+      <translation>模拟若干客户端各用自己的一份数据训练，服务器按样本数加权平均它们发来的结果（FedAvg，McMahan 等，2017，arXiv:1602.05629）。掩码与网格由服务器决定，只平均浮点变化量。选 `folders` 时，训练数据文件夹中的每个文件夹（或文件）就是一个客户端；否则由程序分发样本。批归一化的统计量保持不变，或按全部客户端的样本合并（`weighted`），或整个批归一化由各客户端自己保留、从不发送（`local`：FedBN，Li 等，2021，arXiv:2102.07623）。</translation>
     </message>
     <message>
       <source>Slim (GPTQ, scales, polish)</source>
@@ -4590,12 +4602,8 @@ Without calibration data it rounds to nearest on the same grid.</source>
       <translation>统计</translation>
     </message>
     <message>
-      <source>Statistics of batch norms</source>
-      <translation>批归一化的统计量</translation>
-    </message>
-    <message>
-      <source>Statistics of batch norms are sent as they are, not hidden by noise: set federated.norms = kept</source>
-      <translation>批归一化的统计量会原样发送，不受噪声掩盖：请设 federated.norms = kept</translation>
+      <source>Statistics of batch norms are sent as they are, not hidden by noise: set federated.norms = kept, or local</source>
+      <translation>批归一化的统计量会原样发送，不受噪声掩盖：请设 federated.norms = kept 或 local</translation>
     </message>
     <message>
       <source>Statistics, block {0} of {1}</source>
@@ -4754,16 +4762,16 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>服务器无法接纳此客户端：{0}</translation>
     </message>
     <message>
+      <source>The server goes on without this client, which took too long (--patience); start it again</source>
+      <translation>服务器不再等待这个客户端（超过 --patience），已继续下去；请重新启动它</translation>
+    </message>
+    <message>
       <source>The server is gone ({0}); it keeps its finished rounds: start it, then this again</source>
       <translation>服务器已离开（{0}）；已完成的轮次保留在那里：请先启动它，再启动本机</translation>
     </message>
     <message>
       <source>The server sent a model that can't be put together ({0}); install the same slim-studio on both sides</source>
       <translation>服务器发来的模型无法组装（{0}）；请在两端安装相同的 slim-studio</translation>
-    </message>
-    <message>
-      <source>The server sent no list of numbers</source>
-      <translation>服务器没有发来数值列表</translation>
     </message>
     <message>
       <source>The server sent something that is no model; check that it is a slim server</source>
@@ -4852,6 +4860,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
     <message>
       <source>This checkpoint is already quantized, so it can't be scored here; open the original instead</source>
       <translation>该模型已被量化，无法在此评测；请打开原模型</translation>
+    </message>
+    <message>
+      <source>This federation's clients have nothing of their own to keep (federated.norms is not local): leave --keep out</source>
+      <translation>这次联邦训练的客户端没有自己的部分可保留（federated.norms 不是 local）：请去掉 --keep</translation>
     </message>
     <message>
       <source>This is no report of Slim Studio ({0}: {1}); choose a report.json</source>
@@ -5358,6 +5370,14 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>config.json 缺少 GGUF 描述网络所需的内容（{0}）；请从原模型恢复</translation>
     </message>
     <message>
+      <source>could not be heard ({0})</source>
+      <translation>无法通信（{0}）</translation>
+    </message>
+    <message>
+      <source>could not train ({0})</source>
+      <translation>无法训练（{0}）</translation>
+    </message>
+    <message>
       <source>counted</source>
       <translation>已统计值</translation>
     </message>
@@ -5490,6 +5510,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>int8</translation>
     </message>
     <message>
+      <source>is gone</source>
+      <translation>已离开</translation>
+    </message>
+    <message>
       <source>is its number {0}</source>
       <translation>在它那里是第 {0} 号</translation>
     </message>
@@ -5608,6 +5632,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>llama.cpp, Ollama, LM Studio and all that read GGUF</source>
       <translation>llama.cpp、Ollama、LM Studio 以及所有能读 GGUF 的软件</translation>
+    </message>
+    <message>
+      <source>local</source>
+      <translation>各自保留</translation>
     </message>
     <message>
       <source>lora</source>
@@ -5858,6 +5886,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>发来的数值含无穷或非数</translation>
     </message>
     <message>
+      <source>sent something that is no answer</source>
+      <translation>发来的不是有效的回答</translation>
+    </message>
+    <message>
       <source>sent something that is no list of arrays</source>
       <translation>发来的不是数组列表</translation>
     </message>
@@ -6010,6 +6042,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>版本 {0}；只支持小端序的 2 和 3</translation>
     </message>
     <message>
+      <source>was silent for {0} s</source>
+      <translation>{0} 秒没有回应</translation>
+    </message>
+    <message>
       <source>weighted</source>
       <translation>加权</translation>
     </message>
@@ -6044,10 +6080,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} = {1} is too few inputs to share a matrix of second moments; give at least {2}</source>
       <translation>{0} = {1} 个输入太少，无法共用一个二阶矩矩阵；请至少给 {2}</translation>
-    </message>
-    <message>
-      <source>{0} GB of numbers would be sent each round, and a message holds 2.1; train fewer of them (federated.train = scales)</source>
-      <translation>每轮要发送 {0} GB 的数值，而一条消息最多容纳 2.1 GB；请少训练一些（federated.train = scales）</translation>
     </message>
     <message>
       <source>{0} W is no power of a machine; give the watts it draws under full load</source>
@@ -6344,6 +6376,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0} is there already; choose an empty folder, as clients may trust the old one</source>
       <translation>{0} 已存在；请选空文件夹，因为客户端可能信任旧证书</translation>
+    </message>
+    <message>
+      <source>{0} is there already; give --keep another place</source>
+      <translation>{0} 已存在；请为 --keep 另选位置</translation>
     </message>
     <message>
       <source>{0} is there already; it is the client's key</source>

@@ -144,25 +144,38 @@ def test_every_sample_is_dealt_once_and_a_small_alpha_deals_unequally(digits: Pu
 
 
 def test_pooled_statistics_of_batch_norms_are_those_of_all_samples_in_one_batch(digits: Pupil) -> None:
-    small, large = split(begun(digits, SGD)[1], 10, 90)
+    """To the bit's edge at the first norm; behind it each client's pass is normalised by its own, and what was counted before it was cut is
+    half wrong."""
+    small, large = split(begun(digits, SGD)[1], 40, 60)
     whole = {k: torch.cat([small.pieces.items[0][k], large.pieces.items[0][k]]) for k in small.pieces.items[0]}
-    names, weights = [t for pair in norms.pairs(digits.network) for t in pair], digits.weights
-    assert len(names) > 20
+    weights = {n: w.clone() for n, w in digits.running(digits.plain).items()}
+    names, pairs = [t for pair in norms.pairs(digits.network) for t in pair], norms.pairs(digits.network)
     was = [weights[n] for n in names]
-    found = [norms.heeded(digits.network, weights, c.pieces.items, Job()) for c in (small, large)]
+    found = [norms.restated(digits.network, weights, c.pieces.items, Job()) for c in (small, large)]
     told = [(c.samples, norms.moved(was, [f[n] for n in names])) for c, f in zip((small, large), found, strict=True)]
     pooled = dict(zip(names, norms.pooled(was, joined(told, 0.0)), strict=True))
-    within = {n: (10 * found[0][n] + 90 * found[1][n]) / 100 for n in names}
-    seen = one_batch(digits, weights, whole)
-    for mean, var in norms.pairs(digits.network):
+    seen, tolerance = one_batch(digits, weights, whole), 1e-4
+    for mean, var in pairs:
         rows = seen[mean].double()
-        assert torch.allclose(pooled[mean].double(), rows.mean(1), rtol=1e-4, atol=1e-5)
-        assert torch.allclose(pooled[var].double(), rows.var(1, unbiased=False), rtol=1e-4, atol=1e-5)
-        assert bool((within[var] < pooled[var]).any()), "the variance between the clients counts, too"
+        true, spread = rows.var(1, unbiased=False), rows.std(1)
+        assert float(((pooled[mean] - rows.mean(1)) / spread).abs().mean()) < tolerance
+        assert float((pooled[var] / true - 1).abs().mean()) < tolerance
+        assert bool((pooled[var] > 0.4 * found[0][var] + 0.6 * found[1][var]).any()), "the variance between the clients counts, too"
+        tolerance = 0.05
+    assert min(float((weights[v] / seen[m].var(1) - 1).abs().mean()) for m, v in pairs[1:]) > 0.4
+
+
+def test_pooled_statistics_help_a_cut_network_in_its_first_round(digits: Pupil, tmp_path: Path) -> None:
+    held = {}
+    for kind in ("kept", "weighted"):
+        f = federation(digits, tmp_path, Federated(rate=0.01, batch=4, norms=kind))
+        one_round(f, split(f.lessons, 40, 60))
+        held[kind] = f.lessons.checked(f.student, f.how, Job())
+    assert held["weighted"] < 0.2 * held["kept"]
 
 
 def one_batch(digits: Pupil, weights: dict[str, torch.Tensor], item: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What each batch norm is given in one pass, by its mean's name: (channels, samples and places)."""
+    """What each batch norm is given in one training pass, by its mean's name: (channels, samples and places)."""
     seen: dict[str, torch.Tensor] = {}
     norm = torch.nn.functional.batch_norm
 
@@ -171,7 +184,7 @@ def one_batch(digits: Pupil, weights: dict[str, torch.Tensor], item: dict[str, t
         seen[name] = x.transpose(0, 1).flatten(1)
         return norm(x, mean, *args, **kwargs)  # type: ignore[arg-type]
 
-    with pytest.MonkeyPatch.context() as m, torch.no_grad():
+    with pytest.MonkeyPatch.context() as m, torch.no_grad(), norms.batchwise(digits.network):
         m.setattr(torch.nn.functional, "batch_norm", watched)
         digits.network.forward(dict(weights), item)
     return seen
@@ -199,7 +212,7 @@ def test_with_norms_of_its_own_each_client_does_better_in_its_own_light_than_wit
             f.local.put(f.server)
             losses.setdefault(f"{kind}, the server's", []).append(f.local._mean(other, Job()))
     for own, *rest in zip(losses.pop("local"), *losses.values(), strict=True):
-        assert own < 0.2 * min(rest), losses
+        assert own < 0.6 * min(rest), losses
 
 
 def test_of_norms_that_stay_with_the_clients_nothing_is_sent_and_the_servers_stay_as_they_were(digits: Pupil, tmp_path: Path) -> None:
@@ -208,7 +221,9 @@ def test_of_norms_that_stay_with_the_clients_nothing_is_sent_and_the_servers_sta
     (client,) = split(f.lessons, 40)
     one_round(f, [client])
     own = sum(2 * m.num_features for m in norms.counted(digits.network).values())  # type: ignore[operator,misc]
-    sent = sum(t.numel() for t in unpacked(f.local.answer(client, f.server, 2, Job()).message, f.server, "float32"))
+    goes_on, begins = (f.local.answer(c, f.server, 2, Job()).message for c in (replace(client), split(f.lessons, 40)[0]))
+    assert goes_on != begins, "it takes them to the next round"
+    sent = sum(t.numel() for t in unpacked(goes_on, f.server, "float32"))
     assert sent == sum(t.numel() for t in all_sent.server) - own > 0
     f.local.put(f.server)
     now, names = f.student.weights(), norms.tensors(digits.network, (*norms.STATISTICS, "weight", "bias"))
