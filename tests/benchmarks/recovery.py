@@ -1,5 +1,7 @@
 """What training gives back of a slimmed model, at equal bytes: a cut convolutional network, a language model of few bits, SmolLM2.
 
+Bits are dealt with by the studio's own solver and by rounding to nearest: what the solver wins is no longer there to be won by training.
+
 The Fashion-MNIST network is trained here once (three epochs) and kept in the cache with its data; the addresses up to 1999 are the sample
 language model's own training text. `--quick` takes the bundled digits and a few steps.
 """
@@ -67,7 +69,12 @@ CASES: dict[str, tuple[int | None, int, Row, Row]] = {
     "cnn-few": (6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}),
     "digits": (None, 24, {}, {}),
 }
-LM = {2: ("scales distilled", "QAT distilled"), 3: ("scales distilled", "scales and states distilled"), 0: ("a short run",)}
+SHORT = ("a short run",)
+LM: dict[str, dict[int, tuple[str, ...]]] = {  # quantizer -> bits -> ways
+    "slim": {2: ("scales distilled", "QAT distilled"), 3: ("scales distilled", "scales and states distilled")},
+    "rtn": {2: ("scales distilled",), 3: ("scales distilled",)},
+}
+GRID = {"group_size": 64, "symmetric": False}
 
 
 def fashion() -> Path:
@@ -203,14 +210,15 @@ def onnx(s: Stage, done: Compressed) -> Any:
         return onnxruntime.InferenceSession(str(Path(folder) / "out" / MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def words(source: Path, data: Path | None, bits: int, ways: dict[str, Row], tokens: int | None, limit: int) -> Iterator[Row]:
+def words(source: Path, data: Path | None, how: tuple[str, int], ways: dict[str, Row], tokens: int | None, limit: int) -> Iterator[Row]:
     """Few bits, then trained: distance to the original in KL."""
-    name = f"{source.name}, {bits} bits g64"
-    plan = Plan(Choice("magnitude", 0.0, "slim", bits, {"slim.group_size": 64}), tune=False)
+    quantize, bits = how
+    name = f"{source.name}, {bits} bits g64" + (f", {quantize}" if quantize != "slim" else "")
+    plan = Plan(Choice("magnitude", 0.0, quantize, bits, {f"{quantize}.{k}": v for k, v in GRID.items()}), tune=False)
     base = Recipe(source, plan, limit=limit, target="dense", train=data, lessons=tokens)
     yield one(base, name, "solved", "kl")
-    for stage, how in ways.items():
-        yield one(replace(base, plan=replace(plan, recover="distil", recovery=how)), name, stage, "kl")
+    for stage, knobs in ways.items():
+        yield one(replace(base, plan=replace(plan, recover="distil", recovery=knobs)), name, stage, "kl")
 
 
 def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row]) -> Iterator[Row]:
@@ -222,12 +230,13 @@ def rows(quick: bool, only: str, seeds: tuple[int, ...], ways: dict[str, Row]) -
     for kind in (x for x in CASES if x != "digits"):
         if only in ("", kind):
             yield from cut(fashion(), fashion() / "lessons" / "heldout.npz", 0.7, seeds, ways, kind, None)
-    for bits in (2, 3) if only in ("", "lm") else ():
-        yield from words(SAMPLES / "sotu-lm", addresses(), bits, {k: v for k, v in ways.items() if k in LM[bits]}, WORDS, 4096)
+    for quantize, bits in ((q, b) for q in LM for b in LM[q] if only in ("", "lm", q)):
+        some = {k: v for k, v in ways.items() if k in LM[quantize][bits]}
+        yield from words(SAMPLES / "sotu-lm", addresses(), (quantize, bits), some, WORDS, 4096)
     if only in ("", "smollm2"):
         from tests.real import smollm2
 
-        yield from words(smollm2(), None, 2, {k: v for k, v in ways.items() if k in LM[0]}, None, 2048)
+        yield from words(smollm2(), None, ("slim", 2), {k: v for k, v in ways.items() if k in SHORT}, None, 2048)
 
 
 def show(r: Row) -> str:
@@ -242,7 +251,7 @@ def show(r: Row) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", choices=("", *CASES, "lm", "smollm2", *fedavg.CASES))
+    parser.add_argument("--only", default="", choices=("", *CASES, "lm", *LM, "smollm2", *fedavg.CASES))
     parser.add_argument("--seed", type=int, choices=fedavg.SEEDS, help="one seed alone")
     parser.add_argument("--way", choices=tuple(WAYS), help="one way to train alone")
     parser.add_argument("--json", type=Path, help="rows are added to a file's others as they come")
