@@ -1,4 +1,4 @@
-"""What training tells while it runs: a step of it, or a round of a federation."""
+"""What training tells: its loss before it begins, a step of it, a round of a federation."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ class Freed:
     """What closed forms gave back before any training: (what was done, distance before, after) of every step that helped."""
 
     steps: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a training's loss is made of before its first step: means over pieces kept apart, in nats."""
+
+    task: float | None  # None: the model has no task of its own here
+    teacher: Mapping[float, float]  # temperature -> T²·KL, or 1 - cosine
+    pieces: int
+
+    def mixed(self, share: float, temperature: float) -> float | None:
+        """(1 - λ)·task + λ·T²·KL; None where a part was not measured."""
+        parts = ((1 - share, self.task), (share, self.teacher.get(temperature)))
+        known = [weight * value for weight, value in parts if weight and value is not None]
+        return sum(known) if len(known) == sum(1 for weight, _ in parts if weight) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from .pricing import Pricing
 from .snapshot import Feed, Snapshot, partial, side_by_side
 from .staging import Staging
 from .training import Trainer
+from .weighing import Weighing
 
 if TYPE_CHECKING:
     from . import kept, work
@@ -64,6 +65,7 @@ class Session(QObject):
         self.playing = Playing(self)
         self.training = Trainer(self)
         self.staging = Staging(self)
+        self.weighing = Weighing(self)
         engine.changed.connect(self._busy)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.lessons import Freed, Lesson
+from core.lessons import Freed, Lesson, Terms
 from core.sensed import Estimate, Front, Record, Sensitivity
 from core.types import Checkpoint, Energy, Layer, Outcome, Plan, Score, Setting, Size, Task, Variant, Verdict
 
@@ -152,6 +152,7 @@ class Snapshot:
     play: Play = Play()
     verdicts: Mapping[str, tuple[Any, Verdict]] = field(default_factory=dict)  # target's key -> basis and what its last export was found
     training: Training | None = None  # of the plan in force
+    terms: Terms | None = None  # what its loss is made of before the first step, once measured
     comparison: tuple[Row, ...] | None = None
     undo_text: str = ""
     redo_text: str = ""

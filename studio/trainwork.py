@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.compress import Compressed
 from core.errors import NotTrained
 from core.job import Job
-from core.lessons import Freed
+from core.lessons import Freed, Terms
 from core.types import Plan, Score, Task, Variant
 
 from .opened import Opened, Run, threads
 from .work import _compressed, allowed, listening, now, priced, running_weights
+
+if TYPE_CHECKING:
+    from core.evaluate import Reference
+    from core.networks import Network
 
 
 def train(
@@ -47,9 +51,8 @@ def _last(
     from core.recover import trained, tuned
 
     job = last(job, plan)
-    found = _compressed(slim, plan, data, limit, job)
-    reference, network = opened.reference(data, limit, job), slim.network(job)
-    weights, first = running_weights(opened, slim, found, reference, job), untrained(plan, found.layers)
+    found, network, reference, weights = _ready(opened, slim, plan, data, limit, job)
+    first = untrained(plan, found.layers)
     if run.told and plan.recover and first not in run.known:
         run.told(first, found, judge(reference, weights, job, running(found, network)))
     learned_from = lambda: opened.teaching(plan, data, limit, job)  # noqa: E731
@@ -68,6 +71,33 @@ def _variant(
     price = priced(opened.checkpoint, opened.layers, plan, target, task)
     gain = freed[-1].steps if freed and wanted(plan) else None
     return Variant(plan, price["size"], price["energy"], score, made.outcomes, "", now(), gain)
+
+
+def _ready(
+    opened: Opened, slim: Opened, plan: Plan, data: Path, limit: int | None, job: Job
+) -> tuple[Compressed, Network, Reference, dict[str, Any]]:
+    """A plan's model with what runs it, beside the original."""
+    found = _compressed(slim, plan, data, limit, job)
+    reference, network = opened.reference(data, limit, job), slim.network(job)
+    return found, network, reference, running_weights(opened, slim, found, reference, job)
+
+
+def terms(opened: Opened, plan: Plan, data: Path, limit: int | None, job: Job) -> Terms | None:
+    """What the plan's training would begin with; None where a stage before it was never trained."""
+    from core.evaluate import Reference
+    from core.recover import tuned
+    from core.recover.preview import terms as weighed
+
+    threads()
+    try:
+        slim = opened.made(plan, data, limit, job)
+    except NotTrained:
+        return None
+    found, network, reference, weights = _ready(opened, slim, plan, data, limit, job)
+    lessons = opened.teaching(plan, data, limit, job)
+    _, weights = tuned(found, network, weights, reference, lambda: lessons, job)
+    by = lessons.teacher or reference
+    return weighed(network, weights, Reference(by.network, by.weights, lessons), job)
 
 
 def meet(opened: Opened, path: Path, job: Job) -> str:

@@ -19,6 +19,7 @@ from .fit import Learned, Lessons
 from .hidden import Hidden
 from .methods import recoveries
 from .norms import restated
+from .preview import begun, terms
 from .student import Student, student
 from .tune import cut
 from .views import check
@@ -60,6 +61,9 @@ def train(
     if found is None:
         if not anew:
             return compressed  # the verdict is there, a layer is not
+        if 0 < how.share < 1:
+            first = terms(network, weights, reference, job, (how.temperature,))
+            job.note(f"{how.title} begins at {begun(first, how)}, measured on data it does not learn from")
         teacher = Answers(reference.network, reference.weights, pieces, compressed.store, how) if how.share > 0 else None
         done, learned = _trained(compressed, network, weights, teacher, Lessons(network, pieces, teacher), how, base, job)
     else:

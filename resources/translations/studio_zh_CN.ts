@@ -1972,6 +1972,26 @@
       <translation>重新统计批归一化，把平均误差并入偏置，用最小二乘重新拟合缩放和归一化增益；每一步只在未参与拟合的数据更接近原模型时才采用。不增加任何字节。</translation>
     </message>
     <message>
+      <source>task</source>
+      <translation>任务</translation>
+    </message>
+    <message>
+      <source>teacher, T = {n}</source>
+      <translation>教师，T = {n}</translation>
+    </message>
+    <message>
+      <source>Loss before training: {parts} = {total} (measured)</source>
+      <translation>训练前的损失：{parts} = {total}（实测）</translation>
+    </message>
+    <message>
+      <source>On {n} pieces it does not learn from.</source>
+      <translation>取自 {n} 段不参与学习的数据。</translation>
+    </message>
+    <message>
+      <source>The larger share leads: move λ and the temperature until both terms count as you want.</source>
+      <translation>占比较大的一项起主导作用：移动 λ 和温度，直到两项的分量如你所愿。</translation>
+    </message>
+    <message>
       <source>Step {n} of {m}</source>
       <translation>第 {n} 步，共 {m} 步</translation>
     </message>
@@ -2555,6 +2575,13 @@ is not written: {tool} found something else in it, and the new file was removed.
     <message>
       <source>over</source>
       <translation>已结束</translation>
+    </message>
+  </context>
+  <context>
+    <name>Weighing</name>
+    <message>
+      <source>Weighing the loss</source>
+      <translation>正在称量损失</translation>
     </message>
   </context>
   <context>
@@ -5070,6 +5097,10 @@ K：k 量化，要求行长是 256 的倍数；否则采用 llama.cpp 的替代�
       <translation>观察各层</translation>
     </message>
     <message>
+      <source>Weighing the loss</source>
+      <translation>正在称量损失</translation>
+    </message>
+    <message>
       <source>Weight of hidden states</source>
       <translation>隐藏状态的权重</translation>
     </message>
@@ -6098,6 +6129,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 有应答，但不是联邦服务器（{1}）；请检查端口</translation>
     </message>
     <message>
+      <source>{0} begins at {1}, measured on data it does not learn from</source>
+      <translation>{0}：起点 {1}，在不参与学习的数据上实测</translation>
+    </message>
+    <message>
       <source>{0} bit-identical to the source</source>
       <translation>{0} 个与源逐位相同</translation>
     </message>
@@ -6760,6 +6795,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: this program has no weights, so there is nothing to slim; export a network that has some</source>
       <translation>{0}：该程序没有权重，无可压缩；请导出含权重的网络</translation>
+    </message>
+    <message>
+      <source>{0}: too short to learn from; choose more data</source>
+      <translation>{0}：太短，不足以学习；请选择更多数据</translation>
     </message>
     <message>
       <source>{0}: too short to train on ({1} {2}); choose more data</source>

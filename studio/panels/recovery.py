@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from core.data import SUFFIXES
 from core.lessons import carried
 from core.recover.methods import recoveries
-from core.registry import knobs
+from core.registry import knobs, make
 from core.types import Value
 
 from .. import numbers
@@ -55,7 +55,7 @@ class Recovery(QWidget):
         self.train, self.cancel = QPushButton(), QPushButton(self.tr("Cancel"))
         self.file, self.folder = QPushButton(self.tr("File…")), QPushButton(self.tr("Folder…"))
         self.back, self.teacher = QPushButton(self.tr("Automatic")), QPushButton(self.tr("Teacher…"))
-        self.count, self.source, self.told, self.free = QSpinBox(), QLabel(), QLabel(), QLabel()
+        self.count, self.source, self.told, self.free, self.terms = QSpinBox(), QLabel(), QLabel(), QLabel(), QLabel()
         self.where = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.curves = Curves(session)
         self._offer()
@@ -80,7 +80,7 @@ class Recovery(QWidget):
         self.count.setSpecialValueText(self.tr("all"))
         self.count.setAccessibleName(self.tr("Training samples"))
         self.count.setToolTip(self.tr("Tokens, sentences or images to learn from; every eighth piece is kept apart for the check"))
-        for quiet in (self.source, self.told, self.free):
+        for quiet in (self.source, self.told, self.free, self.terms):
             quiet.setWordWrap(True)
             quiet.setTextFormat(Qt.TextFormat.PlainText)
 
@@ -108,7 +108,7 @@ class Recovery(QWidget):
         column.addWidget(self.where)
         for part in (top, second):
             column.addLayout(part)
-        for line in (self.source, self.free, self.told):
+        for line in (self.source, self.free, self.terms, self.told):
             column.addWidget(line)
         column.addWidget(under, 1)
 
@@ -187,6 +187,7 @@ class Recovery(QWidget):
         self.told.setText(self._said(snapshot, now))
         self.told.setToolTip(self._how(snapshot) if method and not (now and now.state in ("kept", "refused")) else "")
         self._freed(snapshot)
+        self._weighed(snapshot)
         self.curves.draw(now)
 
     def _buttons(self, s: Snapshot, now: Training | None) -> None:
@@ -240,6 +241,22 @@ class Recovery(QWidget):
             "Batch norms are counted anew, mean errors go into biases, scales and norm gains are refitted by least squares; "
             "each only where pieces it was not made from come nearer to the original. No byte is added."
         )
+
+    def _weighed(self, s: Snapshot) -> None:
+        """What the loss is made of before the first step, at the knobs as they stand."""
+        how = make(recoveries[s.plan.recover], s.plan.recovery) if s.plan.recover and s.terms else None
+        total = s.terms.mixed(how.share, how.temperature) if how and s.terms else None
+        self.terms.setVisible(total is not None)
+        if s.terms is None or how is None or total is None:
+            return
+        task, teacher = self.tr("task"), self.tr("teacher, T = {n}").format(n=f"{how.temperature:g}")
+        parts = ((1 - how.share, s.terms.task, task), (how.share, s.terms.teacher.get(how.temperature), teacher))
+        known = [f"{weight:.3g} × {numbers.significant(x)} ({name})" for weight, x, name in parts if weight and x is not None]
+        form = self.tr("Loss before training: {parts} = {total} (measured)")
+        self.terms.setText(form.format(parts=" + ".join(known), total=numbers.significant(total)))
+        where = self.tr("On {n} pieces it does not learn from.").format(n=s.terms.pieces)
+        leads = self.tr("The larger share leads: move λ and the temperature until both terms count as you want.")
+        self.terms.setToolTip(where + ("\n" + leads if "share" in {k.name for k in knobs(type(how))} else ""))
 
     def _said(self, s: Snapshot, now: Training | None) -> str:
         """One line: why not, how long, how far, or how it ended."""

@@ -19,8 +19,10 @@ from core.layers import layers
 from core.lessons import Lesson
 from core.networks import attach
 from core.recipe import dumps, loads
+from core.recover.fit import Course, Lessons
+from core.recover.preview import terms
 from core.recover.train import train
-from core.recover.tune import changed
+from core.recover.tune import changed, cut
 from core.resources import root
 from core.store import Store
 from core.stored import Quantized
@@ -98,6 +100,23 @@ def test_masks_and_grids_hold_and_the_bytes_do_not_change(digits: Pupil, what: s
 def test_a_classifier_is_trained_on_its_labels_and_gets_more_of_them_right(digits: Pupil) -> None:
     done = digits.trained(method="finetune", train="all", steps=32, rate=0.01)
     assert digits.score(done, "top1") > digits.score(digits.plain, "top1") + 0.05
+
+
+def test_the_loss_weighed_before_training_is_the_loss_that_training_begins_with(digits: Pupil) -> None:
+    """At any weight and temperature, from one look at the pieces it keeps apart."""
+    found = terms(digits.network, digits.running(digits.plain), Reference(digits.network, digits.weights, digits.seen), Job())
+    assert found.pieces == len(Lessons(digits.network, replace(digits.seen, items=tuple(cut(digits.seen))), None).held) > 1
+    for share, temperature in ((0.0, 1.0), (0.3, 4.0), (1.0, 10.0)):
+        points: list[object] = []
+        job = Job(point=points.append)
+        digits.trained(job, steps=8, share=share, temperature=temperature)
+        begun = next(p.before for p in points if isinstance(p, Course))
+        assert found.mixed(share, temperature) == pytest.approx(begun, rel=1e-5)
+        said = f"Distil begins at 0.7 x {found.task:.4g} (task) + 0.3 x {found.teacher[4.0]:.4g} (teacher, T = 4), measured"
+        assert any(n.startswith(said) for n in job.notes) == (share == 0.3), "one term alone is the loss itself"
+    assert found.mixed(0.5, 1.25) is None, "it was not measured"
+    assert replace(found, task=None).mixed(0.5, 1.0) is None
+    assert replace(found, task=None).mixed(1.0, 1.0) == found.teacher[1.0]
 
 
 def test_a_layer_the_user_protects_is_not_touched(digits: Pupil) -> None:

@@ -83,6 +83,29 @@ def test_a_rest_measures_the_plan_without_its_training_and_never_trains(session:
     assert panel.train.text() == "Train"
 
 
+def test_moving_lambda_or_the_temperature_shows_at_once_what_the_loss_is_made_of(
+    session: Session, panel: Recovery, qtbot: QtBot
+) -> None:
+    choose(panel, "distil", share=0.5, temperature=2.0)
+    assert panel.terms.isHidden()
+    qtbot.waitUntil(lambda: session.snapshot.terms is not None, timeout=60_000)
+    found = session.snapshot.terms
+    assert found is not None
+    assert found.task is not None
+    said = {"half": panel.terms.text()}
+    for name, knobs in {"a tenth": {"share": 0.1}, "hot": {"temperature": 5.0}}.items():
+        choose(panel, "distil", **knobs)
+        assert session.snapshot.terms is found, "nothing is measured again"
+        said[name] = panel.terms.text()
+    assert len(set(said.values())) == 3
+    total = 0.9 * found.task + 0.1 * found.teacher[5.0]
+    assert f"T = 5) = {total:.3g} (measured)" in said["hot"]
+    choose(panel, "finetune")
+    assert f"1 × {found.task:.3g} (task) = {found.task:.3g}" in panel.terms.text()
+    choose(panel, "")
+    assert panel.terms.isHidden()
+
+
 def drawn_to_the_end(session: Session, panel: Recovery) -> Training:
     """What the session keeps of a training that ended; the panel draws every step of it."""
     now = session.snapshot.training
