@@ -73,6 +73,8 @@ def server(args: argparse.Namespace, job: Job) -> None:
     """Rounds on the terminal and in the ledger beside the result, which is exported and verified as any."""
     recipe = _asked(args)
     place(args.listen)
+    if args.patience is not None and args.patience <= 0:
+        raise BadPlan(f"--patience {args.patience:g} leaves no client time to answer; give seconds above zero")
     listening = _imported("server").Listening
     remote = _imported("server").Remote
     tls, secret = loaded(args.certificates), keys.secret_of(args.certificates)

@@ -81,8 +81,8 @@ def work(checkpoint: Checkpoint, layers: Iterable[Layer], plan: Plan, samples: i
 
 
 def rounds(how: Any, left: int, pieces: float, step: float) -> float:
-    """Forward passes of so many rounds: every client goes over its share, then the server is checked."""
-    return left * pieces * (step * how.epochs * how.participation * (1 - 1 / HELD) + 1 / HELD)
+    """Forward passes of so many rounds: every client goes over its share and may count batch norms, then the server is checked."""
+    return left * pieces * ((step * how.epochs + (how.norms != "kept")) * how.participation * (1 - 1 / HELD) + 1 / HELD)
 
 
 def kept(checkpoint: Checkpoint, plan: Plan, samples: int | None) -> int:

@@ -71,7 +71,9 @@ class Federation:
                 found.append(said)
             else:
                 job.note(f"After the last round {name} {said}")
-        count = sum(x.samples for x in found) or math.nan
+        if not found:
+            return
+        count = sum(x.samples for x in found)
         own, shared = sum(x.samples * x.own for x in found) / count, sum(x.samples * x.shared for x in found) / count
         job.note(
             f"Batch norms stayed with the clients, the result has the server's: loss on the clients' samples {own:.4g} with their own, "

@@ -3549,6 +3549,10 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>--part {0} 不是份额；请写成 K/N，如 2/5</translation>
     </message>
     <message>
+      <source>--patience {0} leaves no client time to answer; give seconds above zero</source>
+      <translation>--patience {0} 没有给客户端留出回应的时间；请给出大于零的秒数</translation>
+    </message>
+    <message>
       <source>0 bit-identical to the source</source>
       <translation>0 个与源文件逐位相同</translation>
     </message>

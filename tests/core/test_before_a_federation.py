@@ -106,6 +106,14 @@ SAID: dict[str, tuple[list[str], str]] = {
     "no model": (["server", "--certificates", "{keys}", "--out", "{keys}/out"], "Which model?"),
     "no place": (["server", "--model", "{digits}", "--certificates", "{keys}"], "Where should the result go?"),
     "no knob": (["server", "--model", "{digits}", "--out", "{keys}/out", "--certificates", "{keys}", "--knob", "rat=1"], "no knob 'rat'"),
+    "no time": (
+        ["server", "--model", "{digits}", "--out", "{keys}/out", "--certificates", "{keys}", "--patience", "0"],
+        "leaves no client time to answer",
+    ),
+    "kept already": (
+        ["client", "--data", "{digits}", "--server", "h:1", "--root", "{keys}/ca.pem", "--keep", "{keys}"],
+        "give --keep another place",
+    ),
     "no keys": (["server", "--model", "{digits}", "--out", "{keys}/out", "--certificates", "{keys}/empty"], "make certificates with"),
 }  # fmt: skip
 
