@@ -110,14 +110,17 @@ class Row:
     after_bytes: int
 
 
+NOTHING = Plan()
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The session at one moment."""
 
     checkpoint: Checkpoint | None = None
     layers: tuple[Layer, ...] = ()
-    plan: Plan = field(default_factory=Plan)  # the stage in hand, with those before it: what every panel shows and edits
-    whole: Plan = field(default_factory=Plan)  # with the stages after it: what is run, saved and exported; `plan` is one of its legs
+    plan: Plan = NOTHING  # the stage in hand, with those before it: what every panel shows and edits
+    whole: Plan = NOTHING  # with the stages after it: what is run, saved and exported; `plan` is one of its legs
     settings: Mapping[str, Setting] = field(default_factory=dict)
     target: Any = None
     size: Size | None = None

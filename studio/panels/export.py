@@ -228,7 +228,7 @@ class ExportDialog(QDialog):
             self.reject()
             return
         now = (s.checkpoint, s.plan, s.target, s.size, s.verdicts)
-        if len(now) == len(self._drawn) and all(a is b for a, b in zip(now, self._drawn)):
+        if len(now) == len(self._drawn) and all(a is b or a == b for a, b in zip(now, self._drawn)):
             return
         self._drawn = now
         from core.offers import offers  # brings the energy model: not before the first paint

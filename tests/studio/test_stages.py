@@ -160,6 +160,9 @@ def test_the_keys_go_from_stage_to_stage_and_the_window_says_whose_figures_it_sh
     window.menus.named("Edit the stage after").trigger()
     window._draw()
     assert window.partway.isHidden()
+    session.close()
+    window._draw()
+    assert not window.menus.named("Edit the stage after").isEnabled(), "nothing is open"
 
 
 def test_a_recipe_of_stages_is_opened_seen_saved_and_kept(session: Session, list_: Stages, qtbot: QtBot, tmp_path: Path) -> None:
