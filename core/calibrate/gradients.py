@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..data import Batches
-from ..errors import BadPlan
+from ..errors import BadData, BadPlan
 from ..job import Job
 from ..networks import Network
 from ..types import Layer
@@ -76,4 +76,6 @@ def _loss(network: Network, logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
     if network.task == "causal-lm":
         return F.cross_entropy(logits[0, :-1], batch["input_ids"][0, 1:])
+    if "labels" not in batch:
+        raise BadData("Gradients of the loss need labels, and these samples have none; calibrate on labelled ones, or choose wanda")
     return F.cross_entropy(logits, batch["labels"])

@@ -74,20 +74,20 @@ def load(path: Path, network: Fed, limit: int | None = None, job: Job | None = N
     if images and path.is_dir():
         return pictures.load(path, network, limit, job or Job())
     if not path.is_dir() and path.suffix.lower() not in ((".npz",) if images else TEXTS):
-        need = ".npz file or a folder of pictures by class" if images else "text (.txt, .jsonl, .csv or a folder of .txt files)"
+        need = ".npz file or a folder of pictures" if images else "text (.txt, .jsonl, .csv or a folder of .txt files)"
         raise BadData(f"{path.name}: this network needs a {need}; choose another")
     return arrays.load(path, network, limit) if images else text.load(path, network, limit)
 
 
 def serves(path: Path) -> bool:
-    """Whether a path looks like held-out data and not like a model: by suffix, or a folder of texts, recordings or pictures by class."""
-    from .pictures import classes
+    """Whether a path looks like held-out data and not like a model: by suffix, or a folder of texts, recordings or pictures."""
+    from .pictures import classes, loose
 
     if not path.is_dir():
         return path.suffix.lower() in SUFFIXES
     if (path / "config.json").exists() or any(path.glob("*.safetensors")) or any(path.glob("*.bin")):
         return False
-    return any(path.glob("*.wav")) or any(path.glob("*.txt")) or any(path.glob("*/*.txt")) or bool(classes(path))
+    return any(path.glob("*.wav")) or any(path.glob("*.txt")) or any(path.glob("*/*.txt")) or bool(classes(path) or loose(path))
 
 
 def default(checkpoint: Checkpoint) -> Path | None:

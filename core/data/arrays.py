@@ -1,14 +1,17 @@
-"""Images and labels out of an .npz file, normalised as the sample.json beside it says."""
+"""Images, and labels where there are some, out of an .npz file, normalised as the sample.json beside it says."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadData
 from . import Batches, Fed, card, fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PER_BATCH = 50  # small enough that a cancel is heard within a second
 
@@ -20,16 +23,20 @@ def load(path: Path, network: Fed, limit: int | None) -> Batches:
     raw = path.read_bytes()
     images, labels = _arrays(path, raw)
     known = len(network.labels)
-    if known and not 0 <= int(labels.min()) <= int(labels.max()) < known:
+    if labels is not None and known and not 0 <= int(labels.min()) <= int(labels.max()) < known:
         raise BadData(
             f"{path.name}: labels run from {labels.min()} to {labels.max()}, but the network has {known} classes; choose its own data"
         )
     how = normalise(path, integers=images.dtype.kind in "ui")
     x = (torch.from_numpy(images[:limit]).float() * how["scale"] - how["mean"]) / how["std"]
-    y = torch.from_numpy(labels[:limit].astype("int64"))
-    pairs = zip(x.split(PER_BATCH), y.split(PER_BATCH), strict=True)
-    items = tuple({"pixel_values": a, "labels": b} for a, b in pairs)
-    return Batches("images", items, len(y), "images", path.name, fingerprint(raw, limit, sorted(how.items())))
+    y = None if labels is None else torch.from_numpy(labels[:limit].astype("int64"))
+    return Batches("images", dealt(x, y), len(x), "images", path.name, fingerprint(raw, limit, sorted(how.items())))
+
+
+def dealt(x: Tensor, y: Tensor | None) -> tuple[dict[str, Tensor], ...]:
+    """Pictures (n, channels, height, width) as batches, with their labels where these are known."""
+    parts = {"pixel_values": x.split(PER_BATCH)} | ({} if y is None else {"labels": y.split(PER_BATCH)})
+    return tuple({k: v[i].contiguous() for k, v in parts.items()} for i in range(len(parts["pixel_values"])))
 
 
 def _arrays(path: Path, raw: bytes) -> tuple[Any, Any]:
@@ -37,18 +44,20 @@ def _arrays(path: Path, raw: bytes) -> tuple[Any, Any]:
 
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
-            images, labels = stored["images"], stored["labels"]
-    except KeyError as e:
-        raise BadData(f"{path.name} has no array {e}; it needs 'images' (N, channels, height, width) and 'labels' (N)") from None
+            images = stored["images"]
+            labels = stored["labels"] if "labels" in stored.files else None
+    except KeyError:
+        raise BadData(f"{path.name} has no array 'images' (N, channels, height, width); 'labels' (N) may come with them") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
         raise BadData(f"{path.name} can't be read as plain arrays ({str(e).splitlines()[0][:90]}); save it with numpy.savez") from None
-    if images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
+    shape, kind = (images.shape[:1], "u") if labels is None else (labels.shape, labels.dtype.kind)
+    if images.ndim != 4 or shape != images.shape[:1] or not len(images):
         raise BadData(
-            f"{path.name}: images {list(images.shape)} and labels {list(labels.shape)} don't fit; "
+            f"{path.name}: images {list(images.shape)} and labels {list(shape)} don't fit; "
             "images must be (N, channels, height, width) and labels (N)"
         )
-    if images.dtype.kind not in "uif" or labels.dtype.kind not in "ui":
-        raise BadData(f"{path.name}: images are {images.dtype} and labels {labels.dtype}; they must be numbers and whole numbers")
+    if images.dtype.kind not in "uif" or kind not in "ui":
+        raise BadData(f"{path.name}: images are {images.dtype} and labels of kind {kind}; they must be numbers and whole numbers")
     return images, labels
 
 

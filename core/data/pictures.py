@@ -1,4 +1,4 @@
-"""Pictures in a folder with one subfolder a class, prepared as the checkpoint's preprocessor_config.json says."""
+"""Pictures in a folder, with one subfolder a class or without labels, prepared as the checkpoint's preprocessor_config.json says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadData
 from ..job import Job
 from . import Batches, Fed, card
-from .arrays import PER_BATCH, normalise
+from .arrays import dealt, normalise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,20 +27,21 @@ SYNSET = re.compile(r"n\d{8}")
 def classes(path: Path) -> dict[str, list[Path]]:
     """Subfolder -> its pictures, both in order of their names; {} when no subfolder holds one."""
     folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    found = {p.name: sorted(f for f in p.iterdir() if f.suffix.lower() in SUFFIXES) for p in folders}
+    found = {p.name: loose(p) for p in folders}
     return {name: files for name, files in found.items() if files}
 
 
+def loose(path: Path) -> list[Path]:
+    """The pictures that lie in a folder itself, in order of their names."""
+    return sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES)
+
+
 def load(path: Path, network: Fed, limit: int | None, job: Job) -> Batches:
-    """Up to `limit` pictures, taken from all classes in turn, so that a small limit is no single class."""
+    """Up to `limit` pictures, taken from all classes in turn, so that a small limit is no single class; without subfolders they have no
+    labels."""
     import torch
 
-    found = classes(path)
-    if not found:
-        raise BadData(f"{path.name}: no subfolder holds a .png or .jpg; put the pictures into one folder per class")
-    index = labelled(path, list(found), network.labels)
-    turns = [(f, index[n]) for row in zip_longest(*([(f, n) for f in files] for n, files in found.items())) for f, n in filter(None, row)]
-    how, seen = _how(path, network.pictures), hashlib.sha256()
+    turns, how, seen = _turns(path, network), _how(path, network.pictures), hashlib.sha256()
     made = []
     for file, _ in job.track(turns[: limit or MOST], "Reading pictures"):
         raw = file.read_bytes()
@@ -49,10 +50,21 @@ def load(path: Path, network: Fed, limit: int | None, job: Job) -> Batches:
     if len({t.shape for t in made}) > 1:
         raise BadData(f"{path.name}: the pictures differ in size and the model says none; resize them to one size first")
     seen.update(repr((limit, sorted(how.items()))).encode())
-    y = torch.tensor([label for _, label in turns[: len(made)]])
-    pairs = zip(torch.stack(made).split(PER_BATCH), y.split(PER_BATCH), strict=True)
-    items = tuple({"pixel_values": a.contiguous(), "labels": b} for a, b in pairs)
-    return Batches("images", items, len(y), "images", path.name, seen.hexdigest())
+    known = [label for _, label in turns[: len(made)] if label is not None]
+    items = dealt(torch.stack(made), torch.tensor(known) if known else None)
+    return Batches("images", items, len(made), "images", path.name, seen.hexdigest())
+
+
+def _turns(path: Path, network: Fed) -> list[tuple[Path, int | None]]:
+    """Every picture with its class, None where nothing says one; BadData where there is none."""
+    found = classes(path)
+    if not found and (plain := loose(path)):
+        return [(f, None) for f in plain]
+    if not found:
+        raise BadData(f"{path.name}: no .png or .jpg lies in it; put the pictures into one folder per class, or here if nobody named them")
+    index = labelled(path, list(found), network.labels)
+    rows = zip_longest(*([(f, index[n]) for f in files] for n, files in found.items()))
+    return [x for row in rows for x in row if x is not None]
 
 
 def one(file: Path, said: Mapping[str, Any], beside: Path | None) -> Tensor:

@@ -160,8 +160,8 @@
       <translation>您自己的文本、图像或录音（{suffixes}）；也可拖放到这里</translation>
     </message>
     <message>
-      <source>A folder of texts, or of pictures in one subfolder per class</source>
-      <translation>文本文件夹，或每类一个子文件夹的图片文件夹</translation>
+      <source>A folder of texts, or of pictures: in one subfolder per class, or without labels</source>
+      <translation>文本文件夹，或图片文件夹：每类一个子文件夹，或不带标签</translation>
     </message>
     <message>
       <source>What the scored data leaves over, else the bundled text</source>
@@ -1848,8 +1848,8 @@
       <translation>用于学习的您自己的文本、图像或录音（{suffixes}）</translation>
     </message>
     <message>
-      <source>A folder of texts, or of pictures in one subfolder per class</source>
-      <translation>文本文件夹，或每类一个子文件夹的图片文件夹</translation>
+      <source>A folder of texts, or of pictures: in one subfolder per class, or without labels</source>
+      <translation>文本文件夹，或图片文件夹：每类一个子文件夹，或不带标签</translation>
     </message>
     <message>
       <source>Learn from the calibration data, taught by the original</source>
@@ -3386,12 +3386,12 @@ is not written: {tool} found something else in it, and the new file was removed.
       <translation>设置所选层（或整个模型）每个权重的位数；16 表示保持原样</translation>
     </message>
     <message>
-      <source>Held-out samples in a folder: .txt files, recordings (.wav), or pictures in one subfolder per class</source>
-      <translation>文件夹中的留出样本：.txt 文件、录音（.wav），或按类别分子文件夹的图片</translation>
+      <source>Held-out samples in a folder: .txt files, recordings (.wav), or pictures, in one subfolder per class or without labels</source>
+      <translation>文件夹中的留出样本：.txt 文件、录音（.wav），或图片（按类别分子文件夹，或不带标签）</translation>
     </message>
     <message>
-      <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels or .wav for classifiers</source>
-      <translation>用于评分的留出样本：语言模型用 .txt、.jsonl 或 .csv，分类器用含图像与标签的 .npz 或 .wav</translation>
+      <source>Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images (and labels) or .wav for classifiers</source>
+      <translation>用于评分的留出样本：语言模型用 .txt、.jsonl 或 .csv，分类器用含图像（与标签）的 .npz 或 .wav</translation>
     </message>
     <message>
       <source>Leave the studio</source>
@@ -4115,6 +4115,10 @@ The last step is conjugate gradients on the fixed mask (as ALPS, Meng et al. 202
     <message>
       <source>Gradient pruning needs a network that runs and data with labels; choose magnitude instead</source>
       <translation>梯度剪枝需要可运行的网络和带标签的数据；请改用幅值剪枝</translation>
+    </message>
+    <message>
+      <source>Gradients of the loss need labels, and these samples have none; calibrate on labelled ones, or choose wanda</source>
+      <translation>损失的梯度需要标签，而这些样本没有；请用带标签的样本校准，或选择 wanda</translation>
     </message>
     <message>
       <source>Granularity</source>
@@ -6265,8 +6269,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0} 中四个词以上的句子不足两个；请选择更长的文本</translation>
     </message>
     <message>
-      <source>{0} has no array {1}; it needs 'images' (N, channels, height, width) and 'labels' (N)</source>
-      <translation>{0} 中没有数组 {1}；需要 'images' (N, 通道， 高， 宽) 和 'labels' (N)</translation>
+      <source>{0} has no array 'images' (N, channels, height, width); 'labels' (N) may come with them</source>
+      <translation>{0} 中没有数组 'images'（N、通道、高、宽）；可以同时带有 'labels'（N）</translation>
     </message>
     <message>
       <source>{0} has no column of text, only {1}; name the right one 'text'</source>
@@ -6601,8 +6605,8 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：不含 JSON 对象；请从模型来源处恢复该文件</translation>
     </message>
     <message>
-      <source>{0}: images are {1} and labels {2}; they must be numbers and whole numbers</source>
-      <translation>{0}:images 为 {1},labels 为 {2}；它们必须分别是数值和整数</translation>
+      <source>{0}: images are {1} and labels of kind {2}; they must be numbers and whole numbers</source>
+      <translation>{0}：图像为 {1}，标签种类为 {2}；它们必须分别是数值和整数</translation>
     </message>
     <message>
       <source>{0}: images {1} and labels {2} don't fit; images must be (N, channels, height, width) and labels (N)</source>
@@ -6653,6 +6657,10 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
       <translation>{0}：有张量重名；请重新下载</translation>
     </message>
     <message>
+      <source>{0}: no .png or .jpg lies in it; put the pictures into one folder per class, or here if nobody named them</source>
+      <translation>{0}：其中没有 .png 或 .jpg；请把图片按每类一个文件夹放置，没有类别时直接放在此处</translation>
+    </message>
+    <message>
       <source>{0}: no .safetensors in this folder; choose the folder that holds the weights</source>
       <translation>{0}：该文件夹中没有 .safetensors；请选择存放权重的文件夹</translation>
     </message>
@@ -6667,10 +6675,6 @@ Nothing is updated. Without calibration data: magnitude within each output.</sou
     <message>
       <source>{0}: no certificate can be read from it ({1}); give the ca.pem that the server's owner made</source>
       <translation>{0}：读不出证书（{1}）；请使用服务器主人生成的 ca.pem</translation>
-    </message>
-    <message>
-      <source>{0}: no subfolder holds a .png or .jpg; put the pictures into one folder per class</source>
-      <translation>{0}：没有子文件夹含有 .png 或 .jpg；请将图片按类别放入各自的文件夹</translation>
     </message>
     <message>
       <source>{0}: no {1} here; there is {2}</source>

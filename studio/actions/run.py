@@ -35,7 +35,7 @@ def evaluate(window: Any) -> None:
 
 @action(QT_TRANSLATE_NOOP("actions", "Choose data…"), "Ctrl+D", "Run", icon="data", why=opened)
 def data(window: Any) -> None:
-    """Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images and labels or .wav for classifiers"""
+    """Held-out samples to score on: .txt, .jsonl or .csv for language models, .npz with images (and labels) or .wav for classifiers"""
     masks = translate("actions", "Text, images or recordings ({suffixes})").format(suffixes=" ".join(f"*{s}" for s in SUFFIXES))
     path, _ = QFileDialog.getOpenFileName(window, translate("actions", "Held-out data"), "", masks)
     if path:
@@ -44,7 +44,7 @@ def data(window: Any) -> None:
 
 @action(QT_TRANSLATE_NOOP("actions", "Choose data folder…"), "Ctrl+Shift+D", "Run", icon="data", why=opened)
 def data_folder(window: Any) -> None:
-    """Held-out samples in a folder: .txt files, recordings (.wav), or pictures in one subfolder per class"""
+    """Held-out samples in a folder: .txt files, recordings (.wav), or pictures, in one subfolder per class or without labels"""
     if path := QFileDialog.getExistingDirectory(window, translate("actions", "Held-out data")):
         window.session.set_data(Path(path), window.session.snapshot.limit)
 

@@ -81,7 +81,7 @@ class Calibration(QWidget):
         self.tokens.setAccessibleName(self.tr("Calibration samples"))
         self.tokens.setToolTip(self.tr("Tokens, sentences or images for both parts; as usual: 16384 tokens, 512 sentences, 256 images"))
         self.file.setToolTip(self.tr("Own text, images or sounds ({suffixes}); or drop them here").format(suffixes=", ".join(SUFFIXES)))
-        self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
+        self.folder.setToolTip(self.tr("A folder of texts, or of pictures: in one subfolder per class, or without labels"))
         self.back.setToolTip(self.tr("What the scored data leaves over, else the bundled text"))
         self.measure.setToolTip(self.tr("What each layer meets, and the error of the selected one (else of the widest) against samples"))
         self.block.setRange(0, 1 << 16)

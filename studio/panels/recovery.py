@@ -71,7 +71,7 @@ class Recovery(QWidget):
         self.way.setAccessibleName(self.tr("Way to train"))
         self.cancel.setToolTip(self.tr("Stop and forget this training; Pause keeps it"))
         self.file.setToolTip(self.tr("Your own text, images or recordings to learn from ({suffixes})").format(suffixes=", ".join(SUFFIXES)))
-        self.folder.setToolTip(self.tr("A folder of texts, or of pictures in one subfolder per class"))
+        self.folder.setToolTip(self.tr("A folder of texts, or of pictures: in one subfolder per class, or without labels"))
         self.back.setToolTip(self.tr("Learn from the calibration data, taught by the original"))
         self.teacher.setMenu(self._teachers())
         self.count.setRange(0, 100_000_000)

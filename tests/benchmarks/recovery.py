@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,23 +51,36 @@ EPOCHS = 3  # of the dense network's own training
 FED = (1, 8, 50)  # images at once in onnxruntime
 WORDS = 400_000  # tokens of the addresses that are trained on
 FIT: Row = {"train": "all", "batch": 16, "rate": 0.04, "statistics": "batch"}  # 200 images a step
+CUT, UNNAMED = ("fine-tune", "distil"), "distil, all pictures without labels"
 WAYS: dict[str, Row] = {
     "cut": {},  # and what closed forms make of it
     "fine-tune": {"recover": "finetune", "recovery": FIT},
     "distil": {"recover": "distil", "recovery": {**FIT, "temperature": 2.0, "share": 0.5}},
+    UNNAMED: {"recover": "distil", "recovery": FIT | {"temperature": 4.0, "share": 1.0, "steps": 480}},
     "scales distilled": {"train": "scales", "steps": 800, "rate": 0.005},
     "scales and states distilled": {"train": "scales", "steps": 3200, "rate": 0.006, "hidden": 4.0},
     "QAT distilled": {"train": "all", "steps": 1600, "rate": 0.003},
     "a short run": {"train": "scales", "steps": 56},
 }
-CUT = ("fine-tune", "distil")
-# case -> images learned from (None: all 60 000), steps, what both ways add to FIT, what distilling does; chosen on the last 8 000 training
-# images after learning from others of them, with a seed that is none of SEEDS
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a cut network learns from, and how; chosen on the last 8 000 training images after learning from others, with a seed that is
+    none of SEEDS."""
+
+    images: int | None  # with labels; None: all 60 000
+    steps: int
+    both: Row = field(default_factory=dict)  # what both ways add to FIT
+    own: Row = field(default_factory=dict)  # what distilling does
+    ways: tuple[str, ...] = CUT
+
+
 VARIED: Row = {"vary": 0.5, "mirror": True}
-CASES: dict[str, tuple[int | None, int, Row, Row]] = {
-    "cnn": (None, 480, {}, {}),
-    "cnn-few": (6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}),
-    "digits": (None, 24, {}, {}),
+CASES = {
+    "cnn": Case(None, 480),
+    "cnn-few": Case(6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}, (*CUT, UNNAMED)),
+    "digits": Case(None, 24),
 }
 SHORT = ("a short run",)
 LM: dict[str, dict[int, tuple[str, ...]]] = {  # quantizer -> bits -> ways
@@ -110,6 +123,17 @@ def fashion() -> Path:
     return folder
 
 
+def unnamed() -> Path:
+    """The 60 000 pictures without their labels."""
+    import numpy as np
+
+    path = fashion() / "lessons" / "pictures.npz"
+    if not path.exists():
+        with np.load(path.with_name("heldout.npz")) as known:
+            np.savez_compressed(path, images=known["images"])
+    return path
+
+
 def addresses() -> Path:
     """The end of the text the sample language model was trained on."""
     import sources
@@ -141,12 +165,12 @@ def cut(
     source: Path, data: Path | None, share: float, seeds: tuple[int, ...], ways: dict[str, Row], case: str, limit: int | None
 ) -> Iterator[Row]:
     """Channels cut, then closed forms, with their speed; then each way to train. Accuracy of the labels; what rows share is made once."""
-    job, (images, steps, both, own) = Job(), CASES[case]
+    job, of = Job(), CASES[case]
     plain = Plan(Choice("magnitude", 0.0, "rtn", 16), tune=False, cuts={"channels": share})
-    base = Recipe(source, plain, limit=limit, train=data, lessons=images if data else None)
+    base = Recipe(source, plain, limit=limit, train=data, lessons=of.images if data else None)
     s, done = made(base, plain, job)
     assert s.reference is not None
-    name = f"{source.name}, {share:.0%} of channels cut" + (f", {images:,} images" if images else "")
+    name = f"{source.name}, {share:.0%} of channels cut" + (f", {of.images:,} images" if of.images else "")
     said = {"case": name, "metric": "top1", "dense": judge(s.reference, None, job).metrics["top1"].value,
             "bytes": size(done.checkpoint, done.layers, done.settings, s.target).total, "n": s.reference.batches.n}  # fmt: skip
     first: list[tuple[str, Row, int]] = []
@@ -155,11 +179,13 @@ def cut(
         bare = made(base, replace(plain, cuts={"channels": share, "compensate": False}), job)
         yield said | said_too | {"stage": "cut", "seed": 0, "score": top1(*bare, job), "cpu_s": 0.0, "notes": ["nothing refitted"]}
         first = [("free recovery", {}, 0)]
-    for way, how, seed in [*first, *((way, ways[way], seed) for seed in seeds for way in CUT if way in ways)]:
+    for way, how, seed in [*first, *((way, ways[way], seed) for seed in seeds for way in of.ways if way in ways)]:
         start, heard = time.process_time(), Job()
-        knobs = {**how.get("recovery", {}), **both, **(own if way == "distil" else {}), "steps": steps}
+        knobs = {"steps": of.steps, **of.both, **(of.own if way == "distil" else {})} if way in CUT else {}
+        knobs = {**how.get("recovery", {}), **knobs}
         asked = replace(plain, seed=seed, tune=None, **({**how, "recovery": knobs} if how else {}))
-        _, net, found = ready(replace(s, recipe=replace(s.recipe, plan=asked)), replace(done, plan=asked), heard)
+        learns = replace(s.recipe, plan=asked, **({"train": unnamed(), "lessons": None} if way == UNNAMED else {}))
+        _, net, found = ready(replace(s, recipe=learns), replace(done, plan=asked), heard)
         spent = time.process_time() - start
         score = judge(s.reference, found, heard, net).metrics["top1"].value
         row = {"stage": way, "seed": seed, "score": score, "cpu_s": round(spent, 1), "notes": [n for n in heard.notes if "measured" in n]}

@@ -15,12 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
+from core.calibrate.gradients import collect
 from core.data import load, serves
 from core.data.pictures import labelled
 from core.errors import BadData, Cancelled
 from core.evaluate import Reference, judge
 from core.formats import open_checkpoint, read
 from core.job import Job
+from core.layers import layers
 from core.networks import Network, attach
 from core.resources import root
 
@@ -129,6 +131,39 @@ def test_a_folder_of_pictures_scores_as_the_array_file_does(tmp_path: Path) -> N
     assert one == pytest.approx(two)
     mine, theirs = (sorted(float(x) for i in b.items for x in i["pixel_values"].sum((1, 2, 3))) for b in (found, stored))
     assert mine == pytest.approx(theirs, rel=1e-5)
+
+
+def test_pictures_nobody_named_are_the_same_pictures_without_labels(tmp_path: Path) -> None:
+    """As an array file without labels, or as files beside each other: what needs no label is measured alike, and nothing else is."""
+    checkpoint = open_checkpoint(SAMPLES / "fashion-vit")
+    net = attach(checkpoint)
+    weights = {n: read(i).float() for n, i in checkpoint.tensors.items()}
+    with np.load(SAMPLES / "fashion-vit" / "heldout.npz") as stored:
+        images, labels = stored["images"][:60], stored["labels"][:60]
+    shutil.copyfile(SAMPLES / "fashion-vit" / "sample.json", tmp_path / "sample.json")
+    np.savez(tmp_path / "bare.npz", images=images)
+    np.savez(tmp_path / "named.npz", images=images, labels=labels)
+    (tmp_path / "loose").mkdir()
+    for i, x in enumerate(images):
+        Image.fromarray(x[0].astype(np.uint8)).save(tmp_path / "loose" / f"{i:04}.png")
+    assert serves(tmp_path / "loose")
+    coarse = {n: w.bfloat16().float() for n, w in weights.items()}
+    bare, loose, named = (load(tmp_path / p, net) for p in ("bare.npz", "loose", "named.npz"))
+    scores = [judge(Reference(net, weights, b), coarse, Job()).metrics for b in (bare, loose, named)]
+    assert [set(m) for m in scores] == [{"kl", "agreement"}, {"kl", "agreement"}, {"kl", "agreement", "top1"}]
+    assert scores[0]["kl"] == scores[2]["kl"]
+    assert scores[1]["kl"].value == pytest.approx(scores[2]["kl"].value, rel=1e-4)
+    assert len({b.fingerprint for b in (bare, loose, named)}) == 3
+
+
+def test_gradients_of_samples_without_labels_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(SAMPLES / "digits-cnn")
+    net = attach(checkpoint)
+    with np.load(SAMPLES / "digits-cnn" / "heldout.npz") as stored:
+        np.savez(tmp_path / "bare.npz", images=stored["images"][:8])
+    weights = {n: read(i).float() for n, i in checkpoint.tensors.items()}
+    with pytest.raises(BadData, match="these samples have none"):
+        collect(net, weights, load(tmp_path / "bare.npz", net), layers(checkpoint), Job())
 
 
 def test_a_small_limit_sees_every_class(tmp_path: Path) -> None:
