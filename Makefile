@@ -11,7 +11,7 @@ run: $(STAMP)
 	$(ENV) $(BIN)/slim-studio $(ARGS)
 
 test: $(STAMP)
-	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests -n logical --maxprocesses 4 --dist loadfile
+	$(ENV) QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check core studio tests resources

@@ -15,7 +15,8 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 # what is fetched once is kept where the user keeps such things; everything else a test caches is thrown away
 os.environ.setdefault("SLIM_REAL", os.environ.get("SLIM_CACHE") or platformdirs.user_cache_dir("slim-studio"))
-os.environ["SLIM_CACHE"] = tempfile.mkdtemp(prefix="slim-test-")
+OWN = tempfile.mkdtemp(prefix="slim-test-")
+os.environ["SLIM_CACHE"] = OWN
 
 from collections.abc import Iterator
 from itertools import count
@@ -23,14 +24,26 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS, NUMBERS = Path(tempfile.mkdtemp(prefix="slim-settings-")), count()
+NUMBERS = count()
 SAMPLES = Path(__file__).resolve().parents[1] / "resources" / "samples"
+
+
+# files of tests that take longest, by processor seconds: they begin first, as a file stays in one process and the last one runs alone
+LONG = (
+    "test_cut", "test_contract", "test_pricing", "test_export", "test_onnx", "test_prompt_to_file", "test_pt2", "test_contract_real",
+    "test_train", "test_sensitivity", "test_gguf_networks", "test_paths", "test_aim", "test_cli", "test_tune", "test_recovery", "test_stages",
+    "test_whole", "test_sound", "test_federated", "test_deployment", "test_cluster", "test_real_layer", "test_preflight", "test_install",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda x: LONG.index(x.path.stem) if x.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's settings; its own lie apart from `tmp_path`, as Qt writes them when it likes."""
-    monkeypatch.setenv("SLIM_SETTINGS", str(SETTINGS / f"{next(NUMBERS)}.ini"))
+    monkeypatch.setenv("SLIM_SETTINGS", str(Path(OWN) / "settings" / f"{next(NUMBERS)}.ini"))
 
 
 @pytest.fixture

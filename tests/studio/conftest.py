@@ -53,11 +53,7 @@ def sensed(opened: Opened, qtbot: QtBot) -> Iterator[Session]:
     """The sensed session as it was after the pass."""
     session = opened.session
     yield session
-    session.engine.cancel_all()
-    qtbot.waitUntil(lambda: not session.engine.busy() and not session.engine._live, timeout=60_000)
-    session.undo_stack.clear()
-    for timer in (session._rest, session.pricing._soon, session.pricing._rest):
-        timer.stop()
+    rested(session, qtbot)
     for name, value in opened.known.items():
         setattr(session.pricing, name, value)
     session.pricing.lessons, session._basis = [], []
@@ -76,6 +72,15 @@ def digits(qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     yield session
     session.close()
     session.engine.close()
+
+
+def rested(session: Session, qtbot: QtBot) -> None:
+    """Nothing of it runs or waits any more."""
+    session.engine.cancel_all()
+    qtbot.waitUntil(lambda: not session.engine.busy() and not session.engine._live, timeout=60_000)
+    session.undo_stack.clear()
+    for timer in (session._rest, session.pricing._soon, session.pricing._rest):
+        timer.stop()
 
 
 def scored(s: Snapshot) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,39 @@ from pytestqt.qtbot import QtBot
 
 from studio import numbers, pictures
 from studio.charts import charts
+from studio.engine import Engine
 from studio.session import Session
+from tests.conftest import SAMPLES
+from tests.studio.conftest import rested, scored
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, qapp: object) -> Iterator[Session]:
+    """The digit CNN with one measured plan, 3 bits per channel: once for this file."""
+    bot = QtBot(request)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SLIM_SETTINGS", str(tmp_path_factory.mktemp("settings") / "settings.ini"))
+        session = Session(Engine())
+        session.open(SAMPLES / "digits-cnn")
+        bot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+        session.choose_knob("rtn.granularity", "channel")
+        session.choose(bits=3)
+        session.evaluate()
+        bot.waitUntil(lambda: len(session.snapshot.variants) == 1, timeout=60_000)
+        rested(session, bot)
+        yield session
+        session.close()
+        session.engine.close()
 
 
 @pytest.fixture
-def measured(digits: Session, qtbot: QtBot) -> Session:
-    """The digit CNN with one measured plan: 3 bits per channel."""
-    qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=30_000)
-    digits.choose_knob("rtn.granularity", "channel")
-    digits.choose(bits=3)
-    digits.evaluate()
-    qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=30_000)
-    return digits
+def measured(once: Session, qtbot: QtBot) -> Iterator[Session]:
+    """It as it was when it was measured."""
+    before = once.snapshot
+    yield once
+    rested(once, qtbot)
+    once._set(before)
 
 
 def test_every_tick_redraws_the_bars_with_the_exact_bytes(digits: Session, qtbot: QtBot) -> None:
