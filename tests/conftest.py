@@ -31,8 +31,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "resources" / "samples"
 # files of tests that take longest, by processor seconds: they begin first, as a file stays in one process and the last one runs alone
 LONG = (
     "test_cut", "test_contract", "test_pricing", "test_export", "test_onnx", "test_prompt_to_file", "test_pt2", "test_contract_real",
-    "test_train", "test_sensitivity", "test_gguf_networks", "test_paths", "test_aim", "test_cli", "test_tune", "test_recovery", "test_stages",
-    "test_whole", "test_sound", "test_federated", "test_deployment", "test_cluster", "test_real_layer", "test_preflight", "test_install",
+    "test_train", "test_sensitivity", "test_gguf_networks", "test_paths", "test_aim", "test_cli", "test_tune", "test_recovery",
+    "test_stages", "test_whole", "test_sound", "test_federated", "test_deployment", "test_cluster", "test_real_layer", "test_preflight",
+    "test_install",
 )  # fmt: skip
 
 
@@ -61,5 +62,5 @@ def session(qapp: object) -> Iterator[object]:
 def digits(session: object, qtbot: object) -> object:
     """A session with the digit CNN open and its original scored on 200 images."""
     session.open(SAMPLES / "digits-cnn")  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=120_000)  # type: ignore[attr-defined]
     return session

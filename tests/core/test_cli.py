@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cli import main
 from core.report import from_json
 from core.resources import root
 
@@ -41,7 +42,6 @@ def test_methods_lists_every_knob(tmp_path: Path) -> None:
     "args",
     [
         ("open", "nowhere.gguf"),
-        ("run", "nowhere.toml"),
         ("export", SAMPLES / "sotu-lm", "--out", "x", "--amount", "2"),
         ("export", SAMPLES / "sotu-lm", "--out", "x", "--bits", "4", "--knob", "rtn.group_siez=64"),
         ("export", SAMPLES / "sotu-lm", "--out", "x", "--cut", "fnn=0.5"),
@@ -49,8 +49,18 @@ def test_methods_lists_every_knob(tmp_path: Path) -> None:
         ("compare", "nowhere", SAMPLES / "sotu-lm"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(args: tuple[object, ...], tmp_path: Path) -> None:
-    done = slim(*args, cache=tmp_path)
+def test_a_mistake_is_one_line_and_status_2(
+    args: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIM_CACHE", str(tmp_path))
+    assert main([*map(str, args)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("slim: ")
+    assert said.count("\n") == 1
+
+
+def test_a_process_ends_with_the_status_of_its_mistake(tmp_path: Path) -> None:
+    done = slim("run", "nowhere.toml", cache=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("slim: ")
     assert done.stderr.count("\n") == 1

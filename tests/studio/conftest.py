@@ -35,7 +35,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         patch.setenv("SLIM_SETTINGS", str(tmp_path_factory.mktemp("settings") / "settings.ini"))
         session, seen = Session(Engine()), list[Sensitivity]()
         session.open(SAMPLES / "fashion-vit")
-        bot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+        bot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
         session.set_data(session.snapshot.data, 200)
         session.set_target("packed")
         session.edit("no tuning", replace(session.snapshot.plan, tune=False))
@@ -66,9 +66,9 @@ def digits(qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("SLIM_CACHE", str(tmp_path_factory.mktemp("cache")))
     session = Session(Engine())
     session.open(SAMPLES / "digits-cnn")
-    qtbot.waitUntil(lambda: session.snapshot.size is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.snapshot.size is not None, timeout=120_000)
     session.set_data(session.snapshot.data, 100)
-    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=30_000)
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
     yield session
     session.close()
     session.engine.close()
@@ -77,7 +77,7 @@ def digits(qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 def rested(session: Session, qtbot: QtBot) -> None:
     """Nothing of it runs or waits any more."""
     session.engine.cancel_all()
-    qtbot.waitUntil(lambda: not session.engine.busy() and not session.engine._live, timeout=60_000)
+    qtbot.waitUntil(lambda: not session.engine.busy() and not session.engine._live, timeout=120_000)
     session.undo_stack.clear()
     for timer in (session._rest, session.pricing._soon, session.pricing._rest):
         timer.stop()
@@ -89,4 +89,4 @@ def scored(s: Snapshot) -> bool:
 
 def settled(session: Session, qtbot: QtBot) -> None:
     """Until the plan is measured and what it teaches is learned."""
-    qtbot.waitUntil(lambda: session.snapshot.current >= 0 and not session.engine.busy(), timeout=60_000)
+    qtbot.waitUntil(lambda: session.snapshot.current >= 0 and not session.engine.busy(), timeout=120_000)

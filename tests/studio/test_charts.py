@@ -30,11 +30,11 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         patch.setenv("SLIM_SETTINGS", str(tmp_path_factory.mktemp("settings") / "settings.ini"))
         session = Session(Engine())
         session.open(SAMPLES / "digits-cnn")
-        bot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+        bot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
         session.choose_knob("rtn.granularity", "channel")
         session.choose(bits=3)
         session.evaluate()
-        bot.waitUntil(lambda: len(session.snapshot.variants) == 1, timeout=60_000)
+        bot.waitUntil(lambda: len(session.snapshot.variants) == 1, timeout=120_000)
         rested(session, bot)
         yield session
         session.close()

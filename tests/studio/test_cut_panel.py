@@ -19,7 +19,7 @@ from studio.session import Session
 
 def opened(name: str, qtbot: Any) -> Session:
     made = Session(Engine())
-    with qtbot.waitSignal(made.changed, timeout=60_000, check_params_cb=lambda s: s.size is not None):
+    with qtbot.waitSignal(made.changed, timeout=120_000, check_params_cb=lambda s: s.size is not None):
         made.open(root() / "samples" / name)
     return made
 
@@ -89,13 +89,13 @@ def test_the_preview_and_the_export_are_of_the_cut_network(session: Session, pan
     data = session.snapshot.data
     session.set_data(data, 100)
     drag(panel, "ffn", 128)
-    with qtbot.waitSignal(session.changed, timeout=60_000, check_params_cb=lambda s: s.current >= 0):
+    with qtbot.waitSignal(session.changed, timeout=120_000, check_params_cb=lambda s: s.current >= 0):
         session.evaluate()
     v = session.snapshot.variants[0]
     assert v.size == session.snapshot.size
     assert v.score is not None
     assert 0.001 < v.score.metrics["kl"].value < 0.5
-    with qtbot.waitSignal(session.exported, timeout=60_000) as heard:
+    with qtbot.waitSignal(session.exported, timeout=120_000) as heard:
         session.export(tmp_path / "out")
     assert heard.args[1].passed
     told = from_json((tmp_path / "out" / "report.json").read_text())

@@ -22,7 +22,7 @@ def test_the_inspector_shows_the_selected_layer_before_and_after(digits: Session
     name = heaviest(digits)
     digits.select([name])
     digits.inspect(name)
-    qtbot.waitUntil(lambda: digits.snapshot.inspection is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: digits.snapshot.inspection is not None, timeout=120_000)
     found = digits.snapshot.inspection
     panel.show(digits.snapshot)
     assert found.name == name
@@ -35,7 +35,7 @@ def test_the_inspector_shows_the_selected_layer_before_and_after(digits: Session
 def test_a_comparison_has_a_row_for_every_layer(digits: Session, qtbot: QtBot) -> None:
     digits.choose(amount=0.5)
     digits.evaluate()
-    qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=120_000)
     digits.compare((-1, 0))
     name = heaviest(digits)
     row = next(r for r in digits.snapshot.comparison if r.layer == name)
@@ -54,7 +54,7 @@ def inspected(session: Session, qtbot: QtBot) -> Any:
     session.choose(amount=0.5)
     session.select([heaviest(session)])
     session.inspect(heaviest(session))
-    qtbot.waitUntil(lambda: session.snapshot.inspection is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: session.snapshot.inspection is not None, timeout=120_000)
     panel.show(session.snapshot)
     return panel
 
@@ -115,7 +115,7 @@ def test_a_comparison_sorts_by_its_numbers_and_a_click_selects_the_layer(digits:
 
     digits.choose(amount=0.5)
     digits.evaluate()
-    qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(digits.snapshot.variants) == 1, timeout=120_000)
     digits.compare((-1, 0))
     panel = panels["compare"](digits)
     qtbot.addWidget(panel)

@@ -41,10 +41,10 @@ def session(own_place: None, qapp: object) -> Iterator[Session]:
 def measured(session: Session, model: Path, qtbot: QtBot) -> None:
     """Open the model, measure two plans, and select a layer."""
     session.open(model)
-    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=30_000)
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
     for n, bits in enumerate((4, 3), 1):
         session.choose(bits=bits)
-        qtbot.waitUntil(lambda n=n: len(session.snapshot.variants) == n, timeout=60_000)
+        qtbot.waitUntil(lambda n=n: len(session.snapshot.variants) == n, timeout=120_000)
     session.select([session.snapshot.layers[0].name])
 
 
@@ -59,11 +59,11 @@ def reborn(qtbot: QtBot) -> tuple[Session, Keeper]:
 def test_a_crash_loses_nothing_that_was_measured(session: Session, model: Path, qtbot: QtBot) -> None:
     keeper = Keeper(session)
     measured(session, model, qtbot)
-    qtbot.waitUntil(lambda: kept.exists() and bool(kept.read().selection), timeout=10_000)
+    qtbot.waitUntil(lambda: kept.exists() and bool(kept.read().selection), timeout=120_000)
     old = session.snapshot
     keeper._lock.unlock()  # what the system does for a process that died; nothing is flushed or closed
     other, again = reborn(qtbot)
-    qtbot.waitUntil(lambda: len(other.snapshot.variants) == 2, timeout=30_000)
+    qtbot.waitUntil(lambda: len(other.snapshot.variants) == 2, timeout=120_000)
     qtbot.waitUntil(lambda: other.snapshot.current >= 0)
     new = other.snapshot
     assert (new.plan, new.current, new.selection, new.data, new.target) == (old.plan, old.current, old.selection, old.data, old.target)
@@ -106,7 +106,7 @@ def test_changed_weights_keep_the_plan_but_not_what_was_measured(session: Sessio
     held[-1] ^= 1
     weights.write_bytes(held)
     other, again = reborn(qtbot)
-    with qtbot.waitSignal(other.notice, timeout=30_000) as heard:
+    with qtbot.waitSignal(other.notice, timeout=120_000) as heard:
         pass
     assert "changed" in heard.args[1]
     assert other.snapshot.plan == session.snapshot.plan
@@ -118,7 +118,7 @@ def test_changed_weights_keep_the_plan_but_not_what_was_measured(session: Sessio
 def test_closing_the_model_starts_empty_the_next_time(session: Session, model: Path, qtbot: QtBot) -> None:
     keeper = Keeper(session)
     measured(session, model, qtbot)
-    qtbot.waitUntil(kept.exists, timeout=10_000)
+    qtbot.waitUntil(kept.exists, timeout=120_000)
     session.close()
     keeper.close()
     assert not kept.exists()
@@ -147,7 +147,7 @@ def test_what_brought_the_studio_down_is_not_opened_twice(session: Session, mode
     assert len(heard) == 1
     assert other.snapshot.checkpoint is None
     again.restore()
-    qtbot.waitUntil(lambda: len(other.snapshot.variants) == 2, timeout=30_000)
+    qtbot.waitUntil(lambda: len(other.snapshot.variants) == 2, timeout=120_000)
     again.close()
     other.engine.close()
 
@@ -155,7 +155,7 @@ def test_what_brought_the_studio_down_is_not_opened_twice(session: Session, mode
 def test_a_second_studio_leaves_the_firsts_session_alone(session: Session, model: Path, qtbot: QtBot) -> None:
     keeper = Keeper(session)
     measured(session, model, qtbot)
-    qtbot.waitUntil(kept.exists, timeout=10_000)
+    qtbot.waitUntil(kept.exists, timeout=120_000)
     other = Session(Engine())
     second = Keeper(other)
     assert not second.alone

@@ -51,7 +51,7 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture
 def opened(session: Session, qtbot: Any) -> Session:
-    with qtbot.waitSignal(session.changed, timeout=60_000, check_params_cb=lambda s: s.size is not None):
+    with qtbot.waitSignal(session.changed, timeout=120_000, check_params_cb=lambda s: s.size is not None):
         session.open(root() / "samples" / "fashion-vit")
     return session
 
@@ -192,7 +192,7 @@ def test_search_waits_for_the_hand_and_then_keeps_only_matches(opened: Session, 
     qtbot.addWidget(view)
     qtbot.keyClicks(view.box, "query")
     assert any("key" in n for n in view.model.leaves)
-    qtbot.waitUntil(lambda: all("query" in n for n in view.model.leaves), timeout=3000)
+    qtbot.waitUntil(lambda: all("query" in n for n in view.model.leaves), timeout=120_000)
     assert view.model.leaves
 
 

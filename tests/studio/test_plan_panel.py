@@ -21,7 +21,7 @@ from studio.session import Session
 def session(qtbot: Any) -> Iterator[Session]:
     engine = Engine()
     made = Session(engine)
-    with qtbot.waitSignal(made.changed, timeout=60_000, check_params_cb=lambda s: s.size is not None):
+    with qtbot.waitSignal(made.changed, timeout=120_000, check_params_cb=lambda s: s.size is not None):
         made.open(root() / "samples" / "fashion-vit")
     yield made
     made.close()
@@ -127,7 +127,7 @@ def test_the_history_lists_measured_plans_and_a_click_restores_one(session: Sess
     session.set_data(session.snapshot.data, 64)
     for n, bits in enumerate((8, 4), 1):
         session.choose(bits=bits)
-        qtbot.waitUntil(lambda n=n: len(session.snapshot.variants) == n, timeout=60_000)
+        qtbot.waitUntil(lambda n=n: len(session.snapshot.variants) == n, timeout=120_000)
     assert history.list.count() == 2
     assert "kB" in history.list.item(0).text()
     where = history.list.visualItemRect(history.list.item(0)).center()

@@ -35,7 +35,7 @@ def shown(session: Any, qtbot: Any) -> Playground:
 def sotu(session: Any, qtbot: Any) -> Any:
     """The language model at 3 bits, untuned, scored on 256 tokens."""
     session.open(SAMPLES / "sotu-lm")
-    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=120_000)
     session.set_data(session.snapshot.data, 256)
     session.edit("no tuning", replace(session.snapshot.plan, tune=False))
     session.choose(quantize="rtn", bits=3)
@@ -61,7 +61,7 @@ def test_both_answers_grow_token_by_token_beside_each_other(sotu: Any, qtbot: An
     panel.talk.tokens.setValue(12)
     panel.talk.ask.click()
     assert panel.talk.ask.text() == "Stop"
-    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=120_000)
     lengths = [len(d.before) for d in seen]
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 3
@@ -73,7 +73,7 @@ def test_both_answers_grow_token_by_token_beside_each_other(sotu: Any, qtbot: An
     assert "underline" in panel.talk.answers[1].toHtml()
     assert f"{said.apart} of 12 tokens differ" in panel.talk.said.text()
     assert "measured" in panel.talk.said.text()
-    qtbot.waitUntil(lambda: panel.talk.ask.text() == "Ask both", timeout=2000)
+    qtbot.waitUntil(lambda: panel.talk.ask.text() == "Ask both", timeout=120_000)
 
 
 def test_the_strip_colours_each_token_and_says_what_both_expected(sotu: Any, qtbot: Any) -> None:
@@ -81,7 +81,7 @@ def test_the_strip_colours_each_token_and_says_what_both_expected(sotu: Any, qtb
     panel.talk.prompt.setPlainText(PROMPT)
     panel.talk.tokens.setValue(4)
     panel.talk.ask.click()
-    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=120_000)
     strip, said = panel.talk.strip, sotu.snapshot.play.found
     panel.resize(700, 360)
     assert len(strip.cells) == said.prompt + 4
@@ -95,7 +95,7 @@ def test_the_strip_colours_each_token_and_says_what_both_expected(sotu: Any, qtb
     assert "original: " in tip
     assert "variant: " in tip
     qtbot.mouseMove(strip, first.center())
-    qtbot.waitUntil(lambda: "background-color" in panel.talk.answers[0].toHtml(), timeout=2000)
+    qtbot.waitUntil(lambda: "background-color" in panel.talk.answers[0].toHtml(), timeout=120_000)
 
 
 def test_asking_stops_within_a_second(sotu: Any, qtbot: Any) -> None:
@@ -103,10 +103,10 @@ def test_asking_stops_within_a_second(sotu: Any, qtbot: Any) -> None:
     panel.talk.prompt.setPlainText(PROMPT)
     panel.talk.tokens.setValue(256)
     panel.talk.ask.click()
-    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and len(sotu.snapshot.play.found.before) > 1, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and len(sotu.snapshot.play.found.before) > 1, timeout=120_000)
     panel.talk.ask.click()
     start = time.monotonic()
-    qtbot.waitUntil(lambda: not sotu.engine._live, timeout=5000)
+    qtbot.waitUntil(lambda: not sotu.engine._live, timeout=120_000)
     assert time.monotonic() - start < 1.0
     assert not sotu.snapshot.play.found.whole
 
@@ -115,7 +115,7 @@ def test_an_empty_prompt_says_what_to_do(sotu: Any, qtbot: Any) -> None:
     panel, told = shown(sotu, qtbot), list[str]()
     sotu.notice.connect(lambda level, text: told.append(text))
     panel.talk.ask.click()
-    qtbot.waitUntil(lambda: bool(told), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(told), timeout=120_000)
     assert "write the beginning of a text" in told[0]
 
 
@@ -124,7 +124,7 @@ def test_an_answer_of_another_plan_says_so(sotu: Any, qtbot: Any) -> None:
     panel.talk.prompt.setPlainText(PROMPT)
     panel.talk.tokens.setValue(2)
     panel.talk.ask.click()
-    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=120_000)
     assert panel.stale.isHidden()
     sotu.choose(bits=8)
     assert "under another plan" in panel.stale.text()
@@ -145,12 +145,12 @@ def test_a_click_on_one_of_the_worst_passages_asks_both_about_it(sotu: Any, qtbo
     panel = shown(sotu, qtbot)
     panel.talk.tokens.setValue(1)
     panel.search.click()
-    qtbot.waitUntil(lambda: sotu.snapshot.play.worst is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.worst is not None, timeout=120_000)
     worst = sotu.snapshot.play.worst
     assert panel.list.count() == len(worst)
     panel._pick(panel.list.item(0))
     assert panel.talk.prompt.toPlainText() == worst[0].put[0]
-    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=60_000)
+    qtbot.waitUntil(lambda: sotu.snapshot.play.found is not None and sotu.snapshot.play.found.whole, timeout=120_000)
     tail = [n.kl for n in sotu.snapshot.play.found.strip[: sotu.snapshot.play.found.prompt]][-32:]
     assert sum(tail) / 32 == pytest.approx(worst[0].loss, rel=1e-2)
 
@@ -158,15 +158,15 @@ def test_a_click_on_one_of_the_worst_passages_asks_both_about_it(sotu: Any, qtbo
 def test_a_held_out_picture_and_the_worst_one_are_shown_with_both_answers(coarse: Any, qtbot: Any) -> None:
     panel = shown(coarse, qtbot)
     panel.look.sample.click()
-    qtbot.waitUntil(lambda: isinstance(coarse.snapshot.play.found, Looked), timeout=60_000)
+    qtbot.waitUntil(lambda: isinstance(coarse.snapshot.play.found, Looked), timeout=120_000)
     first = coarse.snapshot.play.found
     assert [r.name for r in panel.look.bars.rows] == [c.label for c in first.classes]
     assert sum(r.right for r in panel.look.bars.rows) == 1
     assert not panel.look.frame.pixmap().isNull()
     panel.search.click()
-    qtbot.waitUntil(lambda: coarse.snapshot.play.worst is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: coarse.snapshot.play.worst is not None, timeout=120_000)
     panel._pick(panel.list.item(0))
-    qtbot.waitUntil(lambda: coarse.snapshot.play.found is not first, timeout=60_000)
+    qtbot.waitUntil(lambda: coarse.snapshot.play.found is not first, timeout=120_000)
     assert coarse.snapshot.play.found.kl == pytest.approx(coarse.snapshot.play.worst[0].loss, rel=1e-3)
 
 
@@ -178,7 +178,7 @@ def test_a_picture_dropped_on_the_frame_is_looked_at(coarse: Any, qtbot: Any, tm
     panel.look.frame.dropEvent(
         QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
     )
-    qtbot.waitUntil(lambda: isinstance(coarse.snapshot.play.found, Looked), timeout=60_000)
+    qtbot.waitUntil(lambda: isinstance(coarse.snapshot.play.found, Looked), timeout=120_000)
     assert coarse.snapshot.play.found.name == "mine.png"
     assert "mine.png" in panel.look.name.text()
 
@@ -196,7 +196,7 @@ def test_a_model_that_cannot_run_says_why_there_is_nothing_to_play(session: Any,
 
     save_file({"a.weight": torch.ones(4, 4)}, str(tmp_path / "bare.safetensors"))
     session.open(tmp_path / "bare.safetensors")
-    qtbot.waitUntil(lambda: session.snapshot.checkpoint is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.snapshot.checkpoint is not None, timeout=120_000)
     panel = shown(session, qtbot)
     assert panel.pages.currentWidget() is panel.why
     assert "without a description of their network" in panel.why.text()
@@ -207,7 +207,7 @@ def test_a_model_that_cannot_run_says_why_there_is_nothing_to_play(session: Any,
 def pitch(session: Any, qtbot: Any) -> Any:
     """The network that hears, at 3 bits, untuned, scored on 40 frames."""
     session.open(SAMPLES / "pitch-crepe")
-    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=120_000)
     session.set_data(session.snapshot.data, 40)
     session.edit("no tuning", replace(session.snapshot.plan, tune=False))
     session.choose(quantize="rtn", bits=3)
@@ -223,7 +223,7 @@ def test_a_recording_dropped_on_the_page_is_heard_by_both_and_drawn_as_two_curve
     mime.setUrls([QUrl.fromLocalFile(str(file))])
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     panel.hear.dropEvent(QDropEvent(QPointF(1, 1), Qt.DropAction.CopyAction, mime, left, none))
-    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Heard) and pitch.snapshot.play.found.whole, timeout=30_000)
+    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Heard) and pitch.snapshot.play.found.whole, timeout=120_000)
     found = pitch.snapshot.play.found
     assert panel.pages.currentWidget() is panel.hear
     assert len(panel.hear.strip.cells) == len(found.instants) == 54
@@ -238,10 +238,10 @@ def test_a_recording_dropped_on_the_page_is_heard_by_both_and_drawn_as_two_curve
 def test_a_worst_frame_shows_its_wave_and_the_pitches_of_both(pitch: Any, qtbot: Any) -> None:
     panel = shown(pitch, qtbot)
     panel.search.click()
-    qtbot.waitUntil(lambda: pitch.snapshot.play.worst is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: pitch.snapshot.play.worst is not None, timeout=120_000)
     panel._pick(panel.list.item(0))
-    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Looked), timeout=30_000)
-    qtbot.waitUntil(lambda: panel.hear.bars.isVisibleTo(panel.hear), timeout=5_000)
+    qtbot.waitUntil(lambda: isinstance(pitch.snapshot.play.found, Looked), timeout=120_000)
+    qtbot.waitUntil(lambda: panel.hear.bars.isVisibleTo(panel.hear), timeout=120_000)
     assert not panel.hear.plot.isVisibleTo(panel.hear)
     assert all("Hz" in r.name for r in panel.hear.bars.rows)
     assert "Hz ✓" in panel.hear.name.text()

@@ -22,7 +22,7 @@ def test_a_program_is_opened_scored_slimmed_and_offered_as_a_program(session: Se
     window.show()
     qtbot.waitUntil(lambda: "jobs" in window.parts)
     session.open(path)
-    qtbot.waitUntil(lambda: session.snapshot.original is not None and session.snapshot.original.score is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: session.snapshot.original is not None and session.snapshot.original.score is not None, timeout=120_000)
     shot = session.snapshot
     assert shot.runnable == ""
     assert shot.original is not None
@@ -30,7 +30,7 @@ def test_a_program_is_opened_scored_slimmed_and_offered_as_a_program(session: Se
     assert shot.original.score.metrics["top1"].value > 0.97
     assert any(t.model() is not None and t.model().rowCount() > 0 for t in window.findChildren(QTreeView))
     session.choose(bits=4, knobs={"rtn.granularity": "channel"})
-    qtbot.waitUntil(lambda: bool(session.snapshot.score) and session.snapshot.score.complete, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(session.snapshot.score) and session.snapshot.score.complete, timeout=120_000)
     assert session.snapshot.score is not None
     assert session.snapshot.score.metrics["kl"].value > 0
     dialog = ExportDialog(session)

@@ -26,7 +26,7 @@ def window(qtbot: Any) -> Iterator[MainWindow]:
     found = MainWindow(Session(engine), engine)
     qtbot.addWidget(found)
     found.show()
-    qtbot.waitUntil(lambda: "playground" in found.parts, timeout=20_000)
+    qtbot.waitUntil(lambda: "playground" in found.parts, timeout=120_000)
     yield found
     engine.close()
 
@@ -34,7 +34,7 @@ def window(qtbot: Any) -> Iterator[MainWindow]:
 def _slimmed(session: Session, qtbot: Any) -> None:
     """SmolLM2 open with a plan, measured on a few tokens."""
     session.open(smollm2())
-    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: session.snapshot.original is not None, timeout=120_000)
     session.engine.cancel("zeros")
     session.set_data(session.snapshot.data, 64)
     session.edit("plain", replace(session.snapshot.plan, tune=False))
@@ -56,9 +56,9 @@ def test_smollm2_goes_from_a_prompt_to_a_gguf_file_that_llama_cpp_runs(window: M
     talk.prompt.setPlainText(PROMPT)
     talk.tokens.setValue(6)
     talk.ask.click()
-    qtbot.waitUntil(lambda: session.snapshot.play.found is not None and session.snapshot.play.found.whole, timeout=60_000)
+    qtbot.waitUntil(lambda: session.snapshot.play.found is not None and session.snapshot.play.found.whole, timeout=120_000)
     said = session.snapshot.play.found
-    qtbot.waitUntil(lambda: len(talk.strip.cells) == said.prompt + 6, timeout=5000)
+    qtbot.waitUntil(lambda: len(talk.strip.cells) == said.prompt + 6, timeout=120_000)
     assert [box.toPlainText().strip().startswith("Paris") for box in talk.answers] == [True, True]
     assert said.mean > 0
 

@@ -29,7 +29,7 @@ def test_quiet_time_measures_what_teaches_most_and_its_plans_need_no_second_meas
     sensed.pricing.aims = (aim,)
     sensed.pricing.refine()
     assert any(j.key == "refine" for j in sensed.engine.jobs()), "and it is among the jobs"
-    qtbot.waitUntil(lambda: len(sensed.snapshot.refined) == 1 and not sensed.engine.busy(), timeout=60_000)
+    qtbot.waitUntil(lambda: len(sensed.snapshot.refined) == 1 and not sensed.engine.busy(), timeout=120_000)
     assert not sensed.snapshot.variants, "what nobody asked for is not in the history"
     assert len(sensed.pricing.lessons) == 1
     assert sensed.pricing.most_telling() is not aim
@@ -68,7 +68,7 @@ def searching(session: Session) -> bool:
 def test_what_quiet_time_finds_out_about_the_answers_reaches_every_tick(qtbot: QtBot) -> None:
     session = Session(Engine())
     session.open(SAMPLES / "fashion-vit")
-    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=60_000)
+    qtbot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
     last = [x.name for x in session.snapshot.layers if x.prunable and not x.protected][-2:]
     held = {x.name: Choice(protect=True) for x in session.snapshot.layers if x.name not in last}
     session.edit("two layers", Plan(Choice("magnitude", 0.0, "rtn", 3, {"rtn.granularity": "channel"}), layers=held, tune=False))
@@ -99,7 +99,7 @@ def test_whoever_stops_quiet_work_by_hand_is_left_alone(sensed: Session, qtbot: 
     sensed.pricing.quiet = lambda: True
     sensed.pricing.refine()
     sensed.engine.cancel_all()
-    qtbot.waitUntil(lambda: any(j.key == "refine" and j.state == "cancelled" for j in sensed.engine.jobs()), timeout=30_000)
+    qtbot.waitUntil(lambda: any(j.key == "refine" and j.state == "cancelled" for j in sensed.engine.jobs()), timeout=120_000)
     sensed.pricing.refine()
     assert not sensed.engine.busy()
 

@@ -11,7 +11,7 @@ from tests.conftest import SAMPLES
 
 
 def test_opening_scores_the_original(digits: Session, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=30_000)
+    qtbot.waitUntil(lambda: digits.snapshot.original.score is not None and digits.snapshot.original.score.complete, timeout=120_000)
     assert digits.snapshot.original.score.metrics["top1"].value > 0.98
     assert digits.snapshot.task == "image-classification"
     assert digits.snapshot.data == SAMPLES / "digits-cnn" / "heldout.npz"
@@ -37,7 +37,7 @@ def test_the_size_answers_at_once_and_is_exact(digits: Session) -> None:
 
 def test_resting_measures_and_a_known_plan_is_not_measured_again(digits: Session, qtbot: QtBot) -> None:
     digits.choose(bits=4)
-    qtbot.waitUntil(lambda: digits.snapshot.current == 0, timeout=30_000)
+    qtbot.waitUntil(lambda: digits.snapshot.current == 0, timeout=120_000)
     assert digits.snapshot.score.complete
     assert digits.snapshot.score.metrics["kl"].value > 0
     digits.undo()
@@ -61,7 +61,7 @@ def test_the_scope_follows_the_selection(digits: Session) -> None:
 
 def test_a_comparison_has_a_row_for_every_layer(digits: Session, qtbot: QtBot) -> None:
     digits.choose(bits=4)
-    qtbot.waitUntil(lambda: digits.snapshot.current == 0, timeout=30_000)
+    qtbot.waitUntil(lambda: digits.snapshot.current == 0, timeout=120_000)
     digits.compare((-1, 0))
     rows = digits.snapshot.comparison
     assert [r.layer for r in rows] == [x.name for x in digits.snapshot.layers]

@@ -186,7 +186,7 @@ def test_a_recipe_of_stages_is_opened_seen_saved_and_kept(session: Session, list
     session.undo()
     assert session.snapshot.plan.before is None
     session.redo()
-    qtbot.waitUntil(lambda: kept.exists() and kept.read().plan == plan, timeout=10_000)
+    qtbot.waitUntil(lambda: kept.exists() and kept.read().plan == plan, timeout=120_000)
     assert names(kept.read().plan) == ("Thin out", "")
     session.staging.choose(0)
     keeper.close()
@@ -206,7 +206,7 @@ def test_two_stages_are_run_measured_and_points_on_both_charts_and_a_cancel_keep
         qtbot.addWidget(part)
         session.changed.connect(part.show)
         part.show(session.snapshot)
-    qtbot.waitUntil(lambda: not session._rest.isActive() and not session.engine.busy(), timeout=20_000)
+    qtbot.waitUntil(lambda: not session._rest.isActive() and not session.engine.busy(), timeout=120_000)
     assert session.snapshot.variants == (), "a rest trains no stage"
     assert session.snapshot.estimate is None
     assert "Measured only" in chart.text.text()
@@ -227,7 +227,7 @@ def test_two_stages_are_run_measured_and_points_on_both_charts_and_a_cancel_keep
     exported(session, qtbot, tmp_path / "out")
     stale(session, list_)
     session.choose(bits=4)
-    qtbot.waitUntil(lambda: session.snapshot.score is not None and not session.engine.busy(), timeout=30_000)
+    qtbot.waitUntil(lambda: session.snapshot.score is not None and not session.engine.busy(), timeout=120_000)
     assert len(session.snapshot.variants) == 5, "with its first stage run, a rest measures the last one untrained"
 
 
@@ -238,7 +238,7 @@ def cancelled_in_the_second(session: Session, list_: Stages, qtbot: QtBot) -> No
     phases: set[str] = set()
     heard = session.engine.changed.connect(lambda: phases.update(j.phase for j in session.engine.jobs() if j.key == "train"))
     session.training.start()
-    qtbot.waitUntil(lambda: bool((t := session.snapshot.training) and t.leg == 2 and t.step > 1), timeout=60_000)
+    qtbot.waitUntil(lambda: bool((t := session.snapshot.training) and t.leg == 2 and t.step > 1), timeout=120_000)
     session.engine.changed.disconnect(heard)
     assert any(p.startswith("Thin out (stage 1 of 2): ") for p in phases)
     assert any(p.startswith("Stage 2 of 2: ") for p in phases)
@@ -248,7 +248,7 @@ def cancelled_in_the_second(session: Session, list_: Stages, qtbot: QtBot) -> No
     assert now.live, "looking at another stage stops no training"
     session.staging.choose(1)
     session.training.cancel()
-    qtbot.waitUntil(lambda: not session.engine._live, timeout=10_000)
+    qtbot.waitUntil(lambda: not session.engine._live, timeout=120_000)
     assert session.snapshot.training is None
     assert rows(list_)[0][1].endswith("%")
     assert [v.plan.recover for v in session.staging.measured()] == ["", "finetune", ""]
@@ -261,7 +261,7 @@ def gone_on(session: Session, panel: Recovery, qtbot: QtBot) -> None:
     trained: list[int] = []
     heard = session.changed.connect(lambda s: trained.append(s.training.leg) if s.training and s.training.lessons else None)
     panel.train.click()
-    qtbot.waitUntil(lambda: over(session), timeout=60_000)
+    qtbot.waitUntil(lambda: over(session), timeout=120_000)
     session.changed.disconnect(heard)
     assert set(trained) == {2}
     s, now = session.snapshot, session.snapshot.training
@@ -275,7 +275,7 @@ def exported(session: Session, qtbot: QtBot, path: Path) -> None:
     size = session.snapshot.size
     assert size is not None
     session.staging.choose(0)
-    with qtbot.waitSignal(session.exported, timeout=60_000) as heard:
+    with qtbot.waitSignal(session.exported, timeout=120_000) as heard:
         session.export(path)
     assert heard.args[1].passed
     assert sum(p.stat().st_size for p in path.glob("*.safetensors")) == size.total
@@ -307,7 +307,7 @@ def test_free_recovery_shows_its_gain_before_and_after(session: Session, qtbot: 
     panel.show(session.snapshot)
     assert "comes first" in panel.free.text()
     session.edit("cut", replace(session.snapshot.plan, cuts={"channels": 0.5}, recover="", recovery={}))
-    qtbot.waitUntil(lambda: session.snapshot.current >= 0, timeout=60_000)
+    qtbot.waitUntil(lambda: session.snapshot.current >= 0, timeout=120_000)
     s = session.snapshot
     assert s.freed
     assert s.freed[0][1] > s.freed[-1][2]

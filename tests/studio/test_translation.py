@@ -107,7 +107,7 @@ def test_the_whole_window_speaks_chinese(chinese: None, digits: Session, qtbot: 
     window.show()
     qtbot.waitUntil(lambda: "compare" in window.parts)
     digits.choose(bits=4)
-    qtbot.waitUntil(lambda: digits.snapshot.current >= 0, timeout=60_000)
+    qtbot.waitUntil(lambda: digits.snapshot.current >= 0, timeout=120_000)
     window._draw()
     known = update.chinese()
     english = sorted({t for t in shown(window) for line in t.splitlines() if known.get(line.strip(), line) not in (line, line.strip())})

@@ -19,7 +19,7 @@ from studio.whole import Whole
 
 def opened(name: str, qtbot: Any) -> Session:
     made = Session(Engine())
-    with qtbot.waitSignal(made.changed, timeout=60_000, check_params_cb=lambda s: s.size is not None):
+    with qtbot.waitSignal(made.changed, timeout=120_000, check_params_cb=lambda s: s.size is not None):
         made.open(root() / "samples" / name)
     return made
 

@@ -74,7 +74,7 @@ def test_a_sample_card_opens_its_model(window: MainWindow, qtbot: QtBot) -> None
 
     card = next(c for c in window.welcome.findChildren(Card) if c.accessibleName() == "Digit reader")
     card.click()
-    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=120_000)
     assert "digits-cnn" in window.windowTitle()
     assert settings.recent() == [SAMPLES / "digits-cnn"]
     assert action(window, "Export…").isEnabled()
@@ -82,7 +82,7 @@ def test_a_sample_card_opens_its_model(window: MainWindow, qtbot: QtBot) -> None
 
 def test_closing_the_model_brings_the_welcome_page_back(window: MainWindow, qtbot: QtBot) -> None:
     window.take(SAMPLES / "digits-cnn")
-    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=120_000)
     action(window, "Close model").trigger()
     qtbot.waitUntil(lambda: window.pages.currentIndex() == 0)
     assert [n for n, d in window.docks.items() if not d.isHidden()] == []
@@ -98,7 +98,7 @@ def test_a_file_that_is_no_model_is_said_without_a_dialog(window: MainWindow, qt
 
 def test_tables_and_folders_of_texts_dropped_on_an_open_model_are_its_data(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     window.take(SAMPLES / "sotu-lm")
-    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: window.pages.currentIndex() == 1, timeout=120_000)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "one.txt").write_text("A few words to be scored on, and a few more. " * 8)
     (tmp_path / "rows.jsonl").write_text('{"text": "A few words to be scored on, and a few more of them."}\n')
@@ -119,7 +119,7 @@ def test_the_theme_changes_at_once_and_stays(window: MainWindow) -> None:
 
 def test_reset_layout_brings_every_dock_back(window: MainWindow, session: Session, qtbot: QtBot) -> None:
     session.open(SAMPLES / "digits-cnn")
-    qtbot.waitUntil(lambda: not any(d.isHidden() for d in window.docks.values()), timeout=30_000)
+    qtbot.waitUntil(lambda: not any(d.isHidden() for d in window.docks.values()), timeout=120_000)
     window.docks["history"].close()
     window.docks["layers"].close()
     window.reset_layout()
