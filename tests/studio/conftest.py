@@ -36,7 +36,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         session, seen = Session(Engine()), list[Sensitivity]()
         session.open(SAMPLES / "fashion-vit")
         bot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
-        session.set_data(session.snapshot.data, 200)
+        session.set_data(session.snapshot.data, 100)
         session.set_target("packed")
         session.edit("no tuning", replace(session.snapshot.plan, tune=False))
         session.choose(prune="magnitude", quantize="rtn")

@@ -291,7 +291,7 @@ def test_layers_that_are_held_stay_as_they_are_in_every_plan_of_the_front(sensed
 
 
 def test_other_data_forgets_what_was_sensed(sensed: Session, qtbot: QtBot) -> None:
-    sensed.set_data(sensed.snapshot.data, 100)
+    sensed.set_data(sensed.snapshot.data, 64)
     s = sensed.snapshot
     assert (s.sensitivity, s.estimate, s.fronts, s.refined) == (None, None, None, ())
     qtbot.waitUntil(lambda: not sensed.engine.busy(), timeout=120_000)
