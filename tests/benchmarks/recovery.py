@@ -56,7 +56,7 @@ WAYS: dict[str, Row] = {
     "cut": {},  # and what closed forms make of it
     "fine-tune": {"recover": "finetune", "recovery": FIT},
     "distil": {"recover": "distil", "recovery": {**FIT, "temperature": 2.0, "share": 0.5}},
-    UNNAMED: {"recover": "distil", "recovery": FIT | {"temperature": 4.0, "share": 1.0, "steps": 480}},
+    UNNAMED: {"recover": "distil", "recovery": FIT | {"temperature": 2.0, "share": 1.0, "steps": 960}},
     "scales distilled": {"train": "scales", "steps": 800, "rate": 0.005},
     "scales and states distilled": {"train": "scales", "steps": 3200, "rate": 0.006, "hidden": 4.0},
     "QAT distilled": {"train": "all", "steps": 1600, "rate": 0.003},
