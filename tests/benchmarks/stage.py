@@ -50,7 +50,7 @@ MODELS = {
     m.name: m
     for m in (
         Model("smollm2", _smollm2, 16_384, 4096), Model("minilm", _minilm, 512, 256, half=True),
-        Model("sotu-lm", _sample("sotu-lm"), 4096, 2048),
+        Model("sotu-lm", _sample("sotu-lm"), 2048, 1024),
         Model("digits-cnn", _sample("digits-cnn"), 256, None), Model("fashion-vit", _sample("fashion-vit"), 256, None),
     )
 }  # fmt: skip
