@@ -38,9 +38,14 @@ def session(own_place: None, qapp: object) -> Iterator[Session]:
     engine.close()
 
 
-def measured(session: Session, model: Path, qtbot: QtBot) -> None:
-    """Open the model, measure two plans, and select a layer."""
+def measured(session: Session, model: Path, qtbot: QtBot, whole: bool = False) -> None:
+    """Open the model, measure two plans, and select a layer; not `whole`: rounded to nearest, on 100 images."""
     session.open(model)
+    qtbot.waitUntil(lambda: session.snapshot.size is not None, timeout=120_000)
+    if not whole:
+        session.set_data(session.snapshot.data, 100)
+        session.choose(quantize="rtn")
+        session.choose_knob("rtn.granularity", "channel")
     qtbot.waitUntil(lambda: scored(session.snapshot), timeout=120_000)
     for n, bits in enumerate((4, 3), 1):
         session.choose(bits=bits)
@@ -58,7 +63,7 @@ def reborn(qtbot: QtBot) -> tuple[Session, Keeper]:
 
 def test_a_crash_loses_nothing_that_was_measured(session: Session, model: Path, qtbot: QtBot) -> None:
     keeper = Keeper(session)
-    measured(session, model, qtbot)
+    measured(session, model, qtbot, whole=True)
     qtbot.waitUntil(lambda: kept.exists() and bool(kept.read().selection), timeout=120_000)
     old = session.snapshot
     keeper._lock.unlock()  # what the system does for a process that died; nothing is flushed or closed
