@@ -78,7 +78,7 @@ class Case:
 
 VARIED: Row = {"vary": 0.5, "mirror": True}
 CASES = {
-    "cnn": Case(None, 480),
+    "cnn": Case(None, 960),
     "cnn-few": Case(6000, 400, VARIED, {"share": 0.9, "temperature": 4.0}, (*CUT, UNNAMED)),
     "digits": Case(None, 24),
 }
