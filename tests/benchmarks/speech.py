@@ -1,4 +1,5 @@
-"""What slimming costs a network that hears: CREPE tiny (the bundled sample), and in full out of its package, through onnxruntime and back.
+"""What slimming costs a network that hears: CREPE tiny (the bundled sample), and in full out of its package, through onnxruntime and back;
+and what the large one teaches the small one.
 
 Pitch accuracy is on the bundled synthetic voices, whose pitch is known; KL and agreement are to the original on the same frames.
 `--quick` takes 60 frames and a few steps.
@@ -75,6 +76,7 @@ def rows(quick: bool, full: bool) -> Iterator[Row]:
         return
     from tests.real import crepe
 
+    yield one(replace(base, teacher=crepe()), "CREPE tiny", f"{what} by CREPE full")
     for what, plan, target, knobs in list(plans(0))[:3]:
         base = Recipe(crepe(), plan, data=SAMPLE / "heldout.wav", limit=FULL, tokens=32, target=target, target_knobs=knobs)
         yield one(replace(base, calibrate=SAMPLE / "calibrate.wav"), "CREPE full", what)
