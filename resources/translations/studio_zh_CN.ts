@@ -1980,8 +1980,8 @@
       <translation>教师，T = {n}</translation>
     </message>
     <message>
-      <source>Loss before training: {parts} = {total} (measured)</source>
-      <translation>训练前的损失：{parts} = {total}（实测）</translation>
+      <source>Loss before training: {parts}, measured</source>
+      <translation>训练前的损失：{parts}，实测</translation>
     </message>
     <message>
       <source>On {n} pieces it does not learn from.</source>

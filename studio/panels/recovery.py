@@ -243,17 +243,17 @@ class Recovery(QWidget):
         )
 
     def _weighed(self, s: Snapshot) -> None:
-        """What the loss is made of before the first step, at the knobs as they stand."""
-        how = make(recoveries[s.plan.recover], s.plan.recovery) if s.plan.recover and s.terms else None
+        """What the loss is made of before the first step, at the knobs as they stand; a training tells it itself."""
+        how = make(recoveries[s.plan.recover], s.plan.recovery) if s.plan.recover and s.terms and not s.training else None
         total = s.terms.mixed(how.share, how.temperature) if how and s.terms else None
         self.terms.setVisible(total is not None)
         if s.terms is None or how is None or total is None:
             return
         task, teacher = self.tr("task"), self.tr("teacher, T = {n}").format(n=f"{how.temperature:g}")
-        parts = ((1 - how.share, s.terms.task, task), (how.share, s.terms.teacher.get(how.temperature), teacher))
-        known = [f"{weight:.3g} × {numbers.significant(x)} ({name})" for weight, x, name in parts if weight and x is not None]
-        form = self.tr("Loss before training: {parts} = {total} (measured)")
-        self.terms.setText(form.format(parts=" + ".join(known), total=numbers.significant(total)))
+        both = ((1 - how.share, s.terms.task, task), (how.share, s.terms.teacher.get(how.temperature), teacher))
+        known = [(weight, f"{numbers.significant(x)} ({name})") for weight, x, name in both if weight and x is not None]
+        parts = known[0][1] if len(known) == 1 else f"{' + '.join(f'{w:.3g} × {x}' for w, x in known)} = {numbers.significant(total)}"
+        self.terms.setText(self.tr("Loss before training: {parts}, measured").format(parts=parts))
         where = self.tr("On {n} pieces it does not learn from.").format(n=s.terms.pieces)
         leads = self.tr("The larger share leads: move λ and the temperature until both terms count as you want.")
         self.terms.setToolTip(where + ("\n" + leads if "share" in {k.name for k in knobs(type(how))} else ""))

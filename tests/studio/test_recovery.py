@@ -99,9 +99,9 @@ def test_moving_lambda_or_the_temperature_shows_at_once_what_the_loss_is_made_of
         said[name] = panel.terms.text()
     assert len(set(said.values())) == 3
     total = 0.9 * found.task + 0.1 * found.teacher[5.0]
-    assert f"T = 5) = {total:.3g} (measured)" in said["hot"]
+    assert f"T = 5) = {total:.3g}, measured" in said["hot"]
     choose(panel, "finetune")
-    assert f"1 × {found.task:.3g} (task) = {found.task:.3g}" in panel.terms.text()
+    assert panel.terms.text() == f"Loss before training: {found.task:.3g} (task), measured"
     choose(panel, "")
     assert panel.terms.isHidden()
 
