@@ -1,10 +1,10 @@
-"""A label of one line that leaves out the middle of a name that is too long for it."""
+"""Names that are too long for their place: a label leaves out the middle, a box of choices the end."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QComboBox, QLabel, QStyle, QStyleOptionComboBox, QStylePainter
 
 
 class Elided(QLabel):
@@ -24,4 +24,18 @@ class Elided(QLabel):
         painter = QPainter(self)
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()
+
+
+class Combo(QComboBox):
+    """Says with an ellipsis that its choice goes on; Fusion would cut it off."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, how = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(how)
+        where, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        painter.drawComplexControl(where, how)
+        room = self.style().subControlRect(where, how, part, self).width() - 2
+        how.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, how)
         painter.end()

@@ -14,6 +14,7 @@ from core.recover.methods import recoveries
 from core.types import METRICS, Score, Variant
 
 from .. import numbers, theme
+from ..elided import Combo
 from ..pictures import Rows
 from ..plots import Plot, head, settle, solid
 from ..session import Session
@@ -34,7 +35,7 @@ class AccuracyChart(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.choice = QComboBox()
+        self.choice = Combo()
         self.choice.setAccessibleName(self.tr("Measure of accuracy"))
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.choice.activated.connect(lambda _: self.show(session.snapshot))

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBox
 from core.types import LEVELS, Energy, Median
 
 from .. import numbers, theme
+from ..elided import Combo
 from ..pictures import Rows
 from ..plots import Plot, head, settle
 from ..scene import choose, place
@@ -60,7 +61,7 @@ class EnergyChart(QWidget):
         self.rows: tuple[str, ...] = ()
         self._drawn: tuple[Energy, Energy] | None = None
         self._told: object = None
-        self.device, self.more, self.text = QComboBox(), QToolButton(), QLabel(wordWrap=True)
+        self.device, self.more, self.text = Combo(), QToolButton(), QLabel(wordWrap=True)
         box = QVBoxLayout(self)
         box.setContentsMargins(4, 2, 4, 2)
         box.addLayout(head(self.plot.title, self._beside()))

@@ -27,7 +27,7 @@ from core.quantize import quantizers
 from core.registry import Registry, knobs
 from core.types import Choice, Layer, Plan
 from studio import work
-from studio.elided import Elided
+from studio.elided import Combo, Elided
 from studio.forecast import Forecast
 from studio.forms import Form
 from studio.numbers import duration
@@ -81,7 +81,7 @@ class Half(QWidget):
         super().__init__(panel)
         self.registry, self.field, self.slider = registry, field, slider
         self.title, self.value, self.origin = QLabel(f"<b>{title}</b>"), QLabel(), QLabel()
-        self.combo, self.form, self.from_ = QComboBox(), Form(), QLabel()
+        self.combo, self.form, self.from_ = Combo(), Form(), QLabel()
         self.combo.setAccessibleName(QCoreApplication.translate("Half", "{title} method").format(title=title))
         # the longest method's name would take 100 pixels from the charts at 1280
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

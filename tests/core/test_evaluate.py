@@ -123,7 +123,8 @@ CLASSIFIER = SimpleNamespace(task="image-classification", tokenizer=None, contex
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"images": np.zeros((2, 1, 4, 4), np.uint8)}, "labels"),
+        ({"labels": np.zeros(2, np.int64)}, "no array 'images'"),
+        ({"images": np.zeros((2, 1, 4, 4), np.uint8), "labels": np.zeros(3, np.int64)}, "don't fit"),
         ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(2, np.int64)}, "channels"),
         ({"images": np.zeros((2, 1, 4, 4), np.uint8), "labels": np.array([0, 2])}, "2 classes"),
         ({"images": np.array([[{"a": 1}]], object), "labels": np.zeros(1, np.int64)}, "plain arrays"),

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 
 from studio import numbers, pictures
 from studio.charts import charts
+from studio.elided import Combo
 from studio.engine import Engine
 from studio.session import Session
 from tests.conftest import SAMPLES
@@ -185,6 +187,19 @@ def test_a_right_click_offers_to_copy_and_to_save(measured: Session, qtbot: QtBo
     assert [a.text() for a in menu.actions() if not a.isSeparator()] == ["Copy as PNG", "Copy as SVG", "Copy as CSV", "Save as…"]
     menu.actions()[2].trigger()
     assert QGuiApplication.clipboard().text().startswith("group,layers")
+
+
+def test_a_choice_too_long_for_its_box_goes_on_in_an_ellipsis(qtbot: QtBot) -> None:
+    def drawn(kind: type[QComboBox], text: str) -> QImage:
+        box = kind()
+        qtbot.addWidget(box)
+        box.addItem(text)
+        box.setFixedSize(130, 26)
+        return box.grab().toImage()
+
+    assert drawn(Combo, "KL") == drawn(QComboBox, "KL"), "one that fits is drawn as ever"
+    long = "KL to the original model"
+    assert drawn(Combo, long) == drawn(Combo, long + " and more") != drawn(QComboBox, long)
 
 
 def test_the_studio_ends_well_with_a_copied_chart_on_the_clipboard() -> None:
