@@ -28,6 +28,7 @@ class Weighing(QObject):
         super().__init__(session)
         self.session = session
         self._found: list[tuple[Any, Terms | None]] = []  # None: could not be measured, which a training will say better
+        self._asked: Any = None  # what the worker was last asked for: who stops it is not asked again
         session.changed.connect(self._look)
         session.engine.changed.connect(self._look)
 
@@ -38,8 +39,10 @@ class Weighing(QObject):
         if s.terms is not shown:
             self.session._set(replace(s, terms=shown))
         if of is None or known:
+            self._asked = None
             engine.cancel(KEY)
-        elif not engine.busy():
+        elif of != self._asked and not engine.busy():
+            self._asked = of
             engine.run(
                 KEY, self.tr("Weighing the loss"), trainwork.terms, self.session._opened, s.plan, s.data, s.limit,
                 done=lambda found: self._keep(of, found), failed=lambda _: self._keep(of, None),

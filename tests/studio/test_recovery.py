@@ -106,6 +106,23 @@ def test_moving_lambda_or_the_temperature_shows_at_once_what_the_loss_is_made_of
     assert panel.terms.isHidden()
 
 
+def test_who_stops_the_weighing_is_not_asked_again(session: Session, panel: Recovery, qtbot: QtBot) -> None:
+    engine, key, stopped = session.engine, "terms", list[bool]()
+
+    def stop() -> None:
+        if engine.busy(key) and not stopped:
+            stopped.append(True)
+            engine.cancel(key)
+
+    engine.changed.connect(stop)
+    choose(panel, "distil")
+    qtbot.waitUntil(lambda: any(j.key == key and j.state == "cancelled" for j in engine.jobs()), timeout=120_000)
+    session.select(["x"])
+    choose(panel, "distil", temperature=2.0)
+    assert not engine.busy(key)
+    assert session.snapshot.terms is None
+
+
 def drawn_to_the_end(session: Session, panel: Recovery) -> Training:
     """What the session keeps of a training that ended; the panel draws every step of it."""
     now = session.snapshot.training
